@@ -1,0 +1,31 @@
+//! The pure half of locket: what a secret, a reference, a template and a plan are.
+//!
+//! Nothing here reads a file, opens a socket, asks the time or starts a task; all of that comes in as arguments.
+
+pub mod clock;
+pub mod diagnostic;
+pub mod environment;
+pub mod filter;
+pub mod json_path;
+pub mod locator;
+pub mod plan;
+pub mod provider;
+pub mod reference;
+pub mod schemes;
+pub mod secret;
+pub mod span;
+pub mod suggest;
+pub mod template;
+
+pub use clock::Clock;
+pub use diagnostic::Diagnostic;
+pub use environment::Environment;
+pub use locator::Locator;
+pub use provider::{
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Provider, ProviderError, SecretVersion,
+};
+pub use reference::Reference;
+pub use schemes::{Scheme, Schemes};
+pub use secret::{SecretBuilder, SecretBytes};
+pub use span::Span;
+pub use template::Template;

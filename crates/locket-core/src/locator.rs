@@ -1,0 +1,67 @@
+//! A reference as its provider understands it.
+
+use std::any::Any;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// A parsed reference: typed for its provider, opaque to everybody else.
+///
+/// Two locators are the same read when item and part are equal. Locators of one item are one request.
+#[derive(Clone)]
+pub struct Locator {
+    item: Arc<str>,
+    part: Arc<str>,
+    typed: Arc<dyn Any + Send + Sync>,
+}
+
+impl Locator {
+    /// A locator for `part` (a field, attribute, …; may be empty) of `item` (what one request reads), carrying
+    /// the provider's own form.
+    pub fn new<T: Any + Send + Sync>(item: impl Into<Arc<str>>, part: impl Into<Arc<str>>, typed: T) -> Self {
+        Self {
+            item: item.into(),
+            part: part.into(),
+            typed: Arc::new(typed),
+        }
+    }
+
+    /// What one request reads: all locators with this key are fetched together.
+    pub fn item(&self) -> &str {
+        &self.item
+    }
+
+    /// What is taken from the item.
+    pub fn part(&self) -> &str {
+        &self.part
+    }
+
+    /// The provider's own form; `None` when it was made by another provider.
+    pub fn typed<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.typed.downcast_ref()
+    }
+}
+
+impl PartialEq for Locator {
+    fn eq(&self, other: &Self) -> bool {
+        self.item == other.item && self.part == other.part
+    }
+}
+
+impl Eq for Locator {}
+
+impl Hash for Locator {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.item.hash(state);
+        self.part.hash(state);
+    }
+}
+
+impl fmt::Debug for Locator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locator")
+            .field("item", &self.item)
+            .field("part", &self.part)
+            .finish_non_exhaustive()
+    }
+}

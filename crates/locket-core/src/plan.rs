@@ -1,0 +1,135 @@
+//! What goes where: the outputs of a round, before anything is asked or written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::template::TemplateOptions;
+
+/// One output: a template and the place of what is rendered from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Where the template comes from.
+    pub source: Source,
+    /// Where the bytes go.
+    pub target: PathBuf,
+    /// How it is written, and what happens when it cannot be.
+    pub settings: OutputSettings,
+}
+
+/// Where a template comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// A text given on the command line, in the environment or in the configuration.
+    Inline {
+        /// The name of the secret it makes.
+        name: String,
+        /// The template itself.
+        text: String,
+    },
+}
+
+/// What a map or secret says about its outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputSettings {
+    /// Mode and owner of the files.
+    pub access: Access,
+    /// What happens when a reference has no value.
+    pub on_error: OnError,
+    /// How the template is read.
+    pub template: TemplateOptions,
+    /// Names of the notifications that a change of this output asks for, beside those of the whole run.
+    pub notify: Vec<String>,
+}
+
+/// Mode and owner, exact whatever the umask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// Permission bits of files.
+    pub file_mode: u32,
+    /// Permission bits of directories that are made on the way.
+    pub dir_mode: u32,
+    /// Numeric owner; `None` leaves the agent's own.
+    pub owner: Option<Owner>,
+}
+
+/// A numeric owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// User.
+    pub uid: u32,
+    /// Group; `None` leaves the agent's own.
+    pub gid: Option<u32>,
+}
+
+/// What happens to an output whose references have no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnError {
+    /// The last good output stays, marked stale.
+    #[default]
+    Keep,
+    /// The first round fails; later like [`OnError::Keep`].
+    Error,
+    /// The template's text is put out, the agent never healthy.
+    Passthrough,
+    /// The output is optional: skipped with a warning.
+    Ignore,
+}
+
+/// One source and where its outputs go: a file to a file, or a directory to a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// A file or directory of templates.
+    pub source: PathBuf,
+    /// A file or directory of outputs.
+    pub destination: PathBuf,
+    /// How its outputs are written.
+    pub settings: OutputSettings,
+}
+
+/// An inline secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// The file's name in the output directory.
+    pub name: String,
+    /// Where its template comes from.
+    pub source: Source,
+    /// How it is written.
+    pub settings: OutputSettings,
+}
+
+/// Everything a run is asked to put in place. Directory maps are expanded by the engine at each round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The maps, in the order given.
+    pub maps: Vec<Map>,
+    /// The inline secrets, in the order given.
+    pub secrets: Vec<Secret>,
+    /// Where inline secrets go.
+    pub out: PathBuf,
+    /// Templates larger than this are refused, in bytes.
+    pub max_file_size: u64,
+    /// How long a template must be gone before its output follows.
+    pub delete_after: Duration,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            file_mode: 0o600,
+            dir_mode: 0o700,
+            owner: None,
+        }
+    }
+}
+
+impl OnError {
+    /// Every policy with its name.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("keep", Self::Keep),
+        ("error", Self::Error),
+        ("passthrough", Self::Passthrough),
+        ("ignore", Self::Ignore),
+    ];
+}

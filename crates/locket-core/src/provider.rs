@@ -1,0 +1,216 @@
+//! The one interface between locket and a secret manager.
+//!
+//! A provider only asks and answers. Retrying, limiting, grouping, caching and counting are layers of the engine,
+//! written once; a provider that does one of them itself does it wrong.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::{Clock, Locator, SecretBytes};
+
+/// A boxed future, so that the trait can be used as an object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One configured instance of a secret manager.
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// What the resolver may ask of it.
+    fn capability(&self) -> Capability;
+
+    /// Reads `batch`: one result for each locator, in the same order.
+    ///
+    /// The resolver passes distinct locators, at most [`Capability::items_per_call`] items, all fields of one item
+    /// together. Dropping the future cancels the call and must leave the provider usable.
+    fn fetch<'a>(
+        &'a self,
+        batch: &'a [Locator],
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>>;
+}
+
+/// What a provider can do, so that the resolver can choose the fewest requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// Items that one call of [`Provider::fetch`] may carry; 1 where the server has no batch request.
+    pub items_per_call: usize,
+    /// Calls in flight at once, unless the user says otherwise.
+    pub max_concurrent: usize,
+    /// Whether the provider is on this machine, so that asking costs nothing and nobody throttles.
+    pub local: bool,
+}
+
+/// What surrounds one call of [`Provider::fetch`].
+#[derive(Clone, Debug)]
+pub struct FetchCx {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// When the caller gives up, on the monotonic clock. One request may be given less time than this leaves.
+    pub deadline: Duration,
+}
+
+impl FetchCx {
+    /// Time left until the deadline; zero when it has passed.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_sub(self.clock.monotonic())
+    }
+}
+
+/// One value as a provider gave it.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The value's exact bytes.
+    pub value: SecretBytes,
+    /// The provider's own name for this version of the value, where it has one. Not secret.
+    pub version: Option<SecretVersion>,
+    /// How long the value is good for, where the provider says so.
+    pub lease: Option<Lease>,
+    /// Whether what is rendered is the value, or is computed from it at rendering time.
+    pub derive: Derive,
+}
+
+impl Fetched {
+    /// A plain value without version or lease.
+    pub fn new(value: SecretBytes) -> Self {
+        Self {
+            value,
+            version: None,
+            lease: None,
+            derive: Derive::Nothing,
+        }
+    }
+
+    /// The same with the provider's version name.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(SecretVersion(version.into()));
+        self
+    }
+}
+
+/// A provider's name for one version of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecretVersion(pub String);
+
+/// The time a value is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The provider's handle for renewing and revoking; `None` for a value that merely expires.
+    pub id: Option<String>,
+    /// When the value ends unless renewed, on the wall clock.
+    pub expires: SystemTime,
+    /// Whether asking for more time can succeed.
+    pub renewable: bool,
+}
+
+/// What rendering makes of a value before filters see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Derive {
+    /// The value is used as it is.
+    #[default]
+    Nothing,
+    /// The value is a TOTP seed (an `otpauth://` URI or base32 key); the current code is used.
+    Totp,
+}
+
+/// Why a provider gave no value: what the caller does next, not what the server said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderError {
+    /// What the caller does next.
+    pub kind: ErrorKind,
+    /// What was tried and what happened, as a lower-case fragment without response bodies or values.
+    pub context: String,
+    /// What a person can do about it, as a sentence.
+    pub hint: Option<String>,
+}
+
+/// What the caller of a provider does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The provider says that the secret or field does not exist. Not asked again before the next refresh.
+    NotFound,
+    /// The credential is good but may not read this.
+    Denied,
+    /// There is no valid credential.
+    Auth,
+    /// Too many requests; `retry_after` is the server's own wish.
+    RateLimited {
+        /// How long the server asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// No usable answer: unreachable, timed out, 5xx, or a body that is not the protocol's.
+    Unavailable,
+    /// The request can never succeed as it is: the reference or the configuration is wrong.
+    Invalid,
+}
+
+impl ErrorKind {
+    /// Whether asking again, without anything changed, may succeed.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Unavailable)
+    }
+
+    /// The kind as one word for logs, metrics and machine-readable output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Denied => "denied",
+            Self::Auth => "auth",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::Unavailable => "unavailable",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+impl ProviderError {
+    /// An error of `kind`.
+    pub fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
+        Self {
+            kind,
+            context: context.into(),
+            hint: None,
+        }
+    }
+
+    /// The provider says that the secret or field does not exist.
+    pub fn not_found(context: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound, context)
+    }
+
+    /// The credential may not read this.
+    pub fn denied(context: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Denied, context)
+    }
+
+    /// There is no valid credential.
+    pub fn auth(context: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Auth, context)
+    }
+
+    /// No usable answer.
+    pub fn unavailable(context: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, context)
+    }
+
+    /// The request can never succeed as it is.
+    pub fn invalid(context: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, context)
+    }
+
+    /// The same error with advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.context)
+    }
+}
+
+impl std::error::Error for ProviderError {}

@@ -1,0 +1,380 @@
+//! `scheme://locator[?option=value&…][#fragment]`: the name of one secret value.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+
+use crate::schemes::{Fragment, Scheme, Schemes};
+use crate::{Diagnostic, Span};
+
+/// A reference, parsed once. Its [`fmt::Display`] form parses to an equal reference.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    scheme: Arc<str>,
+    locator: String,
+    options: Vec<(String, String)>,
+    fragment: Option<String>,
+    optional: bool,
+    span: Span,
+}
+
+/// What a text turned out to be.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A reference.
+    Reference(Reference),
+    /// Something else, which is none of our business.
+    Other,
+    /// Meant as a reference, and wrong.
+    Wrong(Vec<Diagnostic>),
+}
+
+/// Whether a text stands inside a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Inside `{{ }}` or in the reference column of a map: every scheme counts, an unknown one is an error.
+    Tag,
+    /// A whole text without braces: only schemes that no other program uses count.
+    Bare,
+}
+
+impl Reference {
+    /// Parses `text`, which starts at byte `offset` of its source.
+    pub fn parse(text: &str, offset: usize, position: Position, schemes: &Schemes) -> Parsed {
+        let lead = text.len() - text.trim_start().len();
+        let text = text.trim();
+        let offset = offset + lead;
+        let whole = Span::new(offset, offset + text.len());
+        // Quotes around everything protect only what the tag's own syntax would take; inside stands a reference.
+        if let Some(inner) = unquote_whole(text) {
+            return match Self::parse(&inner, offset + 1, position, schemes) {
+                Parsed::Reference(reference) => Parsed::Reference(Self {
+                    span: whole,
+                    ..reference
+                }),
+                other => other,
+            };
+        }
+        if let Some(scheme) = bare_identifier(text, schemes).filter(|_| position == Position::Tag) {
+            return Self::from_parts(scheme, text, whole);
+        }
+        let Some((word, rest)) = split_scheme(text) else {
+            return Parsed::Other;
+        };
+        let word_span = Span::new(offset, offset + word.len());
+        match schemes.get(word) {
+            Some(scheme) if position == Position::Tag || scheme.bare => {
+                if position == Position::Bare && text.contains(['\n', '\r']) {
+                    return Parsed::Other;
+                }
+                Self::from_parts(scheme, rest, whole)
+            }
+            Some(_) => Parsed::Other,
+            None if position == Position::Bare || Schemes::is_foreign(word) => Parsed::Other,
+            None => Parsed::Wrong(vec![unknown_scheme(word, word_span, schemes)]),
+        }
+    }
+
+    fn from_parts(scheme: &Scheme, rest: &str, span: Span) -> Parsed {
+        let rest = match encode_quoted(rest) {
+            Ok(rest) => rest,
+            Err(()) => {
+                return Parsed::Wrong(vec![
+                    Diagnostic::error(span, "a quote in this reference is never closed")
+                        .help("Close it with `\"`, or write a literal quote as `%22`."),
+                ]);
+            }
+        };
+        let (rest, fragment) = match rest.rsplit_once('#') {
+            Some((rest, fragment)) => (rest, Some(decode(fragment).into_owned())),
+            None => (rest.as_ref(), None),
+        };
+        let (locator, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut reference = Self {
+            scheme: scheme.name.clone(),
+            locator: locator.to_owned(),
+            options: Vec::new(),
+            fragment,
+            optional: false,
+            span,
+        };
+        let mut wrong = Vec::new();
+        if locator.trim_matches('/').is_empty() {
+            wrong.push(
+                Diagnostic::error(span, format!("`{}://` names no secret", scheme.name))
+                    .help("Write what to read after the `://`."),
+            );
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name).into_owned(), decode(value).into_owned());
+            if name == "optional" {
+                match value.as_str() {
+                    "" | "true" | "1" => reference.optional = true,
+                    "false" | "0" => reference.optional = false,
+                    _ => wrong.push(
+                        Diagnostic::error(span, format!("`optional={value}` is neither true nor false"))
+                            .help("Write `?optional` alone."),
+                    ),
+                }
+            } else if reference.options.iter().any(|(known, _)| *known == name) {
+                wrong.push(Diagnostic::error(
+                    span,
+                    format!("the option `{name}` is given twice"),
+                ));
+            } else {
+                reference.options.push((name, value));
+            }
+        }
+        if wrong.is_empty() {
+            Parsed::Reference(reference)
+        } else {
+            Parsed::Wrong(wrong)
+        }
+    }
+
+    /// The word before `://`: a provider's scheme or an instance's name.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The locator as written, still percent-encoded.
+    pub fn locator(&self) -> &str {
+        &self.locator
+    }
+
+    /// The locator's components between slashes, percent-decoded.
+    pub fn segments(&self) -> Vec<Cow<'_, str>> {
+        self.locator.split('/').map(decode).collect()
+    }
+
+    /// The whole locator, percent-decoded.
+    pub fn decoded_locator(&self) -> Cow<'_, str> {
+        decode(&self.locator)
+    }
+
+    /// The options in the order written, decoded, without `optional`.
+    pub fn options(&self) -> &[(String, String)] {
+        &self.options
+    }
+
+    /// The value of one option; empty when it was written without one.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The decoded fragment.
+    pub fn fragment(&self) -> Option<&str> {
+        self.fragment.as_deref()
+    }
+
+    /// The fragment where locket itself follows it into a JSON value.
+    pub fn json_fragment(&self, schemes: &Schemes) -> Option<&str> {
+        let scheme = schemes.get(&self.scheme)?;
+        self.fragment().filter(|_| scheme.fragment == Fragment::Json)
+    }
+
+    /// Whether a secret that does not exist is the empty value.
+    pub fn is_optional(&self) -> bool {
+        self.optional
+    }
+
+    /// Where it stands in its source.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Complains about every option that is not in `known`, with the nearest name.
+    ///
+    /// # Errors
+    /// One diagnostic for each unknown option.
+    pub fn check_options(&self, known: &[&str]) -> Result<(), Vec<Diagnostic>> {
+        let wrong: Vec<_> = self
+            .options
+            .iter()
+            .filter(|(name, _)| !known.contains(&name.as_str()))
+            .map(|(name, _)| {
+                let message = format!("`{}` references have no option `{name}`", self.scheme);
+                let diagnostic = Diagnostic::error(self.span, message);
+                if known.is_empty() {
+                    diagnostic.help("Only `?optional` can be given here.")
+                } else {
+                    diagnostic
+                        .help(format!("The options are {} and `optional`.", listed(known)))
+                        .did_you_mean(name, known.iter().copied())
+                }
+            })
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+impl PartialEq for Reference {
+    /// Equal when they name the same value; the place does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && decode(&self.locator) == decode(&other.locator)
+            && self.options == other.options
+            && self.fragment == other.fragment
+            && self.optional == other.optional
+    }
+}
+
+impl Eq for Reference {}
+
+impl std::hash::Hash for Reference {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.scheme.hash(state);
+        decode(&self.locator).hash(state);
+        self.options.hash(state);
+        self.fragment.hash(state);
+        self.optional.hash(state);
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.locator)?;
+        let mut separator = '?';
+        for (name, value) in &self.options {
+            write!(f, "{separator}{}", encode(name, "&=#?\""))?;
+            if !value.is_empty() {
+                write!(f, "={}", encode(value, "&#\""))?;
+            }
+            separator = '&';
+        }
+        if self.optional {
+            write!(f, "{separator}optional")?;
+        }
+        match &self.fragment {
+            Some(fragment) => write!(f, "#{}", encode(fragment, "#\"")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The word before `://` and what follows, when the word has a scheme's shape.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (word, rest) = text.split_once("://")?;
+    let mut bytes = word.bytes();
+    let shaped = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_'));
+    shaped.then_some((word, rest))
+}
+
+fn unknown_scheme(word: &str, span: Span, schemes: &Schemes) -> Diagnostic {
+    if let Some(title) = Schemes::title(word) {
+        return Diagnostic::error(
+            span,
+            format!("this build of locket has no provider for `{word}://`"),
+        )
+        .label("not in this build")
+        .help(format!("Use a build that includes {title}."));
+    }
+    Diagnostic::error(span, format!("`{word}://` belongs to no provider"))
+        .label("unknown scheme")
+        .help(format!(
+            "The schemes here are {}; write `\\{{{{` for a literal `{{{{`.",
+            listed(&schemes.names().collect::<Vec<_>>())
+        ))
+        .did_you_mean(word, schemes.names())
+}
+
+/// The scheme that serves `text` when it is a bare UUID or OCID, whatever options follow.
+fn bare_identifier<'a>(text: &str, schemes: &'a Schemes) -> Option<&'a Scheme> {
+    let name = text.split(['?', '#']).next().unwrap_or_default();
+    if name.starts_with("ocid1.") && !name.contains(char::is_whitespace) {
+        return schemes.ocid();
+    }
+    let mut groups = name.split('-');
+    let is_uuid = [8, 4, 4, 4, 12].iter().all(|length| {
+        groups
+            .next()
+            .is_some_and(|group| group.len() == *length && group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    }) && groups.next().is_none();
+    if is_uuid { schemes.uuid() } else { None }
+}
+
+/// What stands between quotes that enclose the whole of `text`, `\"` and `\\` unescaped.
+fn unquote_whole(text: &str) -> Option<String> {
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    let mut plain = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '"' => return None,
+            '\\' => match chars.next()? {
+                escaped @ ('"' | '\\') => plain.push(escaped),
+                other => plain.extend(['\\', other]),
+            },
+            other => plain.push(other),
+        }
+    }
+    Some(plain)
+}
+
+/// Quoted parts of a reference become percent-encoded, so that nothing in them has a meaning any more.
+fn encode_quoted(text: &str) -> Result<Cow<'_, str>, ()> {
+    if !text.contains('"') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let parts: Vec<&str> = text.split('"').collect();
+    if parts.len().is_multiple_of(2) {
+        return Err(());
+    }
+    let encoded = parts
+        .iter()
+        .enumerate()
+        .map(|(index, part)| {
+            if index % 2 == 1 {
+                encode(part, "/?#&=\"")
+            } else {
+                Cow::Borrowed(*part)
+            }
+        })
+        .collect();
+    Ok(Cow::Owned(encoded))
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .unwrap_or(Cow::Borrowed(text))
+}
+
+/// Percent-encodes `special`, control characters, and every `%` that would otherwise be decoded.
+fn encode<'a>(text: &'a str, special: &str) -> Cow<'a, str> {
+    let needs = |char: char| char == '%' || char.is_control() || special.contains(char);
+    if !text.contains(needs) {
+        return Cow::Borrowed(text);
+    }
+    let mut encoded = String::with_capacity(text.len() + 8);
+    for char in text.chars() {
+        if needs(char) {
+            let mut buffer = [0; 4];
+            for byte in char.encode_utf8(&mut buffer).bytes() {
+                encoded.push_str(percent_encoding::percent_encode_byte(byte));
+            }
+        } else {
+            encoded.push(char);
+        }
+    }
+    Cow::Owned(encoded)
+}
+
+#[cfg(test)]
+#[path = "reference_tests.rs"]
+mod tests;

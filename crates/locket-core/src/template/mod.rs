@@ -1,0 +1,10 @@
+//! Texts with `{{ reference | filter }}` tags: parsed once for each content, rendered in a single pass.
+
+mod parse;
+mod render;
+mod tag;
+#[cfg(test)]
+mod tests;
+
+pub use parse::{Delimiters, Template, TemplateOptions};
+pub use render::{Problem, RenderCx, RenderError, Rendered, Resolution};

@@ -1,0 +1,7 @@
+//! The secret managers that locket reads: a folder each, and one line in [`registry`].
+
+pub mod registry;
+pub mod settings;
+
+pub use registry::{BuildCx, ConfigError, KINDS, ProviderKind, SchemeSpec, schemes};
+pub use settings::{Credential, Setting, SettingKind, Settings};

@@ -1,0 +1,97 @@
+//! The one table of providers. Help, flags, configuration keys, docs and completions walk it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use locket_core::schemes::Fragment;
+use locket_core::{Clock, Diagnostic, Environment, Locator, Provider, Reference, Scheme, Schemes};
+
+use crate::settings::{Setting, Settings};
+
+/// Every provider of this build, in the order of the reference pages.
+pub static KINDS: &[&ProviderKind] = &[];
+
+/// One kind of secret manager.
+#[derive(Debug)]
+pub struct ProviderKind {
+    /// Its name for `--provider` and `type = "…"`.
+    pub name: &'static str,
+    /// The people's name for it.
+    pub title: &'static str,
+    /// What it reads, as a sentence without a full stop.
+    pub summary: &'static str,
+    /// The words that start its references; the first is the usual one.
+    pub schemes: &'static [SchemeSpec],
+    /// What stands before the dot in its settings, and the name of its table in the configuration file.
+    pub prefix: &'static str,
+    /// Its own settings, beside those that every provider has.
+    pub settings: &'static [Setting],
+    /// Whether the settings of an HTTP client (`ca-file`, `timeout`, `proxy`, …) apply.
+    pub network: bool,
+    /// Turns a reference into the provider's own form, without asking anybody.
+    pub parse: fn(&Reference) -> Result<Locator, Vec<Diagnostic>>,
+    /// Makes an instance. Contacts nobody: logins happen with the first read.
+    pub build: fn(&BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError>,
+}
+
+/// One word that starts a provider's references.
+#[derive(Clone, Copy, Debug)]
+pub struct SchemeSpec {
+    /// The word before `://`.
+    pub name: &'static str,
+    /// Whether it counts without braces.
+    pub bare: bool,
+    /// What a fragment means.
+    pub fragment: Fragment,
+}
+
+/// What an instance is made of.
+#[derive(Debug)]
+pub struct BuildCx<'a> {
+    /// The instance's name, for messages: a scheme's name unless the user gave another.
+    pub instance: &'a str,
+    /// Its settings, from all layers.
+    pub settings: &'a Settings,
+    /// The environment, for what is not a setting (`HOME`, `HTTPS_PROXY`, …).
+    pub environment: &'a Environment,
+    /// Where relative paths count from.
+    pub base_dir: &'a Path,
+    /// The time.
+    pub clock: &'a Arc<dyn Clock>,
+}
+
+/// Why an instance cannot be made: exit code 2.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// What is wrong, as a lower-case fragment.
+    pub message: String,
+    /// What to do, as a sentence.
+    pub hint: Option<String>,
+}
+
+impl ConfigError {
+    /// An error with advice.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+impl ProviderKind {
+    /// The kind of this name.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        KINDS.iter().copied().find(|kind| kind.name == name)
+    }
+}
+
+/// The schemes of all providers in this build.
+pub fn schemes() -> Schemes {
+    Schemes::new(KINDS.iter().flat_map(|kind| kind.schemes).map(|spec| Scheme {
+        name: spec.name.into(),
+        bare: spec.bare,
+        fragment: spec.fragment,
+    }))
+}

@@ -1,0 +1,3 @@
+//! Every unsafe block and raw system call of locket, behind safe functions. It knows nothing of the rest.
+
+pub mod arena;

@@ -1,0 +1,3 @@
+//! locket: a secrets agent for containers and processes.
+
+fn main() {}
