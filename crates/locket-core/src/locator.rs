@@ -31,6 +31,11 @@ impl Locator {
         &self.item
     }
 
+    /// [`Locator::item`], shared.
+    pub fn item_key(&self) -> Arc<str> {
+        self.item.clone()
+    }
+
     /// What is taken from the item.
     pub fn part(&self) -> &str {
         &self.part

@@ -1,0 +1,119 @@
+//! The configured providers of this run, made when the first reference asks for them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use locket_core::{Capability, Diagnostic, Locator, Provider, ProviderError, Reference, Schemes};
+
+use crate::resolve::SecretKey;
+
+/// Makes a provider; called once, when the first reference needs it.
+pub type Build = Box<dyn Fn() -> Result<Arc<dyn Provider>, ProviderError> + Send + Sync>;
+
+/// One configured provider.
+pub struct Instance {
+    /// Turns a reference into the provider's own form, without asking anybody.
+    pub parse: fn(&Reference) -> Result<Locator, Vec<Diagnostic>>,
+    /// Makes the provider.
+    pub build: Build,
+    /// What the user says about its use.
+    pub limits: InstanceLimits,
+}
+
+/// What the user says about the use of one provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceLimits {
+    /// Requests in flight at once, instead of the provider's own number.
+    pub max_concurrent: Option<usize>,
+    /// Requests a day; refreshes are spread out so as to stay within.
+    pub daily_budget: Option<usize>,
+}
+
+/// The providers of a run by the word that starts their references.
+pub struct Instances {
+    schemes: Schemes,
+    by_scheme: HashMap<Arc<str>, Slot>,
+}
+
+struct Slot {
+    name: Arc<str>,
+    instance: Arc<Instance>,
+    built: OnceLock<Result<Arc<dyn Provider>, ProviderError>>,
+}
+
+impl Instances {
+    /// The instances that serve `schemes`, each under its scheme's name.
+    pub fn new(schemes: Schemes, instances: impl IntoIterator<Item = (Arc<str>, Instance)>) -> Self {
+        let by_scheme = instances
+            .into_iter()
+            .map(|(name, instance)| {
+                let slot = Slot {
+                    name: name.clone(),
+                    instance: Arc::new(instance),
+                    built: OnceLock::new(),
+                };
+                (name, slot)
+            })
+            .collect();
+        Self { schemes, by_scheme }
+    }
+
+    /// The schemes that these instances serve.
+    pub fn schemes(&self) -> &Schemes {
+        &self.schemes
+    }
+
+    /// What a reference names, without asking anybody.
+    ///
+    /// # Errors
+    /// The reference does not have the form that its provider wants.
+    pub fn locate(&self, reference: &Reference) -> Result<SecretKey, Vec<Diagnostic>> {
+        let Some(slot) = self.by_scheme.get(reference.scheme()) else {
+            let message = format!("no provider is configured for `{}://`", reference.scheme());
+            return Err(vec![Diagnostic::error(reference.span(), message)]);
+        };
+        let locator = (slot.instance.parse)(reference)?;
+        Ok(SecretKey {
+            instance: slot.name.clone(),
+            locator,
+        })
+    }
+
+    /// The provider behind an instance, made now if it was not needed before.
+    ///
+    /// # Errors
+    /// Its settings do not suffice.
+    pub fn provider(&self, instance: &str) -> Result<Arc<dyn Provider>, ProviderError> {
+        match self.by_scheme.get(instance) {
+            Some(slot) => slot.built.get_or_init(|| (slot.instance.build)()).clone(),
+            None => Err(ProviderError::invalid(format!(
+                "no provider is configured for `{instance}://`"
+            ))),
+        }
+    }
+
+    /// How many items one call may carry and how many calls may be in flight.
+    pub(crate) fn capability(&self, instance: &str) -> Result<Capability, ProviderError> {
+        let mut capability = self.provider(instance)?.capability();
+        if let Some(limit) = self.limits(instance).max_concurrent {
+            capability.max_concurrent = limit;
+        }
+        capability.max_concurrent = capability.max_concurrent.max(1);
+        capability.items_per_call = capability.items_per_call.max(1);
+        Ok(capability)
+    }
+
+    /// What the user says about the use of an instance.
+    pub(crate) fn limits(&self, instance: &str) -> InstanceLimits {
+        self.by_scheme
+            .get(instance)
+            .map(|slot| slot.instance.limits)
+            .unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Instances {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.by_scheme.keys()).finish()
+    }
+}

@@ -1,0 +1,473 @@
+//! Who wants what, what was answered, and what is to be asked when. Pure: time and chance come in as arguments.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use locket_core::{ErrorKind, Fetched, Locator, ProviderError};
+
+use super::key::ItemKey;
+use super::{Answer, Backoff, SecretKey};
+
+/// Failures in a row, with no success between, after which an instance is left alone as a whole.
+const TRIP: u32 = 3;
+
+/// The state of every wanted secret.
+#[derive(Debug)]
+pub(super) struct Board {
+    items: HashMap<ItemKey, Item>,
+    instances: BTreeMap<Arc<str>, InstanceState>,
+    /// The items that have a `retry_at`, so that looking for the next retry does not walk them all.
+    retrying: HashSet<ItemKey>,
+    backoff: Backoff,
+}
+
+/// One call to a provider: distinct locators, all wanted fields of each item together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) instance: Arc<str>,
+    pub(super) locators: Vec<Locator>,
+}
+
+/// How much an instance takes at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Capacity {
+    pub(super) items_per_call: usize,
+    pub(super) max_concurrent: usize,
+}
+
+#[derive(Debug, Default)]
+struct Item {
+    parts: HashMap<Arc<str>, Part>,
+    stage: Stage,
+    failures: u32,
+    /// When a failing item is asked again, on the monotonic clock.
+    retry_at: Option<Duration>,
+    /// A part was added while the item was in flight: it is asked once more.
+    again: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Idle,
+    Queued,
+    InFlight,
+}
+
+#[derive(Debug)]
+struct Part {
+    locator: Locator,
+    value: Option<Arc<Fetched>>,
+    error: Option<Arc<ProviderError>>,
+}
+
+#[derive(Debug, Default)]
+struct InstanceState {
+    queue: VecDeque<Arc<str>>,
+    in_flight: usize,
+    failures_in_row: u32,
+    gate: Option<Gate>,
+    last_refresh: Option<Duration>,
+}
+
+/// An instance that is left alone until a time, then tried with a single call.
+#[derive(Clone, Debug)]
+struct Gate {
+    until: Duration,
+    failures: u32,
+    error: Arc<ProviderError>,
+}
+
+impl Board {
+    pub(super) fn new(backoff: Backoff) -> Self {
+        Self {
+            items: HashMap::new(),
+            instances: BTreeMap::new(),
+            retrying: HashSet::new(),
+            backoff,
+        }
+    }
+
+    /// Makes a secret wanted; it is asked for unless an answer is there or under way.
+    pub(super) fn want(&mut self, key: &SecretKey) {
+        let item_key = key.item();
+        let item = self.items.entry(item_key.clone()).or_default();
+        if item.parts.contains_key(key.locator.part()) {
+            return;
+        }
+        let part = Part {
+            locator: key.locator.clone(),
+            value: None,
+            error: None,
+        };
+        item.parts.insert(key.locator.part().into(), part);
+        match item.stage {
+            Stage::Idle => self.enqueue(&item_key),
+            Stage::Queued => {}
+            Stage::InFlight => item.again = true,
+        }
+    }
+
+    /// Forgets every secret that is not in `live`, values included.
+    pub(super) fn retain(&mut self, live: &HashSet<SecretKey>) {
+        self.items.retain(|item_key, item| {
+            item.parts.retain(|_, part| {
+                let key = SecretKey {
+                    instance: item_key.instance.clone(),
+                    locator: part.locator.clone(),
+                };
+                live.contains(&key)
+            });
+            // An item in flight is forgotten when its answer comes.
+            !item.parts.is_empty() || item.stage == Stage::InFlight
+        });
+        self.retrying.retain(|key| self.items.contains_key(key));
+        for (name, instance) in &mut self.instances {
+            instance.queue.retain(|item| {
+                self.items.contains_key(&ItemKey {
+                    instance: name.clone(),
+                    item: item.clone(),
+                })
+            });
+        }
+    }
+
+    /// Asks for everything again, whatever is known. `spacing` says how far apart an instance's refreshes must be,
+    /// given its number of items.
+    pub(super) fn refresh(&mut self, now: Duration, spacing: impl Fn(&str, usize) -> Duration) {
+        let mut counts: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for key in self.items.keys() {
+            *counts.entry(key.instance.clone()).or_default() += 1;
+        }
+        for (name, count) in counts {
+            let instance = self.instances.entry(name.clone()).or_default();
+            let spacing = spacing(&name, count);
+            if instance.last_refresh.is_some_and(|last| now < last + spacing) {
+                tracing::debug!(provider = %name, "the refresh is left out: the daily budget spreads refreshes over {}",
+                    humantime::format_duration(spacing));
+                continue;
+            }
+            instance.last_refresh = Some(now);
+            let keys: Vec<_> = self
+                .items
+                .keys()
+                .filter(|key| key.instance == name)
+                .cloned()
+                .collect();
+            for key in keys {
+                if self.items.get(&key).is_some_and(|item| item.stage == Stage::Idle) {
+                    self.enqueue(&key);
+                }
+            }
+        }
+    }
+
+    /// What is known about a secret.
+    pub(super) fn answer(&self, key: &SecretKey) -> Answer {
+        let Some(item) = self.items.get(&key.item()) else {
+            return Answer::Pending;
+        };
+        let Some(part) = item.parts.get(key.locator.part()) else {
+            return Answer::Pending;
+        };
+        match (&part.value, &part.error) {
+            (Some(value), None) => Answer::Value(value.clone()),
+            (Some(value), Some(error)) => Answer::Stale(value.clone(), error.clone()),
+            (None, Some(error)) => Answer::Failed(error.clone()),
+            (None, None) => Answer::Pending,
+        }
+    }
+
+    /// Whether an answer for this secret is on its way.
+    pub(super) fn is_awaited(&self, key: &SecretKey) -> bool {
+        self.items
+            .get(&key.item())
+            .is_some_and(|item| item.stage != Stage::Idle)
+    }
+
+    /// Whether nothing is queued or in flight. Failing secrets that wait for their retry do not count.
+    pub(super) fn is_idle(&self) -> bool {
+        self.instances
+            .values()
+            .all(|instance| instance.queue.is_empty() && instance.in_flight == 0)
+    }
+
+    /// The first time at which a failing secret is asked again, of those failures that `counts`.
+    pub(super) fn next_retry(&self, counts: impl Fn(ErrorKind) -> bool) -> Option<Duration> {
+        self.retrying
+            .iter()
+            .filter_map(|key| self.items.get(key))
+            .filter(|item| {
+                item.parts
+                    .values()
+                    .any(|part| part.error.as_ref().is_some_and(|error| counts(error.kind)))
+            })
+            .filter_map(|item| item.retry_at)
+            .min()
+    }
+
+    /// Queues the failing secrets whose pause is over at `now`.
+    pub(super) fn queue_due(&mut self, now: Duration) {
+        let is_due = |item: &Item| item.stage == Stage::Idle && item.retry_at.is_some_and(|at| at <= now);
+        let due: Vec<_> = self
+            .retrying
+            .iter()
+            .filter(|key| self.items.get(key).is_some_and(is_due))
+            .cloned()
+            .collect();
+        for key in due {
+            self.enqueue(&key);
+        }
+    }
+
+    /// Takes the next call of any instance that has room for one.
+    ///
+    /// `settled` receives the secrets that were answered without asking, because their instance is left alone.
+    pub(super) fn next_batch(
+        &mut self,
+        now: Duration,
+        capacity: impl Fn(&str) -> Capacity,
+        settled: &mut Vec<SecretKey>,
+    ) -> Option<Batch> {
+        let names: Vec<_> = self
+            .instances
+            .iter()
+            .filter(|(_, state)| !state.queue.is_empty())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in names {
+            let Some(state) = self.instances.get_mut(&name) else {
+                continue;
+            };
+            if let Some(gate) = state.gate.clone().filter(|gate| now < gate.until) {
+                let queue = std::mem::take(&mut state.queue);
+                for item in queue {
+                    let key = ItemKey {
+                        instance: name.clone(),
+                        item,
+                    };
+                    self.fail_unasked(&key, &gate, settled);
+                }
+                continue;
+            }
+            let capacity = capacity(&name);
+            let (calls, items) = match state.gate {
+                // After a pause one call finds out whether the instance is back.
+                Some(_) => (1, 1),
+                None => (capacity.max_concurrent, capacity.items_per_call),
+            };
+            if state.in_flight >= calls {
+                continue;
+            }
+            let taken: Vec<_> = state.queue.drain(..items.min(state.queue.len())).collect();
+            let mut locators = Vec::new();
+            for item in taken {
+                let key = ItemKey {
+                    instance: name.clone(),
+                    item,
+                };
+                if let Some(item) = self.items.get_mut(&key) {
+                    item.stage = Stage::InFlight;
+                    item.again = false;
+                    locators.extend(item.parts.values().map(|part| part.locator.clone()));
+                }
+            }
+            if locators.is_empty() {
+                continue;
+            }
+            state.in_flight += 1;
+            return Some(Batch {
+                instance: name,
+                locators,
+            });
+        }
+        None
+    }
+
+    /// Records the answers to a batch and returns the secrets that they settle.
+    pub(super) fn finish(
+        &mut self,
+        batch: &Batch,
+        results: Vec<Result<Fetched, ProviderError>>,
+        now: Duration,
+        mut draw: impl FnMut() -> f64,
+    ) -> Vec<SecretKey> {
+        let mut outcomes: BTreeMap<ItemKey, Option<Arc<ProviderError>>> = BTreeMap::new();
+        let mut settled = Vec::with_capacity(batch.locators.len());
+        let absent = || {
+            Err(ProviderError::unavailable(
+                "the provider gave no answer for this secret",
+            ))
+        };
+        let results = results.into_iter().chain(std::iter::repeat_with(absent));
+        for (locator, result) in batch.locators.iter().zip(results) {
+            let key = SecretKey {
+                instance: batch.instance.clone(),
+                locator: locator.clone(),
+            };
+            let outcome = outcomes.entry(key.item()).or_default();
+            let part = self
+                .items
+                .get_mut(&key.item())
+                .and_then(|item| item.parts.get_mut(locator.part()));
+            match result {
+                Ok(fetched) => {
+                    if let Some(part) = part {
+                        part.value = Some(Arc::new(fetched));
+                        part.error = None;
+                    }
+                }
+                Err(error) => {
+                    let error = Arc::new(error);
+                    if let Some(part) = part {
+                        // A secret that is gone has no last good value; one that cannot be had now keeps it.
+                        if error.kind == ErrorKind::NotFound {
+                            part.value = None;
+                        }
+                        part.error = Some(error.clone());
+                    }
+                    if outcome.as_ref().is_none_or(|known| !retries(known.kind)) {
+                        *outcome = Some(error);
+                    }
+                }
+            }
+            settled.push(key);
+        }
+        let mut requeue = Vec::new();
+        for (key, error) in &outcomes {
+            let Some(item) = self.items.get_mut(key) else {
+                continue;
+            };
+            item.stage = Stage::Idle;
+            match error.as_ref().filter(|error| retries(error.kind)) {
+                Some(_) => {
+                    item.failures = item.failures.saturating_add(1);
+                    item.retry_at = Some(now + self.backoff.delay(item.failures, draw()));
+                    self.retrying.insert(key.clone());
+                }
+                None => {
+                    item.failures = 0;
+                    item.retry_at = None;
+                    self.retrying.remove(key);
+                }
+            }
+            if item.parts.is_empty() {
+                self.items.remove(key);
+                self.retrying.remove(key);
+            } else if std::mem::take(&mut item.again) {
+                requeue.push(key.clone());
+            }
+        }
+        self.judge_instance(&batch.instance, outcomes.values(), now, draw);
+        for key in requeue {
+            self.enqueue(&key);
+        }
+        settled
+    }
+
+    /// Opens or shuts the instance's gate after what just happened.
+    fn judge_instance<'a>(
+        &mut self,
+        name: &Arc<str>,
+        outcomes: impl Iterator<Item = &'a Option<Arc<ProviderError>>>,
+        now: Duration,
+        mut draw: impl FnMut() -> f64,
+    ) {
+        let state = self.instances.entry(name.clone()).or_default();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        let mut alive = false;
+        let mut failure = None;
+        for outcome in outcomes {
+            match outcome {
+                Some(error) if concerns_instance(error.kind) => failure = Some(error.clone()),
+                _ => alive = true,
+            }
+        }
+        if alive {
+            state.failures_in_row = 0;
+            if state.gate.take().is_some() {
+                self.postpone(name, now);
+            }
+            return;
+        }
+        let Some(error) = failure else { return };
+        state.failures_in_row = state.failures_in_row.saturating_add(1);
+        let wish = match error.kind {
+            ErrorKind::RateLimited { retry_after } => Some(retry_after),
+            _ => None,
+        };
+        let shut_before = state.gate.as_ref().map_or(0, |gate| gate.failures);
+        let still_shut = state.gate.as_ref().is_some_and(|gate| now < gate.until);
+        if still_shut && wish.is_none() {
+            // Calls that were under way when the gate shut tell nothing new.
+            return;
+        }
+        if wish.is_some() || shut_before > 0 || state.failures_in_row >= TRIP {
+            let failures = shut_before.saturating_add(1);
+            let pause = wish
+                .flatten()
+                .unwrap_or_else(|| self.backoff.delay(failures, draw()));
+            let until = state
+                .gate
+                .as_ref()
+                .map_or(Duration::ZERO, |gate| gate.until)
+                .max(now + pause);
+            state.gate = Some(Gate {
+                until,
+                failures,
+                error,
+            });
+            self.postpone(name, until);
+        }
+    }
+
+    /// Moves the retries of everything that failed with this instance: later when it is left alone, to this
+    /// moment when it answers again.
+    fn postpone(&mut self, name: &Arc<str>, until: Duration) {
+        for key in self.retrying.iter().filter(|key| key.instance == *name) {
+            if let Some(item) = self.items.get_mut(key) {
+                item.retry_at = Some(until);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, key: &ItemKey) {
+        if let Some(item) = self.items.get_mut(key) {
+            item.stage = Stage::Queued;
+            item.retry_at = None;
+            self.retrying.remove(key);
+            self.instances
+                .entry(key.instance.clone())
+                .or_default()
+                .queue
+                .push_back(key.item.clone());
+        }
+    }
+
+    fn fail_unasked(&mut self, key: &ItemKey, gate: &Gate, settled: &mut Vec<SecretKey>) {
+        let Some(item) = self.items.get_mut(key) else {
+            return;
+        };
+        item.stage = Stage::Idle;
+        item.retry_at = Some(gate.until);
+        self.retrying.insert(key.clone());
+        for part in item.parts.values_mut() {
+            part.error = Some(gate.error.clone());
+            settled.push(SecretKey {
+                instance: key.instance.clone(),
+                locator: part.locator.clone(),
+            });
+        }
+    }
+}
+
+/// Whether a failing secret is asked again before the next refresh.
+fn retries(kind: ErrorKind) -> bool {
+    !matches!(kind, ErrorKind::NotFound | ErrorKind::Invalid)
+}
+
+/// Whether a failure says something about the whole instance rather than about one secret.
+fn concerns_instance(kind: ErrorKind) -> bool {
+    kind.is_transient() || kind == ErrorKind::Auth
+}

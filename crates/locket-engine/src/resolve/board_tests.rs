@@ -1,0 +1,320 @@
+use std::time::Duration;
+
+use locket_core::{ErrorKind, Fetched, Locator, ProviderError, SecretBytes};
+
+use super::board::{Batch, Board, Capacity};
+use super::{Answer, Backoff, SecretKey};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn key(instance: &str, item: &str, part: &str) -> SecretKey {
+    SecretKey {
+        instance: instance.into(),
+        locator: Locator::new(item, part, ()),
+    }
+}
+
+fn board() -> Board {
+    Board::new(Backoff {
+        first: SECOND,
+        most: SECOND * 64,
+    })
+}
+
+fn one_by_one(_: &str) -> Capacity {
+    Capacity {
+        items_per_call: 1,
+        max_concurrent: 4,
+    }
+}
+
+fn batches(board: &mut Board, now: Duration) -> Vec<Batch> {
+    board.queue_due(now);
+    let mut settled = Vec::new();
+    std::iter::from_fn(|| board.next_batch(now, one_by_one, &mut settled)).collect()
+}
+
+fn value(text: &str) -> Result<Fetched, ProviderError> {
+    Ok(Fetched::new(SecretBytes::copy_from(text.as_bytes())))
+}
+
+fn down() -> Result<Fetched, ProviderError> {
+    Err(ProviderError::unavailable("refused"))
+}
+
+/// Answers every locator of a batch with `result` and no jitter: pauses are the whole limit.
+fn answer(
+    board: &mut Board,
+    batch: &Batch,
+    now: Duration,
+    result: fn() -> Result<Fetched, ProviderError>,
+) -> Vec<SecretKey> {
+    board.finish(
+        batch,
+        batch.locators.iter().map(|_| result()).collect(),
+        now,
+        || 1.0,
+    )
+}
+
+#[test]
+fn five_fields_of_one_item_are_one_read() {
+    let mut board = board();
+    for field in ["a", "b", "c", "d", "e", "a"] {
+        board.want(&key("bao", "kv/app", field));
+    }
+    let asked = batches(&mut board, Duration::ZERO);
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].locators.len(), 5);
+    assert_eq!(
+        answer(&mut board, &asked[0], Duration::ZERO, || value("x")).len(),
+        5
+    );
+    assert!(board.is_idle());
+}
+
+#[test]
+fn what_is_known_is_not_asked_again_before_a_refresh() {
+    let mut board = board();
+    let wanted = key("bao", "kv/app", "a");
+    board.want(&wanted);
+    let asked = batches(&mut board, Duration::ZERO);
+    answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
+    board.want(&wanted);
+    assert!(batches(&mut board, SECOND).is_empty());
+    board.refresh(SECOND, |_, _| Duration::ZERO);
+    assert_eq!(batches(&mut board, SECOND).len(), 1);
+}
+
+#[test]
+fn a_missing_secret_is_not_asked_again_before_a_refresh() {
+    let mut board = board();
+    let wanted = key("bao", "kv/app", "a");
+    board.want(&wanted);
+    let asked = batches(&mut board, Duration::ZERO);
+    answer(&mut board, &asked[0], Duration::ZERO, || {
+        Err(ProviderError::not_found("no such secret"))
+    });
+    board.want(&wanted);
+    assert!(batches(&mut board, SECOND * 100_000).is_empty());
+    assert_eq!(board.next_retry(|_| true), None);
+    assert!(matches!(board.answer(&wanted), Answer::Failed(error) if error.kind == ErrorKind::NotFound));
+    board.refresh(SECOND, |_, _| Duration::ZERO);
+    assert_eq!(batches(&mut board, SECOND).len(), 1, "the refresh asks");
+}
+
+#[test]
+fn an_outage_keeps_the_last_good_value_and_a_deletion_does_not() {
+    let mut board = board();
+    let wanted = key("bao", "kv/app", "a");
+    board.want(&wanted);
+    let asked = batches(&mut board, Duration::ZERO);
+    answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
+    board.refresh(SECOND, |_, _| Duration::ZERO);
+    let asked = batches(&mut board, SECOND);
+    answer(&mut board, &asked[0], SECOND, down);
+    assert!(matches!(board.answer(&wanted), Answer::Stale(value, _) if value.value.matches(b"x")));
+    let asked = batches(&mut board, SECOND * 10);
+    answer(&mut board, &asked[0], SECOND * 10, || {
+        Err(ProviderError::not_found("deleted"))
+    });
+    assert!(matches!(board.answer(&wanted), Answer::Failed(_)));
+}
+
+#[test]
+fn no_more_calls_are_in_flight_than_the_capacity() {
+    let mut board = board();
+    for item in 0..10 {
+        board.want(&key("bao", &item.to_string(), "a"));
+    }
+    let asked = batches(&mut board, Duration::ZERO);
+    assert_eq!(asked.len(), 4);
+    answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
+    assert_eq!(batches(&mut board, Duration::ZERO).len(), 1);
+}
+
+#[test]
+fn a_dead_server_is_found_out_by_a_few_calls_and_probed_by_one() {
+    let mut board = board();
+    for item in 0..500 {
+        board.want(&key("bao", &item.to_string(), "a"));
+    }
+    let asked = batches(&mut board, Duration::ZERO);
+    for batch in &asked {
+        answer(&mut board, batch, Duration::ZERO, down);
+    }
+    let mut settled = Vec::new();
+    assert!(
+        board
+            .next_batch(Duration::ZERO, one_by_one, &mut settled)
+            .is_none()
+    );
+    assert_eq!(settled.len(), 496, "the rest is answered without asking");
+    assert!(board.is_idle());
+    let retry = board.next_retry(|_| true).unwrap();
+    assert_eq!(batches(&mut board, retry).len(), 1, "a single call finds out");
+}
+
+#[test]
+fn a_server_that_comes_back_is_asked_for_everything_that_failed() {
+    let mut board = board();
+    for item in 0..10 {
+        board.want(&key("bao", &item.to_string(), "a"));
+    }
+    for batch in batches(&mut board, Duration::ZERO) {
+        answer(&mut board, &batch, Duration::ZERO, down);
+    }
+    assert!(batches(&mut board, Duration::ZERO).is_empty());
+    let retry = board.next_retry(|_| true).unwrap();
+    let mut asked = batches(&mut board, retry);
+    let mut calls = 0;
+    while let Some(batch) = asked.pop() {
+        calls += 1;
+        answer(&mut board, &batch, retry, || value("x"));
+        asked.extend(batches(&mut board, retry));
+    }
+    assert_eq!(calls, 10);
+    assert_eq!(board.next_retry(|_| true), None);
+}
+
+#[test]
+fn an_hour_of_outage_costs_what_the_back_off_says() {
+    let mut board = board();
+    for item in 0..100 {
+        board.want(&key("bao", &item.to_string(), "a"));
+    }
+    let (mut now, mut calls) = (Duration::ZERO, 0);
+    while now < SECOND * 3600 {
+        for batch in batches(&mut board, now) {
+            calls += 1;
+            answer(&mut board, &batch, now, down);
+        }
+        now = board
+            .next_retry(|_| true)
+            .unwrap()
+            .max(now + Duration::from_millis(1));
+    }
+    // Four calls find the outage; pauses of 1, 2, … 32 s, then 64 s for the rest of the hour.
+    assert!((50..=75).contains(&calls), "{calls} calls");
+}
+
+#[test]
+fn retry_after_is_obeyed_by_the_whole_instance_and_by_no_other() {
+    let mut board = board();
+    for item in 0..6 {
+        board.want(&key("bao", &item.to_string(), "a"));
+    }
+    board.want(&key("store", "x", ""));
+    let limited = || {
+        Err(ProviderError::new(
+            ErrorKind::RateLimited {
+                retry_after: Some(SECOND * 30),
+            },
+            "too many requests",
+        ))
+    };
+    let (mut bao, mut store) = (0, 0);
+    for batch in batches(&mut board, Duration::ZERO) {
+        if batch.instance.as_ref() == "bao" {
+            bao += 1;
+            answer(&mut board, &batch, Duration::ZERO, limited);
+        } else {
+            store += 1;
+            answer(&mut board, &batch, Duration::ZERO, || value("x"));
+        }
+    }
+    assert_eq!((bao, store), (4, 1));
+    assert!(batches(&mut board, SECOND * 29).is_empty());
+    assert_eq!(batches(&mut board, SECOND * 30).len(), 1);
+}
+
+#[test]
+fn one_broken_secret_does_not_shut_out_the_others() {
+    let mut board = board();
+    board.want(&key("bao", "broken", "a"));
+    board.want(&key("bao", "good", "a"));
+    let mut now = Duration::ZERO;
+    for _ in 0..10 {
+        board.refresh(now, |_, _| Duration::ZERO);
+        for batch in batches(&mut board, now) {
+            let result = if batch.locators[0].item() == "broken" {
+                down
+            } else {
+                || value("x")
+            };
+            answer(&mut board, &batch, now, result);
+        }
+        assert!(matches!(board.answer(&key("bao", "good", "a")), Answer::Value(_)));
+        now += SECOND * 100;
+    }
+}
+
+#[test]
+fn a_field_wanted_while_its_item_is_under_way_is_asked_for_afterwards() {
+    let mut board = board();
+    board.want(&key("bao", "kv/app", "a"));
+    let asked = batches(&mut board, Duration::ZERO);
+    board.want(&key("bao", "kv/app", "b"));
+    answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
+    let asked = batches(&mut board, Duration::ZERO);
+    assert_eq!((asked.len(), asked[0].locators.len()), (1, 2));
+}
+
+#[test]
+fn a_forgotten_secret_loses_its_value() {
+    let mut board = board();
+    let wanted = key("bao", "kv/app", "a");
+    board.want(&wanted);
+    let asked = batches(&mut board, Duration::ZERO);
+    answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
+    assert!(matches!(board.answer(&wanted), Answer::Value(_)));
+    board.retain(&Default::default());
+    assert!(matches!(board.answer(&wanted), Answer::Pending));
+}
+
+#[test]
+fn a_daily_budget_spreads_refreshes() {
+    let mut board = board();
+    board.want(&key("op", "item", "a"));
+    for batch in batches(&mut board, Duration::ZERO) {
+        answer(&mut board, &batch, Duration::ZERO, || value("x"));
+    }
+    let spacing = |_: &str, items: usize| SECOND * 100 * items as u32;
+    let mut reads = 0;
+    for step in 0..20 {
+        let now = SECOND * 10 * step;
+        board.refresh(now, spacing);
+        for batch in batches(&mut board, now) {
+            reads += 1;
+            answer(&mut board, &batch, now, || value("x"));
+        }
+    }
+    assert_eq!(reads, 2, "two hundred seconds, a hundred for each refresh");
+}
+
+#[test]
+fn a_provider_that_answers_too_little_fails_only_what_it_left_out() {
+    let mut board = board();
+    board.want(&key("bao", "kv/app", "a"));
+    board.want(&key("bao", "kv/app", "b"));
+    let asked = batches(&mut board, Duration::ZERO);
+    board.finish(&asked[0], vec![value("x")], Duration::ZERO, || 1.0);
+    let answers: Vec<_> = ["a", "b"]
+        .iter()
+        .map(|part| board.answer(&key("bao", "kv/app", part)))
+        .collect();
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| matches!(answer, Answer::Value(_)))
+            .count(),
+        1
+    );
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| matches!(answer, Answer::Failed(_)))
+            .count(),
+        1
+    );
+}

@@ -1,0 +1,30 @@
+//! What makes two references the same read.
+
+use std::sync::Arc;
+
+use locket_core::Locator;
+
+/// One secret value: an instance and what it reads there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecretKey {
+    /// The instance's name.
+    pub instance: Arc<str>,
+    /// The value within it.
+    pub locator: Locator,
+}
+
+/// What one request reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct ItemKey {
+    pub(super) instance: Arc<str>,
+    pub(super) item: Arc<str>,
+}
+
+impl SecretKey {
+    pub(super) fn item(&self) -> ItemKey {
+        ItemKey {
+            instance: self.instance.clone(),
+            item: self.locator.item_key(),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! From references to values: every distinct item asked once, whoever wants it.
+
+mod backoff;
+mod board;
+#[cfg(test)]
+mod board_tests;
+mod key;
+mod resolver;
+#[cfg(test)]
+mod resolver_tests;
+
+pub use backoff::Backoff;
+pub use key::SecretKey;
+pub use resolver::{Answer, Resolver, Timing};
