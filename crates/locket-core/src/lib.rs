@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file, opens a socket, asks the time or starts a task; all of that comes in as arguments.
 
+pub mod action;
 pub mod clock;
 pub mod diagnostic;
 pub mod environment;
@@ -13,10 +14,12 @@ pub mod provider;
 pub mod reference;
 pub mod schemes;
 pub mod secret;
+pub mod signal;
 pub mod span;
 pub mod suggest;
 pub mod template;
 
+pub use action::Action;
 pub use clock::Clock;
 pub use diagnostic::Diagnostic;
 pub use environment::Environment;
@@ -27,5 +30,6 @@ pub use provider::{
 pub use reference::Reference;
 pub use schemes::{Scheme, Schemes};
 pub use secret::{SecretBuilder, SecretBytes};
+pub use signal::Signal;
 pub use span::Span;
 pub use template::Template;

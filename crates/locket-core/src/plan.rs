@@ -3,18 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Action;
 use crate::template::TemplateOptions;
-
-/// One output: a template and the place of what is rendered from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
-    /// Where the template comes from.
-    pub source: Source,
-    /// Where the bytes go.
-    pub target: PathBuf,
-    /// How it is written, and what happens when it cannot be.
-    pub settings: OutputSettings,
-}
 
 /// Where a template comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,8 +20,18 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// The name of the template in messages.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Inline { name, .. } => format!("the secret `{name}`"),
+        }
+    }
+}
+
 /// What a map or secret says about its outputs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputSettings {
     /// Mode and owner of the files.
     pub access: Access,
@@ -39,8 +39,8 @@ pub struct OutputSettings {
     pub on_error: OnError,
     /// How the template is read.
     pub template: TemplateOptions,
-    /// Names of the notifications that a change of this output asks for, beside those of the whole run.
-    pub notify: Vec<String>,
+    /// Who is told when this output changes.
+    pub notify: Vec<Action>,
 }
 
 /// Mode and owner, exact whatever the umask.
