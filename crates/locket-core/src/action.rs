@@ -43,14 +43,19 @@ impl Action {
     pub fn parse(text: &str) -> Result<Self, Diagnostic> {
         let whole = Span::new(0, text.len());
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-        let form = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, form)| *form);
+        let form = KINDS
+            .iter()
+            .find(|(name, _)| *name == kind)
+            .map(|(_, form)| *form);
         match kind {
             "exec" => match split_words(rest) {
                 Some(argv) if !argv.is_empty() => Ok(Self::Exec { argv }),
                 Some(_) => Err(Diagnostic::error(whole, "`exec:` names no program")
                     .help("Write the program and its arguments after it: `exec:nginx -s reload`.")),
-                None => Err(Diagnostic::error(whole, "a quote in this command is never closed")
-                    .help("The command is split into words as a shell would, and run without one.")),
+                None => Err(
+                    Diagnostic::error(whole, "a quote in this command is never closed")
+                        .help("The command is split into words as a shell would, and run without one."),
+                ),
             },
             "pid" => {
                 let Some((file, signal)) = rest.rsplit_once(':').filter(|(file, _)| !file.is_empty()) else {
@@ -59,7 +64,10 @@ impl Action {
                 };
                 let offset = text.len() - signal.len();
                 let signal = Signal::parse(signal).map_err(|error| error.shifted(offset))?;
-                Ok(Self::Pid { file: file.into(), signal })
+                Ok(Self::Pid {
+                    file: file.into(),
+                    signal,
+                })
             }
             _ => Err(match form {
                 Some(form) => {
@@ -130,29 +138,61 @@ mod tests {
     #[test]
     fn a_command_is_split_as_a_shell_would() {
         let parsed = Action::parse(r#"exec:/bin/sh -c 'kill -HUP "$1"' "a \"b\" \n" c\ d "#).unwrap();
-        let argv = ["/bin/sh", "-c", "kill -HUP \"$1\"", "a \"b\" \\n", "c d"].map(String::from).to_vec();
+        let argv = ["/bin/sh", "-c", "kill -HUP \"$1\"", "a \"b\" \\n", "c d"]
+            .map(String::from)
+            .to_vec();
         assert_eq!(parsed, Action::Exec { argv });
-        assert!(Action::parse("exec:'open").unwrap_err().message.contains("never closed"));
-        assert!(Action::parse("exec: ").unwrap_err().message.contains("no program"));
+        assert!(
+            Action::parse("exec:'open")
+                .unwrap_err()
+                .message
+                .contains("never closed")
+        );
+        assert!(
+            Action::parse("exec: ")
+                .unwrap_err()
+                .message
+                .contains("no program")
+        );
     }
 
     #[test]
     fn a_pid_file_may_hold_colons() {
         let signal = Signal::parse("HUP").unwrap();
-        assert_eq!(Action::parse("pid:/run/a:b.pid:HUP"), Ok(Action::Pid { file: "/run/a:b.pid".into(), signal }));
+        assert_eq!(
+            Action::parse("pid:/run/a:b.pid:HUP"),
+            Ok(Action::Pid {
+                file: "/run/a:b.pid".into(),
+                signal
+            })
+        );
         let error = Action::parse("pid:/run/x.pid:HPU").unwrap_err();
-        assert_eq!((error.span, error.help.as_deref()), (Span::new(15, 18), Some("Did you mean `HUP`?")));
+        assert_eq!(
+            (error.span, error.help.as_deref()),
+            (Span::new(15, 18), Some("Did you mean `HUP`?"))
+        );
         assert!(Action::parse("pid:HUP").is_err());
     }
 
     #[test]
     fn what_this_version_cannot_do_is_refused_by_name() {
-        assert!(Action::parse("container:web:HUP").unwrap_err().message.contains("container:NAME"));
-        assert_eq!(Action::parse("exce:true").unwrap_err().help.as_deref(), Some("Did you mean `exec`?"));
+        assert!(
+            Action::parse("container:web:HUP")
+                .unwrap_err()
+                .message
+                .contains("container:NAME")
+        );
+        assert_eq!(
+            Action::parse("exce:true").unwrap_err().help.as_deref(),
+            Some("Did you mean `exec`?")
+        );
     }
 
     #[test]
     fn arguments_stay_out_of_logs() {
-        assert_eq!(Action::parse("exec:curl -u user:pass").unwrap().to_string(), "exec:curl");
+        assert_eq!(
+            Action::parse("exec:curl -u user:pass").unwrap().to_string(),
+            "exec:curl"
+        );
     }
 }

@@ -70,7 +70,10 @@ impl Signal {
 
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = NAMES.iter().find(|(_, number)| *number == self.0).map_or("?", |(name, _)| name);
+        let name = NAMES
+            .iter()
+            .find(|(_, number)| *number == self.0)
+            .map_or("?", |(name, _)| name);
         write!(f, "SIG{name}")
     }
 }

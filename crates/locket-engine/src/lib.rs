@@ -3,3 +3,4 @@
 
 pub mod instances;
 pub mod resolve;
+pub mod sources;

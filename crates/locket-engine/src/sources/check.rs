@@ -1,0 +1,161 @@
+//! What is wrong with a plan before anything is asked or written.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use locket_core::plan::Plan;
+use rustix::fs::{Access, access};
+
+use super::scan::Scan;
+
+/// Why a plan is refused at the start: exit code 2.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A source is not there.
+    #[error("the source {} cannot be found: {reason}", path.display())]
+    NoSource {
+        /// The source.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Two templates have one output.
+    #[error("{first} and {second} would both be written to {}", target.display())]
+    SameTarget {
+        /// The output.
+        target: PathBuf,
+        /// The one template.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// An output would be a template.
+    #[error("the destination {} lies inside the source {}", destination.display(), source_root.display())]
+    InsideSource {
+        /// The destination.
+        destination: PathBuf,
+        /// The source around it.
+        source_root: PathBuf,
+    },
+    /// Nothing can be written there.
+    #[error("the destination {} cannot be written: {reason}", destination.display())]
+    NotWritable {
+        /// The destination.
+        destination: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl PlanError {
+    /// What to do, as a sentence.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoSource { .. } => {
+                "Check the path before the `:` of the map, and that its volume is mounted."
+            }
+            Self::SameTarget { .. } => "Give each template a destination of its own.",
+            Self::InsideSource { .. } => "Choose a destination outside of every source.",
+            Self::NotWritable { .. } => {
+                "Mount it writable (no `:ro` on the agent's own output) and let the agent's user write to it."
+            }
+        }
+    }
+}
+
+/// Everything that is wrong with `plan`, whose first scan is `scan`.
+pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
+    let mut errors = Vec::new();
+    for map in &plan.maps {
+        if let Err(error) = std::fs::metadata(&map.source) {
+            errors.push(PlanError::NoSource {
+                path: map.source.clone(),
+                reason: error.to_string(),
+            });
+        }
+    }
+    let mut targets: HashMap<PathBuf, String> = HashMap::new();
+    for found in &scan.found {
+        let target = settled(&found.target.path());
+        let source = found.source.shown();
+        if let Some(first) = targets.insert(target.clone(), source.clone()) {
+            errors.push(PlanError::SameTarget {
+                target,
+                first,
+                second: source,
+            });
+        }
+    }
+    let mut destinations: Vec<_> = plan.maps.iter().map(|map| map.destination.clone()).collect();
+    if !plan.secrets.is_empty() {
+        destinations.push(plan.out.clone());
+    }
+    destinations.sort();
+    destinations.dedup();
+    for destination in destinations {
+        let real = settled(&destination);
+        for map in plan.maps.iter().filter(|map| map.source.is_dir()) {
+            if real.starts_with(settled(&map.source)) {
+                errors.push(PlanError::InsideSource {
+                    destination: destination.clone(),
+                    source_root: map.source.clone(),
+                });
+            }
+        }
+        if let Err(reason) = writable(&real) {
+            errors.push(PlanError::NotWritable { destination, reason });
+        }
+    }
+    errors
+}
+
+/// The path with links resolved as far as it exists, and `.` and `..` taken out of the rest.
+fn settled(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut rest = Vec::new();
+    let mut at = path.as_path();
+    let mut base = loop {
+        match (at.canonicalize(), at.parent(), at.components().next_back()) {
+            (Ok(real), ..) => break real,
+            (Err(_), Some(parent), Some(last)) => {
+                rest.push(last);
+                at = parent;
+            }
+            _ => break at.to_owned(),
+        }
+    };
+    for component in rest.into_iter().rev() {
+        match component {
+            Component::ParentDir => {
+                base.pop();
+            }
+            Component::CurDir => {}
+            other => base.push(other),
+        }
+    }
+    base
+}
+
+/// Whether files can be made at `path`, or in the nearest directory above it that exists.
+fn writable(path: &Path) -> Result<(), String> {
+    let mut at = path;
+    loop {
+        match std::fs::metadata(at) {
+            // A file is replaced through its directory, unless it is a mount point of its own.
+            Ok(metadata) if !metadata.is_dir() && at == path && access(at, Access::WRITE_OK).is_ok() => {
+                return Ok(());
+            }
+            Ok(metadata) if !metadata.is_dir() && at != path => {
+                return Err(format!("{} is not a directory", at.display()));
+            }
+            Ok(metadata) if metadata.is_dir() => {
+                return access(at, Access::WRITE_OK | Access::EXEC_OK)
+                    .map_err(|error| format!("{} in {}", std::io::Error::from(error), at.display()));
+            }
+            _ => match at.parent() {
+                Some(parent) => at = parent,
+                None => return Ok(()),
+            },
+        }
+    }
+}

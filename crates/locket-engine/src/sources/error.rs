@@ -1,0 +1,59 @@
+//! Why a template cannot be used.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use locket_core::Diagnostic;
+
+/// Why one template cannot be used; the others are not concerned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The text has mistakes, all of them here.
+    #[error("the template has {} mistake(s)", found.len())]
+    Template {
+        /// What the text is called in messages.
+        name: String,
+        /// The text, for showing the places.
+        text: Arc<[u8]>,
+        /// The mistakes.
+        found: Vec<Diagnostic>,
+    },
+    /// The file cannot be read.
+    #[error("the template {} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The file is larger than allowed.
+    #[error("the template {} has {size} bytes, more than the {limit} that are allowed", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+impl SourceError {
+    /// What to do, as a sentence.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Template { .. } => "Correct the places shown; the last good output stays until then.",
+            Self::Unreadable { .. } => "Let the agent's user read it, or leave it out of the map.",
+            Self::TooLarge { .. } => "Raise `--max-file-size`, or leave the file out of the map.",
+        }
+    }
+}
+
+/// Something in a source that is left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Trouble {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Why it is left out, as a lower-case fragment.
+    pub reason: String,
+}

@@ -1,0 +1,12 @@
+//! From the plan to templates: which outputs there are at this moment, and what is in them.
+
+mod check;
+mod error;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use check::{PlanError, check};
+pub use error::{SourceError, Trouble};
+pub use scan::{Found, Parsed, Scan, Scanner, Target};

@@ -1,0 +1,411 @@
+//! The plan's outputs as they are on disk now; templates are parsed once for each content.
+
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use locket_core::plan::{OutputSettings, Plan, Source};
+use locket_core::template::TemplateOptions;
+use locket_core::{Diagnostic, Template};
+
+use super::error::{SourceError, Trouble};
+use super::walk;
+use crate::instances::Instances;
+use crate::resolve::SecretKey;
+
+/// Where an output goes: `relative` below `root`, outside of which nothing is written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// A directory that the user named, or the parent of a file that the user named.
+    pub root: Arc<Path>,
+    /// The path below it, without `..`.
+    pub relative: PathBuf,
+}
+
+/// One output of this moment.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where it goes.
+    pub target: Target,
+    /// Where its template comes from.
+    pub source: Source,
+    /// How it is written.
+    pub settings: Arc<OutputSettings>,
+    /// The template, or why there is none.
+    pub template: Result<Arc<Parsed>, Arc<SourceError>>,
+}
+
+/// A template and what its references name.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The template.
+    pub template: Template,
+    /// One key for each of [`Template::references`], in their order.
+    pub keys: Vec<SecretKey>,
+}
+
+/// Everything there is at this moment.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// The outputs.
+    pub found: Vec<Found>,
+    /// What is left out, and why.
+    pub trouble: Vec<Trouble>,
+    /// Destination roots whose source is gone, or has lost every template at once: nothing of theirs is deleted.
+    pub withheld: Vec<Arc<Path>>,
+}
+
+/// Looks at the sources of a plan, again and again.
+pub struct Scanner {
+    plan: Plan,
+    instances: Arc<Instances>,
+    settings: Vec<Arc<OutputSettings>>,
+    files: HashMap<PathBuf, Known>,
+    inline: Option<Vec<Found>>,
+    round: u64,
+}
+
+/// What a file was when it was last read.
+struct Known {
+    stamp: Stamp,
+    options: TemplateOptions,
+    template: Result<Arc<Parsed>, Arc<SourceError>>,
+    round: u64,
+}
+
+/// Changes with every write, rename or touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Target {
+    /// The whole path.
+    pub fn path(&self) -> PathBuf {
+        self.root.join(&self.relative)
+    }
+}
+
+impl Scanner {
+    /// A scanner of `plan`, whose references `instances` understand.
+    pub fn new(plan: Plan, instances: Arc<Instances>) -> Self {
+        let settings = plan
+            .maps
+            .iter()
+            .map(|map| &map.settings)
+            .chain(plan.secrets.iter().map(|secret| &secret.settings))
+            .cloned()
+            .map(Arc::new)
+            .collect();
+        Self {
+            plan,
+            instances,
+            settings,
+            files: HashMap::new(),
+            inline: None,
+            round: 0,
+        }
+    }
+
+    /// The plan it scans.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Looks at every source. Files whose stamp is unchanged are not read again.
+    pub fn scan(&mut self) -> Scan {
+        self.round += 1;
+        let mut scan = Scan::default();
+        for index in 0..self.plan.maps.len() {
+            self.scan_map(index, &mut scan);
+        }
+        let inline = match self.inline.take() {
+            Some(inline) => inline,
+            None => self.inline_secrets(),
+        };
+        scan.found.extend(inline.iter().cloned());
+        self.inline = Some(inline);
+        for index in 0..self.plan.secrets.len() {
+            if matches!(self.plan.secrets[index].source, Source::File(_)) {
+                self.scan_secret_file(index, &mut scan);
+            }
+        }
+        let round = self.round;
+        self.files.retain(|_, known| known.round == round);
+        scan
+    }
+
+    fn scan_map(&mut self, index: usize, scan: &mut Scan) {
+        let map = &self.plan.maps[index];
+        let (source, destination) = (map.source.clone(), map.destination.clone());
+        let settings = self.settings[index].clone();
+        let metadata = match fs::metadata(&source) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                scan.withheld.push(root_of(&destination, &source).root);
+                scan.trouble.push(Trouble {
+                    path: source,
+                    reason: format!("the source cannot be found: {error}"),
+                });
+                return;
+            }
+        };
+        if !metadata.is_dir() {
+            let target = root_of(&destination, &source);
+            let template = self.file(&source, &metadata, &settings);
+            scan.found.push(Found {
+                target,
+                source: Source::File(source),
+                settings,
+                template,
+            });
+            return;
+        }
+        let root: Arc<Path> = destination.into();
+        let entries = match walk::files(&source, &mut scan.trouble) {
+            Ok(entries) => entries,
+            Err(error) => {
+                scan.withheld.push(root);
+                scan.trouble.push(Trouble {
+                    path: source,
+                    reason: format!("the source cannot be listed: {error}"),
+                });
+                return;
+            }
+        };
+        if entries.is_empty() {
+            scan.withheld.push(root.clone());
+        }
+        for entry in entries {
+            let path = source.join(&entry.relative);
+            let template = self.file(&path, &entry.metadata, &settings);
+            scan.found.push(Found {
+                target: Target {
+                    root: root.clone(),
+                    relative: entry.relative,
+                },
+                source: Source::File(path),
+                settings: settings.clone(),
+                template,
+            });
+        }
+    }
+
+    fn scan_secret_file(&mut self, index: usize, scan: &mut Scan) {
+        let secret = &self.plan.secrets[index];
+        let Source::File(path) = secret.source.clone() else {
+            return;
+        };
+        let settings = self.settings[self.plan.maps.len() + index].clone();
+        let target = Target {
+            root: self.plan.out.as_path().into(),
+            relative: secret.name.clone().into(),
+        };
+        match fs::metadata(&path) {
+            Ok(metadata) => {
+                let template = self.file(&path, &metadata, &settings);
+                scan.found.push(Found {
+                    target,
+                    source: Source::File(path),
+                    settings,
+                    template,
+                });
+            }
+            Err(error) => {
+                let error = SourceError::Unreadable {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                };
+                let template = Err(Arc::new(error));
+                scan.found.push(Found {
+                    target,
+                    source: Source::File(path),
+                    settings,
+                    template,
+                });
+            }
+        }
+    }
+
+    fn inline_secrets(&self) -> Vec<Found> {
+        let root: Arc<Path> = self.plan.out.as_path().into();
+        let settings = &self.settings[self.plan.maps.len()..];
+        let secrets = self.plan.secrets.iter().zip(settings);
+        secrets
+            .filter_map(|(secret, settings)| {
+                let Source::Inline { text, .. } = &secret.source else {
+                    return None;
+                };
+                let name = secret.source.shown();
+                Some(Found {
+                    target: Target {
+                        root: root.clone(),
+                        relative: secret.name.clone().into(),
+                    },
+                    template: parse(name, text.as_bytes().into(), &settings.template, &self.instances),
+                    source: secret.source.clone(),
+                    settings: settings.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn file(
+        &mut self,
+        path: &Path,
+        metadata: &Metadata,
+        settings: &OutputSettings,
+    ) -> Result<Arc<Parsed>, Arc<SourceError>> {
+        let stamp = Stamp::of(metadata);
+        if let Some(known) = self.files.get_mut(path)
+            && known.stamp == stamp
+            && known.options == settings.template
+        {
+            known.round = self.round;
+            return known.template.clone();
+        }
+        let template = match read(path, self.plan.max_file_size) {
+            Ok(text) => parse(
+                path.display().to_string(),
+                text.into(),
+                &settings.template,
+                &self.instances,
+            ),
+            Err(error) => Err(Arc::new(error)),
+        };
+        // An unchanged content is the same template, whatever happened to the file.
+        let template = match (self.files.remove(path), template) {
+            (
+                Some(Known {
+                    template: Ok(old),
+                    options,
+                    ..
+                }),
+                Ok(new),
+            ) if options == settings.template && old.template.source() == new.template.source() => Ok(old),
+            (_, template) => template,
+        };
+        let known = Known {
+            stamp,
+            options: settings.template.clone(),
+            template: template.clone(),
+            round: self.round,
+        };
+        self.files.insert(path.to_owned(), known);
+        template
+    }
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scanner")
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// Parses a template and finds what its references name.
+pub(crate) fn parse(
+    name: String,
+    text: Arc<[u8]>,
+    options: &TemplateOptions,
+    instances: &Instances,
+) -> Result<Arc<Parsed>, Arc<SourceError>> {
+    let wrong = |found| {
+        Err(Arc::new(SourceError::Template {
+            name: name.clone(),
+            text: text.clone(),
+            found,
+        }))
+    };
+    let template = match Template::parse(text.clone(), options, instances.schemes()) {
+        Ok(template) => template,
+        Err(found) => return wrong(found),
+    };
+    let mut keys = Vec::with_capacity(template.references().len());
+    let mut found: Vec<Diagnostic> = Vec::new();
+    for reference in template.references() {
+        match instances.locate(reference) {
+            Ok(key) => keys.push(key),
+            Err(errors) => found.extend(errors),
+        }
+    }
+    if found.is_empty() {
+        Ok(Arc::new(Parsed { template, keys }))
+    } else {
+        wrong(found)
+    }
+}
+
+/// A single file's target: its parent directory is the root.
+fn root_of(destination: &Path, source: &Path) -> Target {
+    let fallback = || source.file_name().unwrap_or_default().into();
+    match (destination.parent(), destination.file_name()) {
+        (Some(parent), Some(name)) => {
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
+            Target {
+                root: parent.into(),
+                relative: name.into(),
+            }
+        }
+        _ => Target {
+            root: destination.into(),
+            relative: fallback(),
+        },
+    }
+}
+
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
+    let unreadable = |error: io::Error| SourceError::Unreadable {
+        path: path.into(),
+        reason: error.to_string(),
+    };
+    // A pipe that takes the file's place must not hang the agent.
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.len() > limit {
+        return Err(SourceError::TooLarge {
+            path: path.into(),
+            size: metadata.len(),
+            limit,
+        });
+    }
+    let mut text = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    file.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > limit {
+        return Err(SourceError::TooLarge {
+            path: path.into(),
+            size: text.len() as u64,
+            limit,
+        });
+    }
+    Ok(text)
+}

@@ -1,0 +1,217 @@
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use locket_core::plan::{Map, OutputSettings, Plan, Secret, Source};
+use locket_core::schemes::Fragment;
+use locket_core::{Locator, Scheme, Schemes};
+use tempfile::TempDir;
+
+use super::*;
+use crate::instances::{Instance, Instances};
+
+fn instances() -> Arc<Instances> {
+    let schemes = Schemes::new([Scheme {
+        name: "fake".into(),
+        bare: true,
+        fragment: Fragment::Json,
+    }]);
+    let instance = Instance {
+        parse: |reference| Ok(Locator::new(reference.locator(), "", ())),
+        build: Box::new(|| unreachable!("nothing is asked here")),
+        limits: Default::default(),
+    };
+    Arc::new(Instances::new(schemes, [("fake".into(), instance)]))
+}
+
+fn plan(maps: &[(&Path, &Path)]) -> Plan {
+    Plan {
+        maps: maps
+            .iter()
+            .map(|(source, destination)| Map {
+                source: (*source).into(),
+                destination: (*destination).into(),
+                settings: OutputSettings::default(),
+            })
+            .collect(),
+        secrets: vec![],
+        out: "/nowhere".into(),
+        max_file_size: 1000,
+        delete_after: Duration::ZERO,
+    }
+}
+
+fn scan(plan: &Plan) -> Scan {
+    Scanner::new(plan.clone(), instances()).scan()
+}
+
+fn names(scan: &Scan) -> Vec<String> {
+    scan.found
+        .iter()
+        .map(|found| found.target.relative.display().to_string())
+        .collect()
+}
+
+#[test]
+fn a_directory_is_mapped_recursively_and_passing_files_are_no_templates() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(dir.path().join("sub/..2026")).unwrap();
+    for name in ["a", "sub/b", "sub/.env", ".a.swp", ".#a", "4913", "sub/..2026/c"] {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    assert_eq!(
+        names(&scan(&plan(&[(dir.path(), Path::new("/out"))]))),
+        ["a", "sub/.env", "sub/b"]
+    );
+}
+
+#[test]
+fn links_are_followed_inside_the_source_only_and_the_rest_is_told() {
+    let dir = TempDir::new().unwrap();
+    let outside = TempDir::new().unwrap();
+    fs::write(outside.path().join("shadow"), "x").unwrap();
+    fs::create_dir(dir.path().join("..data")).unwrap();
+    fs::write(dir.path().join("..data/conf"), "x").unwrap();
+    symlink("..data/conf", dir.path().join("conf")).unwrap();
+    symlink(outside.path().join("shadow"), dir.path().join("evil")).unwrap();
+    symlink("nowhere", dir.path().join("dangling")).unwrap();
+    symlink(".", dir.path().join("circle")).unwrap();
+    let scan = scan(&plan(&[(dir.path(), Path::new("/out"))]));
+    assert_eq!(names(&scan), ["conf"]);
+    let reasons: Vec<_> = scan
+        .trouble
+        .iter()
+        .map(|trouble| trouble.reason.as_str())
+        .collect();
+    assert!(
+        reasons.iter().any(|reason| reason.contains("out of the source")),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons.iter().any(|reason| reason.contains("nowhere")),
+        "{reasons:?}"
+    );
+}
+
+#[test]
+fn an_unchanged_content_is_the_same_template() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("a");
+    fs::write(&file, "x {{ fake://s }}").unwrap();
+    let mut scanner = Scanner::new(plan(&[(dir.path(), Path::new("/out"))]), instances());
+    let template = |scanner: &mut Scanner| scanner.scan().found[0].template.clone().unwrap();
+    let first = template(&mut scanner);
+    assert!(Arc::ptr_eq(&first, &template(&mut scanner)));
+    fs::write(dir.path().join("new"), "x {{ fake://s }}").unwrap();
+    fs::rename(dir.path().join("new"), &file).unwrap();
+    assert!(
+        Arc::ptr_eq(&first, &template(&mut scanner)),
+        "a rewrite of the same bytes"
+    );
+    fs::write(&file, "y {{ fake://s }}").unwrap();
+    assert!(!Arc::ptr_eq(&first, &template(&mut scanner)), "other bytes");
+}
+
+#[test]
+fn a_large_template_is_refused_by_name_and_the_others_are_not() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("big"), vec![b'x'; 1001]).unwrap();
+    fs::write(dir.path().join("small"), vec![b'x'; 1000]).unwrap();
+    let scan = scan(&plan(&[(dir.path(), Path::new("/out"))]));
+    assert!(matches!(
+        &*scan.found[0].template.clone().unwrap_err(),
+        SourceError::TooLarge { size: 1001, .. }
+    ));
+    assert!(scan.found[1].template.is_ok());
+}
+
+#[test]
+fn a_vanished_source_is_withheld_from_deletion() {
+    let dir = TempDir::new().unwrap();
+    let gone = dir.path().join("gone");
+    let scan = scan(&plan(&[
+        (&gone, Path::new("/out")),
+        (dir.path(), Path::new("/empty")),
+    ]));
+    assert_eq!(
+        scan.withheld,
+        [Arc::from(Path::new("/")), Arc::from(Path::new("/empty"))]
+    );
+}
+
+#[test]
+fn inline_secrets_and_secret_files_go_to_the_output_directory() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("tpl"), "{{ fake://file }}").unwrap();
+    let secret = |name: &str, source| Secret {
+        name: name.into(),
+        source,
+        settings: OutputSettings::default(),
+    };
+    let plan = Plan {
+        secrets: vec![
+            secret(
+                "inline",
+                Source::Inline {
+                    name: "inline".into(),
+                    text: "fake://x".into(),
+                },
+            ),
+            secret("from-file", Source::File(dir.path().join("tpl"))),
+            secret(
+                "broken",
+                Source::Inline {
+                    name: "broken".into(),
+                    text: "{{ fkae://x }}".into(),
+                },
+            ),
+        ],
+        out: "/out".into(),
+        ..plan(&[])
+    };
+    let scan = scan(&plan);
+    assert_eq!(names(&scan), ["inline", "broken", "from-file"]);
+    assert_eq!(scan.found[0].template.as_ref().unwrap().keys.len(), 1);
+    assert!(
+        matches!(&**scan.found[1].template.as_ref().unwrap_err(), SourceError::Template { found, .. }
+        if found[0].help.as_deref() == Some("Did you mean `fake`?"))
+    );
+}
+
+#[test]
+fn a_plan_that_would_lose_something_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let (source, other) = (dir.path().join("src"), dir.path().join("other"));
+    for dir in [&source, &other] {
+        fs::create_dir(dir).unwrap();
+        fs::write(dir.join("a"), "x").unwrap();
+    }
+    fs::write(dir.path().join("file"), "x").unwrap();
+    let out = dir.path().join("out");
+    let check = |maps: &[(&Path, &Path)]| check(&plan(maps), &scan(&plan(maps)));
+    assert_eq!(check(&[(&source, &out)]), []);
+    assert!(matches!(
+        &check(&[(&source, &out), (&other, &out)])[..],
+        [PlanError::SameTarget { .. }]
+    ));
+    assert!(matches!(
+        &check(&[(&source, &source.join("out"))])[..],
+        [PlanError::InsideSource { .. }]
+    ));
+    let link = dir.path().join("link");
+    symlink(&source, &link).unwrap();
+    assert!(matches!(
+        &check(&[(&source, &link.join("out"))])[..],
+        [PlanError::InsideSource { .. }]
+    ));
+    assert!(matches!(
+        &check(&[(&dir.path().join("none"), &out)])[..],
+        [PlanError::NoSource { .. }]
+    ));
+    assert!(matches!(
+        &check(&[(&source, &dir.path().join("file/out"))])[..],
+        [PlanError::NotWritable { .. }]
+    ));
+}

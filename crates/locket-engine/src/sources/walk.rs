@@ -1,0 +1,125 @@
+//! The templates below a directory.
+
+use std::collections::HashSet;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::Trouble;
+
+/// A template file below a root.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Its path below the root.
+    pub(super) relative: PathBuf,
+    /// What it is, links followed.
+    pub(super) metadata: Metadata,
+}
+
+/// Lists the files below `root` in order. Links are followed inside the root only; whatever is left out, and why,
+/// goes to `trouble`.
+///
+/// # Errors
+/// The root itself cannot be listed.
+pub(super) fn files(root: &Path, trouble: &mut Vec<Trouble>) -> io::Result<Vec<Entry>> {
+    let real_root = root.canonicalize()?;
+    let mut walk = Walk {
+        root,
+        real_root: &real_root,
+        trouble,
+        found: Vec::new(),
+        seen: HashSet::new(),
+    };
+    walk.directory(Path::new(""))?;
+    let mut found = walk.found;
+    found.sort_by(|a, b| a.relative.cmp(&b.relative));
+    Ok(found)
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    real_root: &'a Path,
+    trouble: &'a mut Vec<Trouble>,
+    found: Vec<Entry>,
+    /// Directories on the way, so that a link to a parent ends.
+    seen: HashSet<(u64, u64)>,
+}
+
+impl Walk<'_> {
+    fn directory(&mut self, relative: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        let path = self.root.join(relative);
+        let metadata = fs::metadata(&path)?;
+        if !self.seen.insert((metadata.dev(), metadata.ino())) {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if is_passing(&name.to_string_lossy()) {
+                continue;
+            }
+            let relative = relative.join(&name);
+            let metadata = match entry.file_type() {
+                Ok(kind) if kind.is_symlink() => match self.follow(&relative) {
+                    Some(metadata) => metadata,
+                    None => continue,
+                },
+                _ => match entry.metadata() {
+                    Ok(metadata) => metadata,
+                    // Gone since it was listed.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => {
+                        self.leave_out(&relative, format!("it cannot be looked at: {error}"));
+                        continue;
+                    }
+                },
+            };
+            if metadata.is_dir() {
+                if let Err(error) = self.directory(&relative)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    self.leave_out(&relative, format!("the directory cannot be listed: {error}"));
+                }
+            } else if metadata.is_file() {
+                self.found.push(Entry { relative, metadata });
+            } else {
+                self.leave_out(&relative, "it is neither a file nor a directory".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What a link leads to, if that is inside the root.
+    fn follow(&mut self, relative: &Path) -> Option<Metadata> {
+        let path = self.root.join(relative);
+        match path.canonicalize() {
+            Ok(real) if real.starts_with(self.real_root) => fs::metadata(real).ok(),
+            Ok(_) => {
+                self.leave_out(relative, "the link leads out of the source directory".into());
+                None
+            }
+            Err(error) => {
+                self.leave_out(relative, format!("the link leads nowhere: {error}"));
+                None
+            }
+        }
+    }
+
+    fn leave_out(&mut self, relative: &Path, reason: String) {
+        self.trouble.push(Trouble {
+            path: self.root.join(relative),
+            reason,
+        });
+    }
+}
+
+/// Names that stand for a moment while an editor saves or a volume is switched, and never for a template:
+/// `..data` and its siblings, Emacs locks, vim's swap files and its write test.
+fn is_passing(name: &str) -> bool {
+    let is_swap = name.starts_with('.')
+        && name
+            .rsplit_once('.')
+            .is_some_and(|(_, end)| matches!(end, "swp" | "swo" | "swx" | "swpx"));
+    name.starts_with("..") || name.starts_with(".#") || name == "4913" || is_swap
+}
