@@ -69,7 +69,7 @@ pub enum StatusError {
     #[error("another agent is using the status file {}", .0.display())]
     Taken(PathBuf),
     /// It cannot be made or opened.
-    #[error("the status file {} cannot be opened: {1}", .0.display())]
+    #[error("the status file {} cannot be opened: {}", .0.display(), .1)]
     Open(PathBuf, #[source] io::Error),
 }
 
