@@ -74,7 +74,7 @@ fn two_outputs_of_one_value_each_keep_their_own_hash() {
 fn in_an_unchanged_output_each_value_meets_its_own_hash_first() {
     let values = [b"one", b"two", b"six"];
     let hash = |value: &[u8; 3]| render(&Filter::Bcrypt, value, None, &mut HashMemo::default());
-    let hashes = values.map(|value| hash(value));
+    let hashes = values.map(hash);
     let mut memo = HashMemo::default();
     for (value, kept) in values.iter().zip(&hashes) {
         let present = hashes.join("\n");
