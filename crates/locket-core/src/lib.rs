@@ -8,7 +8,6 @@ pub mod diagnostic;
 pub mod environment;
 pub mod filter;
 pub mod json_path;
-pub mod lists;
 pub mod locator;
 pub mod plan;
 pub mod provider;
@@ -17,7 +16,6 @@ pub mod schemes;
 pub mod secret;
 pub mod signal;
 pub mod span;
-pub mod spec;
 pub mod suggest;
 pub mod template;
 

@@ -1,5 +1,6 @@
 //! The secret managers that locket reads: a folder each, and one line in [`registry`].
 
+pub(crate) mod http;
 pub mod registry;
 pub mod settings;
 

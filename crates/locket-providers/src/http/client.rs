@@ -1,0 +1,170 @@
+//! The client of one provider instance: its connections, and the way of one request.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use locket_core::{FetchCx, ProviderError};
+use reqwest::redirect::{Attempt, Policy};
+
+use crate::http::dns::Resolver;
+use crate::http::error::{transport_error, unfinished};
+use crate::http::proxy::Proxies;
+use crate::http::request::host;
+use crate::http::tls::{TlsFiles, TlsStamp};
+use crate::http::{Body, Request, Response};
+use crate::{BuildCx, ConfigError};
+
+/// Time limit of one request unless the setting `timeout` gives another.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit of reaching the server, within the request's own.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Redirects that one request follows, all on one host.
+const REDIRECTS: usize = 5;
+/// Connections kept for the next request.
+const IDLE_CONNECTIONS: usize = 64;
+
+/// A pool of connections with one instance's settings. Makes no connection and reads no file until asked to.
+#[derive(Debug)]
+pub(crate) struct Client {
+    tls: TlsFiles,
+    proxies: Proxies,
+    timeout: Duration,
+    /// For servers spoken to without TLS: loads no certificate.
+    plain: OnceLock<reqwest::Client>,
+    /// For TLS, with the state of the files it was made from.
+    secure: Mutex<Option<(TlsStamp, reqwest::Client)>>,
+}
+
+impl Client {
+    /// A client with the network settings of an instance.
+    ///
+    /// # Errors
+    /// A setting is not what it should be.
+    pub(crate) fn new(cx: &BuildCx<'_>) -> Result<Self, ConfigError> {
+        let timeout = cx.settings.duration("timeout")?.unwrap_or(TIMEOUT);
+        if timeout.is_zero() {
+            return Err(ConfigError::new(
+                format!("`timeout` of `{}` is zero", cx.instance),
+                "Give the time that one request may take, like `10s`.",
+            ));
+        }
+        Ok(Self {
+            tls: TlsFiles::new(cx)?,
+            proxies: Proxies::new(cx)?,
+            timeout,
+            plain: OnceLock::new(),
+            secure: Mutex::new(None),
+        })
+    }
+
+    /// Sends one request and reads the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// There is no whole answer within the request's time limit or what the deadline leaves.
+    pub(crate) async fn send(&self, request: Request, cx: &FetchCx) -> Result<Response, ProviderError> {
+        let place = request.place();
+        let limit = self.timeout.min(cx.remaining());
+        if limit.is_zero() {
+            return Err(ProviderError::unavailable(format!(
+                "no time was left to ask {place}"
+            )));
+        }
+        let method = request.method.clone();
+        let started = cx.clock.monotonic();
+        let outcome = self.exchange(request, limit, cx, &place).await;
+        let ms = cx.clock.monotonic().saturating_sub(started).as_millis();
+        match &outcome {
+            Ok(response) => tracing::debug!(%method, place, status = response.status.as_u16(), ms, "request"),
+            Err(error) => tracing::debug!(%method, place, error = error.kind.name(), ms, "request"),
+        }
+        outcome
+    }
+
+    async fn exchange(
+        &self,
+        request: Request,
+        limit: Duration,
+        cx: &FetchCx,
+        place: &str,
+    ) -> Result<Response, ProviderError> {
+        let host = host(&request.url);
+        let failed = |error: reqwest::Error| transport_error(&error, &host, place, limit);
+        let client = self.client_for(request.url.scheme())?;
+        let mut sent = client
+            .request(request.method, request.url)
+            .headers(request.headers)
+            .timeout(limit);
+        if let Some(body) = request.body {
+            sent = sent.body(Bytes::from_owner(body));
+        }
+        let mut answer = sent.send().await.map_err(failed)?;
+        let mut body = Body::with_capacity(answer.content_length());
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            if !body.extend(&chunk) {
+                return Err(unfinished(place));
+            }
+        }
+        Ok(Response {
+            status: answer.status(),
+            headers: std::mem::take(answer.headers_mut()),
+            body,
+            place: place.to_owned(),
+            arrived: cx.clock.wall(),
+        })
+    }
+
+    /// The pool that serves addresses of `scheme`.
+    fn client_for(&self, scheme: &str) -> Result<reqwest::Client, ProviderError> {
+        if scheme == "http" && !self.proxies.plain_needs_tls() {
+            if let Some(client) = self.plain.get() {
+                return Ok(client.clone());
+            }
+            let client = self.build(TlsFiles::unused()?)?;
+            return Ok(self.plain.get_or_init(|| client).clone());
+        }
+        let stamp = self.tls.stamp();
+        let mut secure = self.secure.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made_from, client)) = &*secure
+            && *made_from == stamp
+        {
+            return Ok(client.clone());
+        }
+        let client = self.build(self.tls.config()?)?;
+        *secure = Some((stamp, client.clone()));
+        Ok(client)
+    }
+
+    fn build(&self, tls: rustls::ClientConfig) -> Result<reqwest::Client, ProviderError> {
+        let unbuilt = |error| ProviderError::invalid(format!("no HTTP client: {error}"));
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(std::sync::Arc::new(Resolver))
+            .redirect(Policy::custom(within_one_host))
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
+            // No timer of our own: an idle agent does not wake. The server closes what it tires of, and the
+            // kernel's keep-alive finds peers that are gone.
+            .pool_idle_timeout(None)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .user_agent(concat!("locket/", env!("CARGO_PKG_VERSION")))
+            .no_proxy();
+        for proxy in self.proxies.as_client_proxies().map_err(unbuilt)? {
+            builder = builder.proxy(proxy);
+        }
+        builder.build().map_err(unbuilt)
+    }
+}
+
+/// Credentials stay with the server they were meant for: a redirect to anywhere else is an answer, not an order.
+fn within_one_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let same = attempt
+        .previous()
+        .last()
+        .is_some_and(|from| from.origin() == attempt.url().origin());
+    if same && attempt.previous().len() <= REDIRECTS {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}

@@ -1,0 +1,170 @@
+//! Names to addresses, without the C library: a static binary has no NSS.
+//!
+//! The hosts file comes first and is read at every look-up, so that an edit counts at once; the rest is asked of
+//! the servers in `/etc/resolv.conf` by one resolver that all connectors of the process share.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Mutex;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::runtime::Handle;
+
+use crate::http::Stamp;
+
+const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// The resolver as the HTTP client takes it. All copies share one cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolver;
+
+/// Why a name has no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DnsError {
+    /// The name servers say that there is no such host.
+    NoSuchHost,
+    /// No name server gave an answer.
+    NoAnswer,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses = lookup(name.as_str()).await?;
+            // The port is the connector's to fill in.
+            let sockets: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(sockets)
+        })
+    }
+}
+
+/// The addresses of `name`, the one to try first in front.
+///
+/// # Errors
+/// There are none, or nobody to ask.
+pub(crate) async fn lookup(name: &str) -> Result<Vec<IpAddr>, DnsError> {
+    let name = name.trim_end_matches('.');
+    if let Ok(address) = name.parse() {
+        return Ok(vec![address]);
+    }
+    let hosts = std::fs::read_to_string(HOSTS).unwrap_or_default();
+    let listed = in_hosts(&hosts, name);
+    if !listed.is_empty() {
+        return Ok(listed);
+    }
+    if is_localhost(name) {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let answer = shared()?.lookup_ip(name).await.map_err(|error| {
+        tracing::debug!(name, "no address: {error}");
+        DnsError::of(&error)
+    })?;
+    Ok(answer.iter().collect())
+}
+
+/// The process's resolver, made anew when its configuration changed.
+fn shared() -> Result<TokioResolver, DnsError> {
+    type Shared = Option<((Stamp, tokio::runtime::Id), TokioResolver)>;
+    static SHARED: Mutex<Shared> = Mutex::new(None);
+
+    // Its connections are tasks of one runtime, so that another runtime needs another resolver.
+    let made_for = (Stamp::of(Path::new(RESOLV_CONF)), Handle::current().id());
+    let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some((known, resolver)) = &*shared
+        && *known == made_for
+    {
+        return Ok(resolver.clone());
+    }
+    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
+        // No usable file: ask this machine, as the C library does.
+        let server = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+        let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    });
+    let options = builder.options_mut();
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.use_hosts_file = ResolveHosts::Never;
+    let resolver = builder.build().map_err(|error| {
+        tracing::debug!("no resolver: {error}");
+        DnsError::NoAnswer
+    })?;
+    *shared = Some((made_for, resolver.clone()));
+    Ok(resolver)
+}
+
+/// The addresses that a hosts file gives to `name`, in its order.
+fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
+    hosts
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split('#').next()?.split_ascii_whitespace();
+            let address = words.next()?.parse().ok()?;
+            words
+                .any(|known| known.trim_end_matches('.').eq_ignore_ascii_case(name))
+                .then_some(address)
+        })
+        .collect()
+}
+
+/// RFC 6761, 6.3: `localhost` and the names under it never leave the machine.
+fn is_localhost(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+impl DnsError {
+    fn of(error: &NetError) -> Self {
+        if error.is_nx_domain() || error.is_no_records_found() {
+            Self::NoSuchHost
+        } else {
+            Self::NoAnswer
+        }
+    }
+}
+
+impl fmt::Display for DnsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSuchHost => "no such host",
+            Self::NoAnswer => "no name server answers",
+        })
+    }
+}
+
+impl std::error::Error for DnsError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hosts_file_gives_every_address_of_a_name_in_order() {
+        let hosts = "# comment\n127.0.0.1 localhost\n10.0.0.5\tvault Vault.Example. # trailing\n\
+                     fe80::1%lo odd\n::1 vault\n10.0.0.6 other # vault\n";
+        assert_eq!(
+            in_hosts(hosts, "vault"),
+            ["10.0.0.5".parse::<IpAddr>().unwrap(), "::1".parse().unwrap()]
+        );
+        assert_eq!(in_hosts(hosts, "vault.example").len(), 1);
+        assert!(in_hosts(hosts, "comment").is_empty() && in_hosts(hosts, "odd").is_empty());
+    }
+
+    #[tokio::test]
+    async fn localhost_needs_no_name_server() {
+        let addresses = lookup("localhost").await.unwrap();
+        assert!(addresses.contains(&Ipv4Addr::LOCALHOST.into()), "{addresses:?}");
+        let addresses = lookup("vault.localhost.").await.unwrap();
+        assert!(addresses.iter().all(IpAddr::is_loopback) && !addresses.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_address_is_its_own_answer() {
+        assert_eq!(lookup("192.0.2.7").await, Ok(vec!["192.0.2.7".parse().unwrap()]));
+    }
+}

@@ -1,0 +1,177 @@
+//! What a failed request means to the caller. The one place where statuses and transport failures become kinds.
+//!
+//! Texts show host and path; never a query, a header or a body.
+
+use std::error::Error;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use locket_core::{ErrorKind, ProviderError};
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use rustls::{AlertDescription, CertificateError};
+
+use crate::http::body::LIMIT;
+use crate::http::dns::DnsError;
+
+/// What a status that is no success means to most servers.
+pub(crate) fn status_error(
+    status: StatusCode,
+    headers: &HeaderMap,
+    place: &str,
+    now: SystemTime,
+) -> ProviderError {
+    let code = status.as_u16();
+    let error = |kind, what: &str| ProviderError::new(kind, format!("{place} {what}"));
+    match code {
+        300..=399 => redirected(headers, place),
+        401 => error(ErrorKind::Auth, "does not accept the credential (401)"),
+        403 => error(ErrorKind::Denied, "may not be read with this credential (403)"),
+        404 | 410 => error(ErrorKind::NotFound, &format!("does not exist ({code})")),
+        429 => {
+            let retry_after = headers
+                .get(RETRY_AFTER)
+                .and_then(|value| retry_after(value.to_str().ok()?, now));
+            error(
+                ErrorKind::RateLimited { retry_after },
+                "was asked too often (429)",
+            )
+        }
+        // The server waited for us, or is behind another that is not ready: the same request may succeed later.
+        408 | 412 | 425 | 500..=599 => error(ErrorKind::Unavailable, &format!("answered {code}")),
+        _ => error(ErrorKind::Invalid, &format!("refused the request ({code})")),
+    }
+}
+
+/// What it means that there is no whole answer.
+pub(crate) fn transport_error(
+    error: &reqwest::Error,
+    host: &str,
+    place: &str,
+    limit: Duration,
+) -> ProviderError {
+    let unavailable = |text: String| ProviderError::unavailable(text);
+    if let Some(dns) = chain(error).find_map(found::<DnsError>) {
+        return unavailable(format!("the name of {host} has no address: {dns}"))
+            .hint("Check the address, and that this machine's name servers know it.");
+    }
+    if let Some(tls) = chain(error).find_map(found::<rustls::Error>) {
+        return tls_error(tls, host);
+    }
+    if error.is_timeout() {
+        let limit = humantime::format_duration(Duration::from_millis(
+            u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        ));
+        return if error.is_connect() {
+            unavailable(format!("no connection to {host} in time"))
+                .hint("Check the address, the port, and whether a firewall or proxy stands between.")
+        } else {
+            unavailable(format!("{place} gave no answer within {limit}"))
+                .hint("Set `timeout` higher if the server is known to be slow.")
+        };
+    }
+    match chain(error)
+        .find_map(|error| error.downcast_ref::<io::Error>())
+        .map(io::Error::kind)
+    {
+        Some(io::ErrorKind::ConnectionRefused) => unavailable(format!("connection refused by {host}"))
+            .hint("Check that the server runs and that address and port are right."),
+        Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => {
+            unavailable(format!("no route to {host}")).hint("Check this machine's network and the address.")
+        }
+        _ if error.is_connect() => unavailable(format!("no connection to {host}: {}", cause(error)))
+            .hint("Check the address, and the proxy if one is set."),
+        _ => unavailable(format!("{place} broke off its answer: {}", cause(error))),
+    }
+}
+
+/// A body that goes on past what any secret needs.
+pub(crate) fn unfinished(place: &str) -> ProviderError {
+    ProviderError::unavailable(format!(
+        "{place} answered with more than {} MiB",
+        LIMIT / (1 << 20)
+    ))
+}
+
+fn redirected(headers: &HeaderMap, place: &str) -> ProviderError {
+    let target = headers
+        .get(LOCATION)
+        .and_then(|location| reqwest::Url::parse(location.to_str().ok()?).ok())
+        .map(|url| url.origin().ascii_serialization());
+    match target {
+        Some(origin) => ProviderError::invalid(format!("{place} redirects to {origin}"))
+            .hint(format!(
+                "Credentials are never sent on to another host: give {origin} as the address if it is the right server."
+            )),
+        None => ProviderError::invalid(format!("{place} answered with a redirect that leads nowhere")),
+    }
+}
+
+fn tls_error(error: &rustls::Error, host: &str) -> ProviderError {
+    let unavailable = |text: String| ProviderError::unavailable(text);
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            unavailable(format!("the certificate of {host} is not trusted: its issuer is unknown")).hint(
+                "Set `ca-file` (or SSL_CERT_FILE) to the PEM certificate of the authority that issued it.",
+            )
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => unavailable(format!("the certificate of {host} is for another name"))
+            .hint("Use one of the names in the server's certificate as the address."),
+        rustls::Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => unavailable(format!("the certificate of {host} has expired"))
+            .hint("Renew it, or set this machine's clock right."),
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => unavailable(format!("the certificate of {host} is not valid yet"))
+            .hint("Set this machine's clock right."),
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::UnsupportedCertificate,
+        ) => ProviderError::auth(format!("{host} does not accept the client certificate")).hint(
+            "Set `client-cert-file` and `client-key-file` to a certificate that the server trusts, with its chain.",
+        ),
+        rustls::Error::InvalidMessage(_) => unavailable(format!("{host} does not speak TLS")).hint(
+            "Check the port, and whether the address should start with `http://`.",
+        ),
+        other => unavailable(format!("no TLS connection to {host}: {other}")),
+    }
+}
+
+/// An error and all that caused it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// `E` itself, or wrapped in an I/O error, which keeps its inside away from `source`.
+fn found<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    error.downcast_ref::<E>().or_else(|| {
+        let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+        let inner: &(dyn Error + 'static) = inner;
+        found(inner)
+    })
+}
+
+/// The innermost text: the outer ones repeat the address with its query.
+fn cause(error: &reqwest::Error) -> String {
+    match chain(error).skip(1).last() {
+        Some(innermost) => innermost.to_string(),
+        None => "the connection failed".to_owned(),
+    }
+}
+
+/// `Retry-After` in either of its forms (RFC 9110, 10.2.3).
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
+}

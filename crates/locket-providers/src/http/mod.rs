@@ -1,0 +1,28 @@
+//! The one HTTP seam: whatever a provider sends goes through [`Client`].
+//!
+//! Here stand connections, names, trust, time limits and what failures mean. Retrying, limiting and caching values
+//! are layers of the engine and must not appear here.
+
+mod body;
+mod client;
+mod dns;
+mod endpoint;
+mod error;
+mod proxy;
+mod request;
+mod stamp;
+mod tls;
+mod token;
+
+pub(crate) use body::Body;
+pub(crate) use client::Client;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use error::status_error;
+pub(crate) use request::{Request, Response};
+pub(crate) use stamp::Stamp;
+pub(crate) use token::{Authority, Grant, TokenCache};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -1,0 +1,364 @@
+//! A credential that a server grants for a while: one login for all readers, renewed before it ends, thrown away
+//! when the server refuses it. Knows nothing of any server; retrying failed logins is the engine's.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use locket_core::{BoxFuture, ErrorKind, FetchCx, ProviderError, SecretBytes};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::http::Stamp;
+
+/// How long a refused login is not tried again while nothing about it changed. Servers lock accounts out after a
+/// few failures, and a round would otherwise try once for each of its items.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
+
+/// What hands out tokens.
+pub(crate) trait Authority: fmt::Debug + Send + Sync {
+    /// Obtains a token.
+    fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>>;
+
+    /// Asks for more time for a token that [`Grant::renewable`] was said of.
+    fn renew<'a>(
+        &'a self,
+        token: &'a SecretBytes,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        let _ = (token, cx);
+        Box::pin(async { Err(ProviderError::auth("this token cannot be renewed")) })
+    }
+
+    /// Changes when a login would start from other files than before.
+    fn source(&self) -> Vec<Stamp> {
+        Vec::new()
+    }
+
+    /// What a change of the source means to a token that still serves.
+    fn on_new_source(&self) -> OnNewSource {
+        OnNewSource::Keep
+    }
+}
+
+/// What a change of an [`Authority`]'s source means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnNewSource {
+    /// The source is only read to log in; a token once granted stands for itself.
+    Keep,
+    /// The source is the token.
+    Replace,
+}
+
+/// A token as an [`Authority`] hands it out.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    token: Arc<SecretBytes>,
+    lifetime: Option<Duration>,
+    renewable: bool,
+    uses: Option<u64>,
+}
+
+/// A token on loan for one request.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    value: Arc<SecretBytes>,
+    serial: u64,
+    granted: Duration,
+}
+
+/// The token of one provider instance.
+#[derive(Debug)]
+pub(crate) struct TokenCache<A> {
+    authority: A,
+    /// Held while logging in or renewing, so that there is one of either at a time.
+    state: Mutex<State>,
+    /// Attempts that ended, to tell who waited for the last one.
+    ended: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    issued: Option<Issued>,
+    failure: Option<Failure>,
+    serial: u64,
+}
+
+#[derive(Debug)]
+struct Issued {
+    token: Token,
+    source: Vec<Stamp>,
+    lifetime: Option<Duration>,
+    /// On the monotonic clock, with a margin for requests under way.
+    ends: Option<Duration>,
+    renew_from: Option<Duration>,
+    uses: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    error: ProviderError,
+    source: Vec<Stamp>,
+    attempt: u64,
+    at: Duration,
+}
+
+impl Grant {
+    /// A token that lasts until further notice.
+    pub(crate) fn new(token: SecretBytes) -> Self {
+        Self {
+            token: Arc::new(token),
+            lifetime: None,
+            renewable: false,
+            uses: None,
+        }
+    }
+
+    /// The same token, good for `lifetime` from the request that brought it.
+    #[must_use]
+    pub(crate) fn lasting(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// The same token, for which more time can be asked.
+    #[must_use]
+    pub(crate) fn renewable(mut self) -> Self {
+        self.renewable = true;
+        self
+    }
+
+    /// The same token, good for so many requests.
+    #[must_use]
+    pub(crate) fn uses(mut self, uses: u64) -> Self {
+        self.uses = Some(uses);
+        self
+    }
+}
+
+impl Token {
+    /// The token itself.
+    pub(crate) fn value(&self) -> &SecretBytes {
+        &self.value
+    }
+
+    /// When it was granted or last renewed, on the monotonic clock.
+    pub(crate) fn granted(&self) -> Duration {
+        self.granted
+    }
+}
+
+impl<A: Authority> TokenCache<A> {
+    /// An empty cache: the first reader logs in.
+    pub(crate) fn new(authority: A) -> Self {
+        Self {
+            authority,
+            state: Mutex::default(),
+            ended: AtomicU64::new(0),
+        }
+    }
+
+    /// What hands out the tokens.
+    pub(crate) fn authority(&self) -> &A {
+        &self.authority
+    }
+
+    /// Makes `request` with the token. If it fails with [`ErrorKind::Auth`], which must mean that the server refuses
+    /// the token, logs in again and makes it once more.
+    ///
+    /// # Errors
+    /// Those of `request`, and of the login.
+    pub(crate) async fn with<T, F>(
+        &self,
+        cx: &FetchCx,
+        request: impl Fn(Token) -> F,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let token = self.current(cx).await?;
+        match request(token.clone()).await {
+            Err(error) if error.kind == ErrorKind::Auth => {
+                let fresh = self.instead_of(&token, error, cx).await?;
+                request(fresh).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// A token that serves now, and counts as one use of it.
+    ///
+    /// # Errors
+    /// There is none and the login failed; readers that waited for one login share its failure.
+    pub(crate) async fn current(&self, cx: &FetchCx) -> Result<Token, ProviderError> {
+        let seen = self.ended.load(Ordering::Acquire);
+        let mut state = self.lock(cx).await?;
+        self.take(&mut state, seen, cx).await
+    }
+
+    /// Another token than `refused`, which the server no longer accepts, as `error` says.
+    async fn instead_of(
+        &self,
+        refused: &Token,
+        error: ProviderError,
+        cx: &FetchCx,
+    ) -> Result<Token, ProviderError> {
+        let seen = self.ended.load(Ordering::Acquire);
+        let mut state = self.lock(cx).await?;
+        let is_current = |issued: &mut Issued| issued.token.serial == refused.serial;
+        if state.issued.take_if(is_current).is_some() {
+            tracing::debug!("the token is refused; asking for another");
+        }
+        let token = self.take(&mut state, seen, cx).await?;
+        if token.value == refused.value {
+            // Nothing new to offer: whoever comes next need not find out again.
+            state.issued = None;
+            self.remember(&mut state, &error, cx);
+            return Err(error);
+        }
+        Ok(token)
+    }
+
+    async fn lock(&self, cx: &FetchCx) -> Result<MutexGuard<'_, State>, ProviderError> {
+        tokio::time::timeout(cx.remaining(), self.state.lock())
+            .await
+            .map_err(|_| ProviderError::unavailable("the login took all the time there was"))
+    }
+
+    async fn take(&self, state: &mut State, seen: u64, cx: &FetchCx) -> Result<Token, ProviderError> {
+        let now = cx.clock.monotonic();
+        self.drop_what_ended(state, now);
+        if state
+            .issued
+            .as_ref()
+            .is_some_and(|issued| issued.renewal_due(now))
+        {
+            self.renew(state, cx).await;
+        }
+        if state.issued.is_none() {
+            self.login(state, seen, cx).await?;
+        }
+        match &mut state.issued {
+            Some(issued) => {
+                if let Some(uses) = &mut issued.uses {
+                    *uses = uses.saturating_sub(1);
+                }
+                Ok(issued.token.clone())
+            }
+            None => Err(ProviderError::auth("the login gave no token")),
+        }
+    }
+
+    fn drop_what_ended(&self, state: &mut State, now: Duration) {
+        let replaced = |issued: &Issued| {
+            self.authority.on_new_source() == OnNewSource::Replace && issued.source != self.authority.source()
+        };
+        if let Some(issued) = &state.issued
+            && (issued.ends.is_some_and(|ends| ends <= now) || issued.uses == Some(0) || replaced(issued))
+        {
+            state.issued = None;
+        }
+    }
+
+    async fn login(&self, state: &mut State, seen: u64, cx: &FetchCx) -> Result<(), ProviderError> {
+        let source = self.authority.source();
+        let now = cx.clock.monotonic();
+        if let Some(failure) = &state.failure {
+            let waited_for_it = failure.attempt > seen;
+            let stands = !failure.error.kind.is_transient()
+                && failure.source == source
+                && now < failure.at + REFUSED_FOR;
+            if waited_for_it || stands {
+                return Err(failure.error.clone());
+            }
+        }
+        match self.authority.login(cx).await {
+            Ok(grant) => {
+                state.failure = None;
+                state.serial += 1;
+                state.issued = Some(Issued::new(grant, state.serial, source, now));
+                Ok(())
+            }
+            Err(error) => {
+                self.remember(state, &error, cx);
+                Err(error)
+            }
+        }
+    }
+
+    fn remember(&self, state: &mut State, error: &ProviderError, cx: &FetchCx) {
+        state.failure = Some(Failure {
+            error: error.clone(),
+            source: self.authority.source(),
+            attempt: self.ended.fetch_add(1, Ordering::AcqRel) + 1,
+            at: cx.clock.monotonic(),
+        });
+    }
+
+    /// Renews the token, or leaves none if the server will not have it. A server that cannot be asked costs
+    /// nothing as long as the token lasts.
+    async fn renew(&self, state: &mut State, cx: &FetchCx) {
+        let Some(issued) = state.issued.take() else {
+            return;
+        };
+        let now = cx.clock.monotonic();
+        // Taken out while it is asked for: whoever cancels this leaves no token behind, and the next logs in.
+        match self.authority.renew(issued.token.value(), cx).await {
+            Ok(grant) => {
+                let renewed = Issued::new(grant, issued.token.serial, issued.source, now);
+                state.issued = Some(renewed.after(issued.lifetime));
+            }
+            Err(error) if error.kind.is_transient() => {
+                tracing::debug!("the token is not renewed yet: {error}");
+                let renew_from = issued.ends.map(|ends| now + ends.saturating_sub(now) / 2);
+                state.issued = Some(Issued { renew_from, ..issued });
+            }
+            Err(error) => tracing::debug!("the token cannot be renewed: {error}"),
+        }
+    }
+}
+
+impl Issued {
+    fn new(grant: Grant, serial: u64, source: Vec<Stamp>, granted: Duration) -> Self {
+        let margin = |lifetime: Duration| (lifetime / 10).min(Duration::from_secs(10));
+        // Renewing costs a use as well: a token of few uses is not worth it.
+        let renewable = grant.renewable && grant.uses.is_none();
+        Self {
+            token: Token {
+                value: grant.token,
+                serial,
+                granted,
+            },
+            source,
+            lifetime: grant.lifetime,
+            ends: grant
+                .lifetime
+                .map(|lifetime| granted + lifetime - margin(lifetime)),
+            renew_from: grant
+                .lifetime
+                .filter(|_| renewable)
+                .map(|lifetime| granted + lifetime * 2 / 3),
+            uses: grant.uses,
+        }
+    }
+
+    fn renewal_due(&self, now: Duration) -> bool {
+        self.renew_from.is_some_and(|from| from <= now)
+    }
+
+    /// The same token, renewed after having lasted for `before`. When the server grants much less than it did, the
+    /// token nears the end of all its time: asking again would only shrink the steps.
+    fn after(mut self, before: Option<Duration>) -> Self {
+        if let (Some(lifetime), Some(before)) = (self.lifetime, before)
+            && lifetime < before / 2
+        {
+            self.renew_from = None;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

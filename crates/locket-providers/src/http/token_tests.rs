@@ -1,0 +1,280 @@
+use std::sync::Mutex as SyncMutex;
+use std::time::SystemTime;
+
+use futures_util::future::join_all;
+use locket_core::Clock;
+
+use super::*;
+
+#[derive(Debug, Default)]
+struct Hand(SyncMutex<Duration>);
+
+impl Clock for Hand {
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Grants what the test prepared, and counts.
+#[derive(Debug)]
+struct Desk {
+    logins: AtomicU64,
+    renewals: AtomicU64,
+    answer: SyncMutex<Result<Lifetime, ProviderError>>,
+    renewal: SyncMutex<Result<u64, ProviderError>>,
+    names: Names,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Lifetime {
+    Endless,
+    Seconds(u64),
+    Uses(u64),
+}
+
+#[derive(Debug)]
+enum Names {
+    Fresh,
+    Same,
+}
+
+impl Desk {
+    fn new(answer: Lifetime) -> Self {
+        Self {
+            logins: AtomicU64::new(0),
+            renewals: AtomicU64::new(0),
+            answer: SyncMutex::new(Ok(answer)),
+            renewal: SyncMutex::new(Ok(60)),
+            names: Names::Fresh,
+        }
+    }
+
+    fn logins(&self) -> u64 {
+        self.logins.load(Ordering::SeqCst)
+    }
+
+    fn renewals(&self) -> u64 {
+        self.renewals.load(Ordering::SeqCst)
+    }
+}
+
+impl Authority for Desk {
+    fn login<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        Box::pin(async {
+            let number = self.logins.fetch_add(1, Ordering::SeqCst) + 1;
+            tokio::task::yield_now().await;
+            let name = match self.names {
+                Names::Fresh => format!("token-{number}"),
+                Names::Same => "token".to_owned(),
+            };
+            let grant = Grant::new(SecretBytes::copy_from(name.as_bytes()));
+            Ok(match self.answer.lock().unwrap().clone()? {
+                Lifetime::Endless => grant,
+                Lifetime::Seconds(seconds) => grant.lasting(Duration::from_secs(seconds)).renewable(),
+                Lifetime::Uses(uses) => grant.uses(uses),
+            })
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        token: &'a SecretBytes,
+        _: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        Box::pin(async {
+            self.renewals.fetch_add(1, Ordering::SeqCst);
+            let seconds = self.renewal.lock().unwrap().clone()?;
+            let same = Grant::new(SecretBytes::copy_from(bytes(token)));
+            Ok(same.lasting(Duration::from_secs(seconds)).renewable())
+        })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test looks at what it made up")]
+fn bytes(token: &SecretBytes) -> &[u8] {
+    token.expose()
+}
+
+fn cx() -> (Arc<Hand>, FetchCx) {
+    let hand = Arc::new(Hand::default());
+    let cx = FetchCx {
+        clock: hand.clone(),
+        deadline: Duration::from_secs(1 << 20),
+    };
+    (hand, cx)
+}
+
+fn pass(hand: &Hand, seconds: u64) {
+    *hand.0.lock().unwrap() += Duration::from_secs(seconds);
+}
+
+fn refusal() -> ProviderError {
+    ProviderError::auth("refused")
+}
+
+#[tokio::test]
+async fn many_readers_share_one_login() {
+    let (_, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Endless));
+    for token in join_all((0..50).map(|_| cache.current(&cx))).await {
+        assert!(token.unwrap().value().matches(b"token-1"));
+    }
+    assert_eq!(cache.authority().logins(), 1);
+}
+
+#[tokio::test]
+async fn many_readers_share_one_failed_login_even_a_transient_one() {
+    let (_, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Endless));
+    *cache.authority().answer.lock().unwrap() = Err(ProviderError::unavailable("down"));
+    for token in join_all((0..50).map(|_| cache.current(&cx))).await {
+        assert_eq!(token.unwrap_err().context, "down");
+    }
+    assert_eq!(cache.authority().logins(), 1);
+    *cache.authority().answer.lock().unwrap() = Ok(Lifetime::Endless);
+    assert!(cache.current(&cx).await.is_ok(), "the next attempt asks again");
+}
+
+#[tokio::test]
+async fn a_refused_login_is_not_repeated_at_once_but_in_time() {
+    let (hand, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Endless));
+    *cache.authority().answer.lock().unwrap() = Err(refusal());
+    for _ in 0..20 {
+        assert_eq!(cache.current(&cx).await.unwrap_err(), refusal());
+    }
+    assert_eq!(cache.authority().logins(), 1);
+    pass(&hand, 31);
+    *cache.authority().answer.lock().unwrap() = Ok(Lifetime::Endless);
+    assert!(cache.current(&cx).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_once_two_thirds_are_gone() {
+    let (hand, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    cache.current(&cx).await.unwrap();
+    pass(&hand, 39);
+    cache.current(&cx).await.unwrap();
+    assert_eq!(cache.authority().renewals(), 0);
+    pass(&hand, 1);
+    for token in join_all((0..9).map(|_| cache.current(&cx))).await {
+        assert!(token.unwrap().value().matches(b"token-1"));
+    }
+    assert_eq!((cache.authority().renewals(), cache.authority().logins()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_token_that_ended_is_replaced_without_asking_to_renew_it() {
+    let (hand, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    cache.current(&cx).await.unwrap();
+    pass(&hand, 60);
+    assert!(cache.current(&cx).await.unwrap().value().matches(b"token-2"));
+    assert_eq!(cache.authority().renewals(), 0);
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_for_now_keeps_the_token_and_is_not_a_hot_loop() {
+    let (hand, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    cache.current(&cx).await.unwrap();
+    *cache.authority().renewal.lock().unwrap() = Err(ProviderError::unavailable("down"));
+    pass(&hand, 40);
+    for _ in 0..5 {
+        assert!(cache.current(&cx).await.unwrap().value().matches(b"token-1"));
+    }
+    assert_eq!(cache.authority().renewals(), 1);
+    *cache.authority().renewal.lock().unwrap() = Err(refusal());
+    pass(&hand, 8);
+    assert!(
+        cache.current(&cx).await.unwrap().value().matches(b"token-2"),
+        "refused: log in"
+    );
+}
+
+#[tokio::test]
+async fn renewals_that_grant_less_and_less_end_in_a_login() {
+    let (hand, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    cache.current(&cx).await.unwrap();
+    *cache.authority().renewal.lock().unwrap() = Ok(20);
+    pass(&hand, 40);
+    cache.current(&cx).await.unwrap();
+    pass(&hand, 15);
+    cache.current(&cx).await.unwrap();
+    assert_eq!(cache.authority().renewals(), 1);
+    pass(&hand, 4);
+    assert!(cache.current(&cx).await.unwrap().value().matches(b"token-2"));
+}
+
+#[tokio::test]
+async fn a_token_of_few_uses_is_replaced_when_they_are_spent() {
+    let (_, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Uses(3)));
+    for _ in 0..7 {
+        cache.current(&cx).await.unwrap();
+    }
+    assert_eq!(cache.authority().logins(), 3);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_once_for_all_who_used_it() {
+    let (_, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Endless));
+    let read = || {
+        cache.with(&cx, async |token: Token| {
+            tokio::task::yield_now().await;
+            if token.value().matches(b"token-1") {
+                Err(refusal())
+            } else {
+                Ok(())
+            }
+        })
+    };
+    assert!(join_all((0..20).map(|_| read())).await.iter().all(Result::is_ok));
+    assert_eq!(cache.authority().logins(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_token_without_another_is_not_offered_again() {
+    let (_, cx) = cx();
+    let cache = TokenCache::new(Desk {
+        names: Names::Same,
+        ..Desk::new(Lifetime::Endless)
+    });
+    let requests = AtomicU64::new(0);
+    for _ in 0..20 {
+        let outcome = cache.with(&cx, async |_| {
+            requests.fetch_add(1, Ordering::SeqCst);
+            Err::<(), _>(refusal())
+        });
+        assert_eq!(outcome.await, Err(refusal()));
+    }
+    assert_eq!(requests.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn other_errors_leave_the_token_alone() {
+    let (_, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Endless));
+    let outcome = cache.with(&cx, async |_| Err::<(), _>(ProviderError::denied("no")));
+    assert_eq!(outcome.await, Err(ProviderError::denied("no")));
+    cache.current(&cx).await.unwrap();
+    assert_eq!(cache.authority().logins(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_login_lets_the_next_reader_log_in() {
+    let (_, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Endless));
+    {
+        let mut first = Box::pin(cache.current(&cx));
+        assert!(futures_util::poll!(&mut first).is_pending(), "inside the login");
+    }
+    assert!(cache.current(&cx).await.unwrap().value().matches(b"token-2"));
+}
