@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod environment;
 pub mod filter;
 pub mod json_path;
+pub mod lists;
 pub mod locator;
 pub mod plan;
 pub mod provider;
@@ -16,6 +17,7 @@ pub mod schemes;
 pub mod secret;
 pub mod signal;
 pub mod span;
+pub mod spec;
 pub mod suggest;
 pub mod template;
 

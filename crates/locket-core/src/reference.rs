@@ -78,14 +78,11 @@ impl Reference {
     }
 
     fn from_parts(scheme: &Scheme, rest: &str, span: Span) -> Parsed {
-        let rest = match encode_quoted(rest) {
-            Ok(rest) => rest,
-            Err(()) => {
-                return Parsed::Wrong(vec![
-                    Diagnostic::error(span, "a quote in this reference is never closed")
-                        .help("Close it with `\"`, or write a literal quote as `%22`."),
-                ]);
-            }
+        let Ok(rest) = encode_quoted(rest) else {
+            return Parsed::Wrong(vec![
+                Diagnostic::error(span, "a quote in this reference is never closed")
+                    .help("Close it with `\"`, or write a literal quote as `%22`."),
+            ]);
         };
         let (rest, fragment) = match rest.rsplit_once('#') {
             Some((rest, fragment)) => (rest, Some(decode(fragment).into_owned())),

@@ -51,7 +51,7 @@ fn a_reference_has_locator_options_and_fragment() {
         [("attribute".into(), "otp".into()), ("x".into(), String::new())]
     );
     assert_eq!(parsed.fragment(), Some("a.b"));
-    assert_eq!(parsed.span(), Span::new(1, 46));
+    assert_eq!(parsed.span(), Span::new(1, 50));
 }
 
 #[test]

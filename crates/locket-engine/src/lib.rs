@@ -2,5 +2,13 @@
 //! starts the next round. It knows no provider by name.
 
 pub mod instances;
+pub mod notify;
 pub mod resolve;
 pub mod sources;
+pub mod state;
+mod state_dir;
+mod tasks;
+#[cfg(test)]
+mod testing;
+
+pub use instances::{Instance, InstanceLimits, Instances};

@@ -1,1 +1,19 @@
-//! locket-testkit
+//! What the tests of every crate share: servers that misbehave on demand, fake time, canaries. Never published.
+//!
+//! It knows no provider and no engine, so that both can test themselves with it. A test kit fails by panicking.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test kit has no caller that could handle an error: the test fails, with the place"
+)]
+
+pub mod client;
+pub mod http;
+mod journal;
+pub mod server;
+pub mod tls;
+
+pub use client::Client;
+pub use http::{Request, Response};
+pub use server::Server;
+pub use tls::TestCa;

@@ -1,10 +1,10 @@
 //! Running a filter.
 
-use std::collections::HashMap;
 use std::time::SystemTime;
 
 use super::call::Filter;
-use super::{hash, otp, text};
+use super::memo::HashMemo;
+use super::{bytes, hash, otp, pem, quote, text};
 use crate::{SecretBytes, json_path};
 
 /// Why a filter gave nothing. Never holds any part of the value.
@@ -31,14 +31,6 @@ pub struct FilterCx<'a> {
     pub valid_until: Option<SystemTime>,
 }
 
-/// Password hashes made by this process, so that a value keeps its hash even where the present output does not
-/// show it (inside base64, say). Values are kept as keyed digests only.
-#[derive(Debug, Default)]
-pub struct HashMemo {
-    pub(super) hashes: HashMap<[u8; 32], String>,
-    pub(super) key: Option<[u8; 32]>,
-}
-
 impl Filter {
     /// Applies the filter to `value`.
     ///
@@ -46,21 +38,37 @@ impl Filter {
     /// The value is not what the filter works on, or lacks the part it names.
     pub fn apply(&self, value: &SecretBytes, cx: &mut FilterCx<'_>) -> Result<SecretBytes, FilterError> {
         #[expect(clippy::disallowed_methods, reason = "filters work on the value")]
-        let bytes = value.expose();
+        let value = value.expose();
         match self {
-            Self::Default(_) => Ok(SecretBytes::copy_from(bytes)),
-            Self::Json(path) => json_path::select(bytes, path),
+            Self::Base64 => Ok(bytes::base64(value)),
+            Self::Base64Decode => bytes::base64_decode(value),
+            Self::Base64Url => Ok(bytes::base64url(value)),
+            Self::Hex => Ok(bytes::hex(value)),
+            Self::Sha256 => Ok(bytes::sha256(value)),
+            Self::Trim => text::trim(value),
+            Self::Upper => text::upper(value),
+            Self::Lower => text::lower(value),
+            Self::Replace { from, to } => text::replace(value, from, to),
+            Self::Lines(count) => text::lines(value, *count),
+            Self::Indent(count) => text::indent(value, *count),
+            Self::Json(path) => json_path::select(value, path),
+            Self::Url => text::url(value),
+            Self::Shell => quote::shell(value),
+            Self::Dotenv => quote::dotenv(value),
+            Self::JsonString | Self::YamlString | Self::TomlString => quote::string(value),
+            Self::Pem(label) => pem::blocks(value, label),
+            // There is a value.
+            Self::Default(_) => Ok(SecretBytes::copy_from(value)),
             Self::Totp => {
-                let code = otp::current_code(bytes, cx.now)?;
-                cx.valid_until = Some(
-                    cx.valid_until
-                        .map_or(code.valid_until, |until| until.min(code.valid_until)),
-                );
+                let code = otp::current_code(value, cx.now)?;
+                let until = cx
+                    .valid_until
+                    .map_or(code.valid_until, |until| until.min(code.valid_until));
+                cx.valid_until = Some(until);
                 Ok(code.code)
             }
-            Self::Bcrypt => hash::bcrypt(bytes, cx),
-            Self::Htpasswd(user) => hash::htpasswd(bytes, user, cx),
-            _ => text::apply(self, bytes),
+            Self::Bcrypt => hash::bcrypt(value, cx),
+            Self::Htpasswd(user) => hash::htpasswd(value, user, cx),
         }
     }
 }

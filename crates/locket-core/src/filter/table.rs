@@ -87,7 +87,16 @@ pub static FILTERS: &[FilterKind] = &[
         name: "pem",
         arguments: &["\"LABEL\""],
         summary: "The PEM blocks with this label",
-        build: |arguments| Ok(Filter::Pem(arguments[0].text.clone())),
+        build: |arguments| {
+            let label = &arguments[0];
+            if label.text.is_empty() || label.text.contains(['-', '\n', '\r']) {
+                return Err(
+                    Diagnostic::error(label.span, "this is not the label of a PEM block")
+                        .help("Write what stands between `-----BEGIN ` and `-----`, such as `CERTIFICATE`."),
+                );
+            }
+            Ok(Filter::Pem(label.text.clone()))
+        },
     },
     FilterKind {
         name: "default",

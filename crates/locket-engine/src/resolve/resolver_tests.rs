@@ -1,1 +1,134 @@
+use std::sync::Arc;
+use std::time::Duration;
 
+use locket_core::{ErrorKind, Locator, ProviderError};
+
+use super::*;
+use crate::testing::{Fake, clock};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn key(instance: &str, item: &str, part: &str) -> SecretKey {
+    SecretKey {
+        instance: instance.into(),
+        locator: Locator::new(item, part, ()),
+    }
+}
+
+fn resolver(fake: &Fake) -> Resolver {
+    let timing = Timing {
+        request: SECOND * 10,
+        backoff: Backoff::default(),
+    };
+    Resolver::new(fake.instances(), clock(), timing)
+}
+
+fn value(resolver: &Resolver, key: &SecretKey) -> Option<bool> {
+    match resolver.answer(key) {
+        Answer::Value(value) => Some(value.value.matches(b"v")),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_settle_and_each_item_is_called_for_once() {
+    let fake = Fake::default();
+    let keys: Vec<_> = (0..20).map(|item| key("fake", &item.to_string(), "")).collect();
+    for item in 0..20 {
+        fake.set(&item.to_string(), "v");
+    }
+    let mut resolver = resolver(&fake);
+    resolver.want(&keys);
+    resolver.want(&keys);
+    resolver.settle(SECOND * 60).await;
+    assert!(keys.iter().all(|key| value(&resolver, key) == Some(true)));
+    assert_eq!(fake.calls().len(), 20);
+    assert_eq!(resolver.calls(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_failure_is_retried_inside_the_deadline() {
+    let fake = Fake::default();
+    fake.set("a", "v");
+    fake.fail(Some(ProviderError::unavailable("refused")));
+    let mut resolver = resolver(&fake);
+    let wanted = key("fake", "a", "");
+    resolver.want([&wanted]);
+    let healing = async {
+        tokio::time::sleep(SECOND * 20).await;
+        fake.fail(None);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = resolver.settle(SECOND * 60) => {}
+        () = healing => {}
+    }
+    assert_eq!(value(&resolver, &wanted), Some(true));
+    assert!(fake.calls().len() > 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_failure_is_not_retried() {
+    for error in [
+        ProviderError::denied("no"),
+        ProviderError::auth("no"),
+        ProviderError::invalid("no"),
+    ] {
+        let fake = Fake::default();
+        fake.fail(Some(error));
+        let mut resolver = resolver(&fake);
+        resolver.want([&key("fake", "a", "")]);
+        resolver.settle(SECOND * 60).await;
+        assert_eq!(fake.calls().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_ends_as_unavailable_and_holds_up_no_other() {
+    let fake = Fake::default();
+    fake.set("a", "v");
+    let mut resolver = resolver(&fake);
+    let (good, hanging) = (key("fake", "a", ""), key("dead", "b", ""));
+    resolver.want([&good, &hanging]);
+    resolver.progress().await;
+    assert_eq!(value(&resolver, &good), Some(true));
+    assert!(resolver.is_awaited(&hanging));
+    resolver.settle(SECOND * 31).await;
+    assert!(
+        matches!(resolver.answer(&hanging), Answer::Failed(error) if error.kind == ErrorKind::Unavailable)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_wait_loses_no_answer() {
+    let fake = Fake::default();
+    fake.set("a", "v");
+    fake.delay(SECOND);
+    let mut resolver = resolver(&fake);
+    let wanted = key("fake", "a", "");
+    resolver.want([&wanted]);
+    for _ in 0..3 {
+        assert!(
+            tokio::time::timeout(SECOND / 4, resolver.progress())
+                .await
+                .is_err()
+        );
+    }
+    resolver.progress().await;
+    assert_eq!(value(&resolver, &wanted), Some(true));
+    assert_eq!(fake.calls().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_cannot_be_made_fails_its_secrets_by_name() {
+    let fake = Fake::default();
+    let mut resolver = resolver(&fake);
+    let wanted = key("absent", "a", "");
+    resolver.want([&wanted]);
+    resolver.settle(SECOND * 60).await;
+    let Answer::Failed(error) = resolver.answer(&wanted) else {
+        panic!("it failed")
+    };
+    assert!(error.context.contains("absent"));
+    assert_eq!(Arc::strong_count(&error), 2);
+}

@@ -1,0 +1,239 @@
+//! The outputs of the present plan and how far each has come.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use locket_core::provider::Fetched;
+use locket_core::template::Resolution;
+use locket_core::{ErrorKind, SecretBytes};
+
+use super::report::{Trouble, TroubleKind};
+use crate::resolve::{Answer, Resolver, SecretKey};
+use crate::sources::{Found, Scan, Target};
+
+/// Every output, by its target.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    table: HashMap<Target, Output>,
+    by_key: HashMap<SecretKey, Vec<Target>>,
+}
+
+/// One output.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) found: Found,
+    pub(super) stage: Stage,
+    pub(super) standing: Standing,
+    pub(super) troubles: Vec<Trouble>,
+    /// What was last told about the troubles.
+    pub(super) reported: Vec<Trouble>,
+    /// When everything about it was last confirmed.
+    pub(super) last_success: Option<SystemTime>,
+    /// When its bytes change without any secret changing.
+    pub(super) valid_until: Option<SystemTime>,
+    /// Since when its template is gone, on the monotonic clock.
+    pub(super) gone_since: Option<Duration>,
+}
+
+/// What is to be done about an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Answers are on their way.
+    Waiting,
+    /// It is to be rendered and applied.
+    Dirty,
+    /// It is being applied.
+    Applying,
+    /// It is being applied, and again afterwards.
+    ApplyingDirty,
+    /// Nothing.
+    Settled,
+}
+
+/// What is in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing that this process knows of.
+    Unknown,
+    /// A good output.
+    Good,
+    /// What an earlier run wrote.
+    Earlier,
+    /// The template's own text.
+    Passthrough,
+}
+
+/// What a scan changed.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    /// Outputs that are new or whose template or settings changed.
+    pub(super) changed: Vec<Target>,
+    /// Outputs whose template is gone since this scan.
+    pub(super) gone: usize,
+}
+
+impl Outputs {
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Target, &Output)> {
+        self.table.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Target, &mut Output)> {
+        self.table.iter_mut()
+    }
+
+    pub(super) fn get(&self, target: &Target) -> Option<&Output> {
+        self.table.get(target)
+    }
+
+    pub(super) fn get_mut(&mut self, target: &Target) -> Option<&mut Output> {
+        self.table.get_mut(target)
+    }
+
+    pub(super) fn remove(&mut self, target: &Target) {
+        self.table.remove(target);
+    }
+
+    /// Takes over what a scan found.
+    pub(super) fn merge(&mut self, scan: Scan, now: Duration) -> Difference {
+        let mut difference = Difference::default();
+        let mut present = HashSet::with_capacity(scan.found.len());
+        for found in scan.found {
+            present.insert(found.target.clone());
+            match self.table.get_mut(&found.target) {
+                Some(output) => {
+                    output.gone_since = None;
+                    if !same(&output.found, &found) {
+                        difference.changed.push(found.target.clone());
+                        output.found = found;
+                    }
+                }
+                None => {
+                    difference.changed.push(found.target.clone());
+                    self.table.insert(found.target.clone(), Output::new(found));
+                }
+            }
+        }
+        for (target, output) in &mut self.table {
+            if present.contains(target) {
+                continue;
+            }
+            if scan.withheld.contains(&target.root) {
+                output.gone_since = None;
+            } else if output.gone_since.is_none() {
+                output.gone_since = Some(now);
+                difference.gone += 1;
+            }
+        }
+        if !difference.changed.is_empty() {
+            self.index();
+        }
+        difference
+    }
+
+    /// Every secret that some output wants.
+    pub(super) fn live_keys(&self) -> HashSet<SecretKey> {
+        self.by_key.keys().cloned().collect()
+    }
+
+    /// The outputs that want a secret.
+    pub(super) fn wanting(&self, key: &SecretKey) -> &[Target] {
+        self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Forgets what only outputs wanted that are gone for good.
+    pub(super) fn index(&mut self) {
+        self.by_key.clear();
+        for (target, output) in &self.table {
+            let Ok(parsed) = &output.found.template else { continue };
+            for key in &parsed.keys {
+                let wanting = self.by_key.entry(key.clone()).or_default();
+                if wanting.last() != Some(target) {
+                    wanting.push(target.clone());
+                }
+            }
+        }
+    }
+}
+
+impl Output {
+    fn new(found: Found) -> Self {
+        Self {
+            found,
+            stage: Stage::Settled,
+            standing: Standing::Unknown,
+            troubles: Vec::new(),
+            reported: Vec::new(),
+            last_success: None,
+            valid_until: None,
+            gone_since: None,
+        }
+    }
+
+    /// Whether every answer that the template needs is there, good or bad.
+    pub(super) fn is_answered(&self, resolver: &Resolver) -> bool {
+        match &self.found.template {
+            Ok(parsed) => parsed.keys.iter().all(|key| !resolver.is_awaited(key)),
+            Err(_) => true,
+        }
+    }
+
+    /// What became of each reference of the template, and which last good values stand in.
+    pub(super) fn resolutions(&self, resolver: &Resolver) -> (Vec<Resolution>, Vec<Trouble>) {
+        let Ok(parsed) = &self.found.template else { return Default::default() };
+        let mut stale = Vec::new();
+        let resolutions = parsed
+            .template
+            .references()
+            .iter()
+            .zip(&parsed.keys)
+            .map(|(reference, key)| match resolver.answer(key) {
+                Answer::Value(value) => Resolution::Value(value),
+                Answer::Stale(value, error) => {
+                    stale.push(Trouble {
+                        reference: Some(reference.to_string()),
+                        reason: error.to_string(),
+                        hint: error.hint.clone(),
+                        kind: TroubleKind::Stale,
+                    });
+                    Resolution::Value(value)
+                }
+                Answer::Failed(error) if error.kind == ErrorKind::NotFound && reference.is_optional() => {
+                    Resolution::Value(Arc::new(Fetched::new(SecretBytes::copy_from(b""))))
+                }
+                Answer::Failed(error) => Resolution::Failed(error),
+                Answer::Pending => Resolution::Failed(Arc::new(locket_core::ProviderError::unavailable(
+                    "no answer has come yet",
+                ))),
+            })
+            .collect();
+        (resolutions, stale)
+    }
+
+    /// Something changed: it is rendered again as soon as its answers are there.
+    pub(super) fn touch(&mut self, resolver: &Resolver) {
+        if self.found.template.is_err() {
+            self.stage = Stage::Settled;
+            return;
+        }
+        self.stage = match self.stage {
+            Stage::Applying | Stage::ApplyingDirty => Stage::ApplyingDirty,
+            _ if self.is_answered(resolver) => Stage::Dirty,
+            _ => Stage::Waiting,
+        };
+    }
+}
+
+/// Whether two scans found the same output with the same template and settings.
+fn same(one: &Found, other: &Found) -> bool {
+    let template = match (&one.template, &other.template) {
+        (Ok(one), Ok(other)) => Arc::ptr_eq(one, other),
+        (Err(one), Err(other)) => one == other,
+        _ => false,
+    };
+    template && one.source == other.source && one.settings == other.settings
+}

@@ -1,0 +1,73 @@
+//! What an agent tells the outside.
+
+use std::path::PathBuf;
+
+use locket_core::Diagnostic;
+
+use crate::sources::SourceError;
+
+/// Shows people what has a place in a text they wrote. Everything else goes to the log.
+pub trait Observer {
+    /// A template has mistakes or warnings, `found`, in `text`, which is called `name`.
+    fn template(&self, name: &str, text: &[u8], found: &[Diagnostic]);
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// Outputs that are not in place because a reference has no value or a template is wrong.
+    pub unresolved: Vec<PathBuf>,
+    /// Outputs that could not be written.
+    pub unwritten: Vec<PathBuf>,
+    /// Outputs that changed in the last round.
+    pub changed: usize,
+    /// Whether a command ended it.
+    pub was_stopped: bool,
+    /// Why nothing was done at all.
+    pub refused: Vec<Refusal>,
+}
+
+/// Why a run did not begin: a usage error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong, as a lower-case fragment.
+    pub message: String,
+    /// What to do, as a sentence.
+    pub hint: Option<String>,
+}
+
+/// Why one output is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// The reference to blame, as it is written.
+    pub(super) reference: Option<String>,
+    /// What happened, as a lower-case fragment.
+    pub(super) reason: String,
+    /// What to do, as a sentence.
+    pub(super) hint: Option<String>,
+    pub(super) kind: TroubleKind,
+}
+
+/// What stands in the way of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TroubleKind {
+    /// The last good value is used; it could not be confirmed.
+    Stale,
+    /// A reference has no value, or one that does not suit.
+    Unresolved,
+    /// The template is wrong.
+    Template,
+    /// The output cannot be written.
+    Unwritten,
+}
+
+impl Trouble {
+    pub(super) fn of_source(error: &SourceError) -> Self {
+        Self {
+            reference: None,
+            reason: error.to_string(),
+            hint: Some(error.hint().to_owned()),
+            kind: TroubleKind::Template,
+        }
+    }
+}

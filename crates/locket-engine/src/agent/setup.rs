@@ -1,0 +1,82 @@
+//! What an agent is told to do.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use locket_core::plan::Plan;
+use locket_core::{Action, Clock};
+use tokio::sync::mpsc;
+
+use super::report::Observer;
+use crate::instances::Instances;
+use crate::notify::Notifier;
+
+/// Everything that a configuration says about a run.
+#[derive(Debug)]
+pub struct Setup {
+    /// What goes where.
+    pub plan: Plan,
+    /// The providers.
+    pub instances: Arc<Instances>,
+    /// When rounds take place.
+    pub schedule: Schedule,
+    /// Who is told about every change, beside those that single outputs name.
+    pub actions: Vec<Action>,
+    /// How consumers are told.
+    pub notifier: Notifier,
+    /// Where the agent's state is shown.
+    pub status_file: Option<PathBuf>,
+    /// Where to keep what must outlive the process; read only when somebody is to be told of changes.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// When rounds take place, and how long they may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// How long the agent stays and what it follows.
+    pub mode: Mode,
+    /// Time between two refreshes; `None` never refreshes.
+    pub refresh: Option<Duration>,
+    /// Up to this much is added to the time between two refreshes.
+    pub jitter: Duration,
+    /// Quiet time after a file event.
+    pub debounce: Duration,
+    /// How long the first round may retry what fails transiently.
+    pub deadline: Duration,
+    /// Time limit of one request.
+    pub request: Duration,
+}
+
+/// How long the agent stays and what it follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// One round, then the end.
+    OneShot,
+    /// Follows edits of templates and rotations of secrets.
+    #[default]
+    Watch,
+    /// Follows rotations only.
+    Park,
+}
+
+/// What reaches a running agent from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Reads the configuration again and refreshes.
+    Reload,
+    /// Ends after what is being written.
+    Stop,
+}
+
+/// What surrounds an agent.
+pub struct AgentCx<'a> {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who is shown mistakes in templates.
+    pub observer: &'a dyn Observer,
+    /// Commands from outside. A closed channel is silence.
+    pub commands: mpsc::Receiver<Command>,
+    /// Reads the configuration again; `None`, after reporting why, keeps the present one.
+    pub reload: &'a mut dyn FnMut() -> Option<Setup>,
+}

@@ -1,0 +1,9 @@
+//! Telling consumers, once each, after everything that changed is in place.
+
+mod deliver;
+mod journal;
+#[cfg(test)]
+mod tests;
+
+pub use deliver::{Delivery, Notifier};
+pub use journal::{Journal, Promise};

@@ -1,0 +1,127 @@
+//! The status file: written by the agent in place, so that the lock it holds on the file stays.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use serde::{Deserialize, Serialize};
+
+/// How an agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The first round is not over.
+    Starting,
+    /// Every secret is in place and was confirmed by the last round.
+    Ready,
+    /// Every secret is in place; some could not be confirmed since.
+    Stale,
+    /// Some secret is not in place.
+    Failed,
+    /// A single round was asked for and everything is in place.
+    Done,
+}
+
+/// What the status file says. Times are seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// How the agent is.
+    pub state: State,
+    /// The process that wrote this.
+    pub pid: u32,
+    /// When it started.
+    pub started: u64,
+    /// When the last round ended in which everything was confirmed.
+    pub last_success: Option<u64>,
+    /// How many outputs there are.
+    pub outputs: usize,
+    /// What is wrong, by output.
+    pub failing: Vec<Failing>,
+}
+
+/// One output that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Failing {
+    /// The output.
+    pub target: PathBuf,
+    /// The reference that has no value, where one is to blame.
+    pub reference: Option<String>,
+    /// What happened, without any value.
+    pub reason: String,
+    /// When the output was last confirmed; `None` when it is not in place.
+    pub last_success: Option<u64>,
+}
+
+/// An open status file. While it is open, and no longer, readers know that the agent lives.
+#[derive(Debug)]
+pub struct StatusFile {
+    file: File,
+    path: PathBuf,
+    written: Option<Status>,
+}
+
+/// Why there is no status file.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// Another agent holds it.
+    #[error("another agent is using the status file {}", .0.display())]
+    Taken(PathBuf),
+    /// It cannot be made or opened.
+    #[error("the status file {} cannot be opened: {}", .0.display(), .1)]
+    Open(PathBuf, #[source] io::Error),
+}
+
+impl StatusFile {
+    /// Opens and locks the file at `path`, making it and its directory if need be.
+    ///
+    /// # Errors
+    /// Another agent holds it, or the system refuses.
+    pub fn open(path: &Path) -> Result<Self, StatusError> {
+        let failed = |error| StatusError::Open(path.to_owned(), error);
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)
+            .map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self {
+                file,
+                path: path.to_owned(),
+                written: None,
+            }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StatusError::Taken(path.to_owned())),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
+    /// Writes `status` if it says something new.
+    pub fn write(&mut self, status: &Status) {
+        if self.written.as_ref() == Some(status) {
+            return;
+        }
+        let result = serde_json::to_vec(status)
+            .map_err(io::Error::from)
+            .and_then(|mut line| {
+                line.push(b'\n');
+                self.file.write_all_at(&line, 0)?;
+                self.file.set_len(line.len() as u64)
+            });
+        match result {
+            Ok(()) => self.written = Some(status.clone()),
+            Err(error) => tracing::warn!(
+                "the status file {} cannot be written: {error}",
+                self.path.display()
+            ),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn status(state: State, failing: Vec<Failing>) -> Status {
+    Status {
+        state,
+        pid: 7,
+        started: 100,
+        last_success: Some(100),
+        outputs: 2,
+        failing,
+    }
+}
+
+fn failing(last_success: Option<u64>) -> Failing {
+    Failing {
+        target: "/run/a".into(),
+        reference: Some("bao://kv/a/b".into()),
+        reason: "refused".into(),
+        last_success,
+    }
+}
+
+#[test]
+fn a_living_agent_is_told_from_a_dead_one_by_its_lock() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("deep/status");
+    let mut file = StatusFile::open(&path).unwrap();
+    file.write(&status(State::Ready, vec![]));
+    let seen = observe(&path).unwrap();
+    assert!(seen.alive);
+    assert_eq!(judge(&seen, 200, None), [""; 0]);
+    drop(file);
+    let seen = observe(&path).unwrap();
+    assert!(!seen.alive);
+    assert!(judge(&seen, 200, None)[0].contains("not running"));
+}
+
+#[test]
+fn two_agents_do_not_share_a_status_file() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("status");
+    let first = StatusFile::open(&path).unwrap();
+    assert!(matches!(StatusFile::open(&path), Err(StatusError::Taken(_))));
+    drop(first);
+    assert!(StatusFile::open(&path).is_ok());
+}
+
+#[test]
+fn a_shorter_status_leaves_nothing_of_a_longer_one() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("status");
+    let mut file = StatusFile::open(&path).unwrap();
+    file.write(&status(State::Failed, vec![failing(None); 50]));
+    let short = status(State::Ready, vec![]);
+    file.write(&short);
+    assert_eq!(observe(&path).unwrap().status, short);
+}
+
+#[test]
+fn health_is_what_is_in_place_and_how_old_it_may_be() {
+    let seen = |state, failing| Observed {
+        status: status(state, failing),
+        alive: true,
+    };
+    let limit = Some(Duration::from_secs(60));
+    assert!(judge(&seen(State::Starting, vec![]), 0, None)[0].contains("first round"));
+    assert!(judge(&seen(State::Failed, vec![failing(None)]), 0, None)[0].contains("bao://kv/a/b"));
+    assert_eq!(
+        judge(&seen(State::Stale, vec![failing(Some(100))]), 10_000, None),
+        [""; 0]
+    );
+    assert_eq!(
+        judge(&seen(State::Stale, vec![failing(Some(100))]), 150, limit),
+        [""; 0]
+    );
+    assert!(judge(&seen(State::Stale, vec![failing(Some(100))]), 161, limit)[0].contains("1m 1s ago"));
+    let done = Observed {
+        status: status(State::Done, vec![]),
+        alive: false,
+    };
+    assert_eq!(judge(&done, 0, None), [""; 0]);
+}

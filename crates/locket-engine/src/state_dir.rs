@@ -1,0 +1,41 @@
+//! Files that must outlive the process. Small, private, replaced whole, never holding a value.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use locket_core::SecretBytes;
+
+/// Length of a fingerprint key in bytes.
+const KEY_LENGTH: usize = 32;
+
+/// The key kept in `directory` under `name`, made when there is none.
+pub(crate) fn key(directory: &Path, name: &str) -> io::Result<SecretBytes> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let file = directory.join(name);
+    match fs::read(&file) {
+        Ok(bytes) if bytes.len() == KEY_LENGTH => return Ok(SecretBytes::new(bytes)),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut fresh = vec![0; KEY_LENGTH];
+    getrandom::fill(&mut fresh).map_err(io::Error::other)?;
+    write(&file, &fresh)?;
+    Ok(SecretBytes::new(fresh))
+}
+
+/// Replaces `file` by `bytes`, readable by its owner only.
+pub(crate) fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = file.with_extension("next");
+    let mut handle = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&next)?;
+    handle.write_all(bytes)?;
+    handle.sync_all()?;
+    fs::rename(&next, file)
+}
