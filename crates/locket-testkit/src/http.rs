@@ -13,6 +13,8 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::journal::InFlight;
+
 /// One request, with its whole body.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -220,18 +222,20 @@ impl Response {
     }
 }
 
-/// A [`Body`] on its way out. Keeps `guard` until it was read or given up.
-pub(crate) struct Outgoing<G> {
+/// A [`Body`] on its way out; its request counts as in flight until it was read or given up.
+pub(crate) struct Outgoing {
     chunk: Bytes,
     left: usize,
     then: Then,
     promised: u64,
-    _guard: G,
+    flight: InFlight,
 }
 
 #[derive(Clone, Copy)]
 enum Then {
     End,
+    /// What was sent may still wait to be flushed.
+    Flush,
     Hang,
     Cut,
 }
@@ -239,43 +243,54 @@ enum Then {
 /// What a response that is never finished promises beside what it sends.
 const NEVER_SENT: usize = 1000;
 
-impl<G> Outgoing<G> {
-    pub(crate) fn new(body: Body, guard: G) -> Self {
+impl Outgoing {
+    pub(crate) fn new(body: Body, flight: InFlight) -> Self {
         let (chunk, left, then) = match body {
             Body::Full(bytes) => (bytes, 1, Then::End),
             Body::Repeated { chunk, times } => (chunk, times, Then::End),
-            Body::Hanging(bytes) => (bytes, 1, Then::Hang),
+            Body::Hanging(bytes) => (bytes, 1, Then::Flush),
             Body::Cut(bytes) => (bytes, 1, Then::Cut),
         };
         let unsent = match then {
             Then::End => 0,
-            Then::Hang | Then::Cut => NEVER_SENT,
+            Then::Flush | Then::Hang | Then::Cut => NEVER_SENT,
         };
         Self {
             promised: (chunk.len() * left + unsent) as u64,
             left: if chunk.is_empty() { 0 } else { left },
             chunk,
             then,
-            _guard: guard,
+            flight,
         }
     }
 }
 
-impl<G: Unpin> HttpBody for Outgoing<G> {
+impl HttpBody for Outgoing {
     type Data = Bytes;
     type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.left > 0 {
             self.left -= 1;
+            self.flight.sent(self.chunk.len());
             return Poll::Ready(Some(Ok(Frame::data(self.chunk.clone()))));
         }
         match self.then {
             Then::End => Poll::Ready(None),
-            Then::Hang => Poll::Pending,
+            Then::Flush => {
+                // hyper flushes when a body has nothing more for now, then asks again: the second time is the
+                // moment from which the client has everything it will ever get.
+                self.then = Then::Hang;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Then::Hang => {
+                self.flight.hangs();
+                Poll::Pending
+            }
             Then::Cut => Poll::Ready(Some(Err(io::Error::other("cut as asked")))),
         }
     }

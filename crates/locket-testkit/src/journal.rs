@@ -1,26 +1,31 @@
 //! What a server saw, and how a test waits for it without sleeping.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::Request;
 
-/// The requests of one server, in the order of their arrival.
+/// The record of one server.
 #[derive(Debug)]
-pub(crate) struct Journal {
-    state: Mutex<State>,
-    changed: Condvar,
-    arrived: watch::Sender<usize>,
-}
+pub(crate) struct Journal(watch::Sender<Seen>);
 
+/// Everything here counts since the start or [`Journal::forget`], except what says otherwise.
 #[derive(Debug, Default)]
-struct State {
-    requests: Vec<Request>,
-    connections: usize,
-    in_flight: usize,
-    peak: usize,
+pub(crate) struct Seen {
+    /// The requests, in the order of their arrival.
+    pub(crate) requests: Vec<Request>,
+    /// Connections since the start.
+    pub(crate) connections: usize,
+    /// Requests being answered now.
+    pub(crate) in_flight: usize,
+    /// The most of them at one moment.
+    pub(crate) peak: usize,
+    /// Responses that were sent as far as they go and now hang.
+    pub(crate) hanging: usize,
+    /// Bytes of bodies given to the network.
+    pub(crate) body_bytes: u64,
 }
 
 /// One request that is being answered.
@@ -28,76 +33,67 @@ pub(crate) struct InFlight(Arc<Journal>);
 
 impl Journal {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            arrived: watch::channel(0).0,
-        })
+        Arc::new(Self(watch::channel(Seen::default()).0))
     }
 
+    /// Takes down a new connection and numbers it.
     pub(crate) fn connection(&self) -> usize {
-        let mut state = self.lock();
-        state.connections += 1;
-        state.connections - 1
+        self.0.send_modify(|seen| seen.connections += 1);
+        self.read(|seen| seen.connections - 1)
     }
 
     pub(crate) fn arrive(self: &Arc<Self>, request: &Request) -> InFlight {
-        let mut state = self.lock();
-        state.requests.push(request.clone());
-        state.in_flight += 1;
-        state.peak = state.peak.max(state.in_flight);
-        self.arrived.send_replace(state.requests.len());
-        self.changed.notify_all();
+        self.0.send_modify(|seen| {
+            seen.requests.push(request.clone());
+            seen.in_flight += 1;
+            seen.peak = seen.peak.max(seen.in_flight);
+        });
         InFlight(Arc::clone(self))
     }
 
-    pub(crate) fn requests(&self) -> Vec<Request> {
-        self.lock().requests.clone()
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.lock().requests.len()
-    }
-
-    pub(crate) fn connections(&self) -> usize {
-        self.lock().connections
-    }
-
-    pub(crate) fn peak(&self) -> usize {
-        self.lock().peak
+    pub(crate) fn read<T>(&self, of: impl FnOnce(&Seen) -> T) -> T {
+        of(&self.0.borrow())
     }
 
     pub(crate) fn forget(&self) {
-        let mut state = self.lock();
-        state.requests.clear();
-        state.peak = state.in_flight;
-        self.arrived.send_replace(0);
+        self.0.send_modify(|seen| {
+            *seen = Seen {
+                connections: seen.connections,
+                in_flight: seen.in_flight,
+                peak: seen.in_flight,
+                ..Seen::default()
+            };
+        });
     }
 
-    /// Waits until `count` requests have arrived since the last [`Journal::forget`].
-    pub(crate) async fn arrived(&self, count: usize) {
-        let mut arrived = self.arrived.subscribe();
+    pub(crate) async fn until(&self, reached: impl FnMut(&Seen) -> bool) {
+        let mut seen = self.0.subscribe();
         // The sender lives in `self`, so that the channel cannot close meanwhile.
-        let _ = arrived.wait_for(|seen| *seen >= count).await;
+        let _ = seen.wait_for(reached).await;
     }
 
     /// The same without a runtime; false when `limit` passes first.
-    pub(crate) fn wait(&self, count: usize, limit: Duration) -> bool {
-        let state = self.lock();
-        let (state, _) = self
-            .changed
-            .wait_timeout_while(state, limit, |state| state.requests.len() < count)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.requests.len() >= count
+    pub(crate) fn wait(&self, limit: Duration, reached: impl FnMut(&Seen) -> bool) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime can be made");
+        runtime.block_on(async { tokio::time::timeout(limit, self.until(reached)).await.is_ok() })
+    }
+}
+
+impl InFlight {
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.0.0.send_modify(|seen| seen.body_bytes += bytes as u64);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn hangs(&self) {
+        self.0.0.send_modify(|seen| seen.hanging += 1);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.lock().in_flight -= 1;
+        self.0.0.send_modify(|seen| seen.in_flight -= 1);
     }
 }

@@ -7,13 +7,21 @@
     reason = "a test kit has no caller that could handle an error: the test fails, with the place"
 )]
 
+pub mod canary;
+pub mod capture;
 pub mod client;
+pub mod clock;
+pub mod faults;
 pub mod http;
 mod journal;
 pub mod server;
 pub mod tls;
 
+pub use canary::Canary;
+pub use capture::Capture;
 pub use client::Client;
+pub use clock::{ManualClock, TokioClock};
+pub use faults::{Fault, Faults, Rule};
 pub use http::{Request, Response};
 pub use server::Server;
 pub use tls::TestCa;

@@ -44,7 +44,16 @@ pub struct Server {
 /// A server that is not running yet.
 #[derive(Default)]
 pub struct ServerBuilder {
-    tls: Option<TlsAcceptor>,
+    speech: Speech,
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Default)]
+enum Speech {
+    #[default]
+    Http,
+    Https(TlsAcceptor),
+    Mute,
 }
 
 type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
@@ -69,6 +78,12 @@ impl Server {
         Self::builder().start_async(handler)
     }
 
+    /// A listener that takes connections and never says a word, whatever the protocol.
+    pub fn blackhole() -> Self {
+        let builder = ServerBuilder { speech: Speech::Mute };
+        builder.start(|_| Response::status(500))
+    }
+
     /// A server to be described.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::default()
@@ -86,23 +101,29 @@ impl Server {
 
     /// Every request since the start or [`Server::forget`], in the order of arrival.
     pub fn requests(&self) -> Vec<Request> {
-        self.journal.requests()
+        self.journal.read(|seen| seen.requests.clone())
     }
 
     /// How many those are.
     pub fn request_count(&self) -> usize {
-        self.journal.count()
+        self.journal.read(|seen| seen.requests.len())
     }
 
     /// Connections accepted since the start.
     pub fn connection_count(&self) -> usize {
-        self.journal.connections()
+        self.journal.read(|seen| seen.connections)
     }
 
     /// The most requests that were being answered at one moment since the start or [`Server::forget`]. A request
     /// counts until its response was written or its client went away.
     pub fn peak_concurrency(&self) -> usize {
-        self.journal.peak()
+        self.journal.read(|seen| seen.peak)
+    }
+
+    /// Bytes of bodies that were given to the network since the start or [`Server::forget`]. Clients that stop
+    /// reading early have not seen them all.
+    pub fn body_bytes_sent(&self) -> u64 {
+        self.journal.read(|seen| seen.body_bytes)
     }
 
     /// Forgets the requests so far.
@@ -112,19 +133,38 @@ impl Server {
 
     /// Waits until `count` requests have arrived since the start or [`Server::forget`].
     pub async fn arrived(&self, count: usize) {
-        self.journal.arrived(count).await;
+        self.journal.until(|seen| seen.requests.len() >= count).await;
     }
 
-    /// The same for a blocking test.
+    /// Waits until `count` connections were made since the start.
+    pub async fn connected(&self, count: usize) {
+        self.journal.until(|seen| seen.connections >= count).await;
+    }
+
+    /// Waits until a response with [`crate::http::Body::Hanging`] was sent as far as it goes, `count` times since
+    /// the start or [`Server::forget`].
+    pub async fn hanging(&self, count: usize) {
+        self.journal.until(|seen| seen.hanging >= count).await;
+    }
+
+    /// [`Server::arrived`] for a blocking test.
     ///
     /// # Panics
     /// `limit` passes first.
     pub fn wait_for_requests(&self, count: usize, limit: Duration) {
-        assert!(
-            self.journal.wait(count, limit),
-            "{} of {count} requests arrived within {limit:?}",
-            self.request_count()
-        );
+        let arrived = self.journal.wait(limit, |seen| seen.requests.len() >= count);
+        let seen = self.request_count();
+        assert!(arrived, "{seen} of {count} requests arrived within {limit:?}");
+    }
+
+    /// [`Server::connected`] for a blocking test.
+    ///
+    /// # Panics
+    /// `limit` passes first.
+    pub fn wait_for_connections(&self, count: usize, limit: Duration) {
+        let connected = self.journal.wait(limit, |seen| seen.connections >= count);
+        let seen = self.connection_count();
+        assert!(connected, "{seen} of {count} connections came within {limit:?}");
     }
 
     /// Stops listening and closes every connection; clients are refused until [`Server::go_up`].
@@ -153,14 +193,14 @@ impl ServerBuilder {
     /// Speaks TLS with a leaf certificate of `ca` for 127.0.0.1 and `localhost`.
     #[must_use]
     pub fn tls(mut self, ca: &TestCa) -> Self {
-        self.tls = Some(ca.acceptor(ClientCertificate::NotAsked));
+        self.speech = Speech::Https(ca.acceptor(ClientCertificate::NotAsked));
         self
     }
 
     /// The same, and refuses clients that show no certificate of `ca`.
     #[must_use]
     pub fn mutual_tls(mut self, ca: &TestCa) -> Self {
-        self.tls = Some(ca.acceptor(ClientCertificate::Required));
+        self.speech = Speech::Https(ca.acceptor(ClientCertificate::Required));
         self
     }
 
@@ -179,7 +219,10 @@ impl ServerBuilder {
         A: Future<Output = Response> + Send + 'static,
     {
         let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = match self.speech {
+            Speech::Https(_) => "https",
+            Speech::Http | Speech::Mute => "http",
+        };
         let listener =
             std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         listener
@@ -191,7 +234,7 @@ impl ServerBuilder {
         let serving = Serving {
             handler,
             journal: Arc::clone(&journal),
-            tls: self.tls,
+            speech: self.speech,
         };
         let thread = std::thread::Builder::new()
             .name(format!("server-{}", address.port()))
@@ -229,7 +272,7 @@ impl Drop for Server {
 struct Serving {
     handler: Handler,
     journal: Arc<Journal>,
-    tls: Option<TlsAcceptor>,
+    speech: Speech,
 }
 
 impl Serving {
@@ -273,9 +316,10 @@ impl Serving {
             reset: Arc::clone(&reset),
         };
         // A handshake or a connection that fails is the client's affair: tests see it at the client.
-        match self.tls.clone() {
-            None => self.speak(stream, number, None, reset).await,
-            Some(acceptor) => {
+        match self.speech.clone() {
+            Speech::Mute => std::future::pending().await,
+            Speech::Http => self.speak(stream, number, None, reset).await,
+            Speech::Https(acceptor) => {
                 if let Ok(stream) = acceptor.accept(stream).await {
                     let certificate = stream
                         .get_ref()

@@ -145,6 +145,7 @@ async fn bodies_that_misbehave_do_so() {
     let client = Client::new(&server.url());
     let large = client.send(Request::get("/large")).await.unwrap();
     assert_eq!(large.body().len(), 3000 * 1024);
+    assert_eq!(server.body_bytes_sent(), 3000 * 1024);
     client.send(Request::get("/cut")).await.unwrap_err();
 
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
@@ -185,6 +186,37 @@ async fn down_refuses_and_up_serves_on_the_same_port() {
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     server.go_up();
     client.send(Request::get("/")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hanging_body_is_reported_once_the_client_has_what_was_sent() {
+    let start = Bytes::from_static(b"start");
+    let server = Server::start(move |_| Response::status(200).with_body(Body::Hanging(start.clone())));
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    server.hanging(1).await;
+    let mut seen = [0; 4096];
+    let read = futures_util::FutureExt::now_or_never(stream.read(&mut seen));
+    let read = read.expect("nothing is left to wait for").unwrap();
+    assert!(seen[..read].ends_with(b"start"));
+}
+
+#[tokio::test]
+async fn a_blackhole_takes_connections_and_says_nothing() {
+    let blackhole = Server::blackhole();
+    let mut stream = TcpStream::connect(blackhole.address()).await.unwrap();
+    stream.write_all(b"hello\r\n\r\n").await.unwrap();
+    blackhole.connected(1).await;
+    let mut nothing = [0];
+    let answer = stream.read(&mut nothing);
+    assert!(futures_util::FutureExt::now_or_never(answer).is_none());
+    assert_eq!(blackhole.request_count(), 0);
+    drop(blackhole);
+    // Closed with unread bytes, which the kernel tells as a reset.
+    stream.read(&mut nothing).await.unwrap_err();
 }
 
 #[tokio::test]
