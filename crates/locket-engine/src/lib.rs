@@ -4,6 +4,7 @@
 pub mod instances;
 pub mod notify;
 pub mod resolve;
+pub mod sink;
 pub mod sources;
 pub mod state;
 mod state_dir;

@@ -51,7 +51,7 @@ pub fn is_mount_point(path: &Path) -> io::Result<bool> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let table = std::fs::read("/proc/self/mountinfo")?;
+    let table = std::fs::read("/proc/thread-self/mountinfo")?;
     Ok(is_listed(&table, &parent.canonicalize()?.join(name)))
 }
 
@@ -96,7 +96,7 @@ pub fn is_read_only(file: impl AsFd) -> io::Result<bool> {
         .contains(StatVfsMountFlags::RDONLY))
 }
 
-/// Whether `path` is the mount point of a line of `/proc/self/mountinfo` (its fifth field, proc(5)).
+/// Whether `path` is the mount point of a line of `/proc/PID/mountinfo` (its fifth field, proc(5)).
 fn is_listed(table: &[u8], path: &Path) -> bool {
     table.split(|&byte| byte == b'\n').any(|line| {
         line.split(|&byte| byte == b' ')

@@ -1,0 +1,19 @@
+//! The only writer of outputs. After any failure, at any instant, an output is what it was or what it should be.
+
+mod directory;
+mod error;
+mod file;
+mod inspect;
+mod phase;
+mod session;
+mod sweep;
+mod temporary;
+
+pub use error::{SinkError, SinkErrorKind};
+pub use file::Stamp;
+pub use inspect::{Facts, inspect};
+pub use phase::Phase;
+pub use session::{Applied, Removed, Sink, Written};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! Says at trace level how far the write of an output has come, so that a test knows what a kill interrupted.
+
+use std::path::Path;
+
+/// A step in the replacement of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The new content goes to a temporary file.
+    Temporary,
+    /// It is flushed to the disk; skipped in memory.
+    Sync,
+    /// It takes the place of the old content.
+    Rename,
+    /// It is in place.
+    Settled,
+}
+
+impl Phase {
+    /// The word in the trace.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Temporary => "temporary",
+            Self::Sync => "sync",
+            Self::Rename => "rename",
+            Self::Settled => "settled",
+        }
+    }
+
+    pub(super) fn reached(self, target: &Path) {
+        tracing::trace!(phase = self.name(), target = %target.display(), "write");
+    }
+}

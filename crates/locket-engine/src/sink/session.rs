@@ -1,0 +1,439 @@
+//! One round's writing below one root: compare, and only where something differs replace.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use locket_core::SecretBytes;
+use locket_core::plan::{Access, Owner};
+use locket_sys::mount::{Filesystem, filesystem};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::directory::{Directories, Directory, Missing, refused, set_access};
+use super::error::{Fault, SinkError, SinkErrorKind};
+use super::file::{Look, Present, Stamp, is_equal, write_all};
+use super::phase::Phase;
+use super::sweep::sweep;
+use super::temporary::{Names, Temporary, is_temporary};
+
+/// Replacements on a disk that wait to be flushed together. Each holds a file open.
+const MOST_STAGED: usize = 128;
+
+/// Bytes compared at a time.
+const BUFFER: usize = 32 << 10;
+
+/// The writer of the outputs below one root, for one round. It blocks on files, so it belongs off the event loop.
+///
+/// On a disk, replacements are collected and flushed together, since flushing each alone costs the most of a round.
+/// So an output that [`Sink::apply`] reports as replaced is in place at the latest after [`Sink::finish`]; until then
+/// the old content is. Dropped without that, what was not yet in place is removed again.
+pub struct Sink {
+    directories: Directories,
+    names: Names,
+    staged: Vec<Staged>,
+    failed: Vec<SinkError>,
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+/// What became of one output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Applied {
+    /// It was as it should be, and was not touched.
+    Unchanged,
+    /// Its content was; mode or owner were put right.
+    Access,
+    /// It has new content.
+    Replaced,
+    /// There was none.
+    Created,
+    /// It has new content, written over the old because it is itself a mount point.
+    InPlace,
+}
+
+/// What became of one output, and which file it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What was done.
+    pub applied: Applied,
+    /// What [`Sink::remove`] will want to see.
+    pub stamp: Stamp,
+}
+
+/// What became of an output that is no longer wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone.
+    Removed,
+    /// It was not there.
+    Absent,
+    /// Something else is in its place, which was left alone.
+    Foreign,
+}
+
+/// A replacement that waits to be flushed.
+struct Staged {
+    temporary: Temporary,
+    relative: PathBuf,
+    target: PathBuf,
+}
+
+/// How a new file gets its place.
+enum Placing {
+    Done(Stamp),
+    /// The target cannot be renamed over.
+    Mounted,
+}
+
+impl Sink {
+    /// A sink for the outputs below `root`. Nothing is opened or made yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            directories: Directories::new(root.into()),
+            names: Names::new(),
+            staged: Vec::new(),
+            failed: Vec::new(),
+            buffer: Zeroizing::new(Vec::new()),
+        }
+    }
+
+    /// Brings the output at `relative` to `bytes` and `access`. Directories that are missing on the way, the root
+    /// among them, are made with the access's directory mode and owner; present ones are left as they are.
+    ///
+    /// # Errors
+    /// The output is as it was, and no temporary file is left.
+    pub fn apply(
+        &mut self,
+        relative: &Path,
+        bytes: &SecretBytes,
+        access: &Access,
+    ) -> Result<Written, SinkError> {
+        #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
+        let bytes = bytes.expose();
+        let mut result = self.attempt(relative, bytes, access);
+        // What is staged still holds the space of old and new content; when it is in place, there may be enough.
+        if matches!(&result, Err(fault) if fault.is_lack_of_space()) && !self.staged.is_empty() {
+            self.commit();
+            result = self.attempt(relative, bytes, access);
+        }
+        if self.staged.len() >= MOST_STAGED {
+            self.commit();
+        }
+        result.map_err(|fault| fault.named(&self.target(relative)))
+    }
+
+    /// The present content of the output at `relative`, for templates that keep a part of it. `None` if there is no
+    /// regular file, or one of more than `limit` bytes.
+    ///
+    /// # Errors
+    /// The file or a directory on the way cannot be read.
+    pub fn read(&mut self, relative: &Path, limit: u64) -> Result<Option<SecretBytes>, SinkError> {
+        self.try_read(relative, limit)
+            .map_err(|fault| fault.named(&self.target(relative)))
+    }
+
+    /// Removes the output at `relative` if it is still the file that `stamp` was given for.
+    ///
+    /// # Errors
+    /// It is still there.
+    pub fn remove(&mut self, relative: &Path, stamp: Stamp) -> Result<Removed, SinkError> {
+        self.try_remove(relative, stamp)
+            .map_err(|fault| fault.named(&self.target(relative)))
+    }
+
+    /// Removes the temporary files that killed runs left in the directory at `relative`, and counts them. Those of a
+    /// living process stay. A directory that does not exist has none.
+    ///
+    /// # Errors
+    /// Some could not be removed.
+    pub fn sweep(&mut self, relative: &Path) -> Result<usize, SinkError> {
+        let path = self.target(relative);
+        let directory = parents(relative)
+            .and_then(|relative| self.directories.get(relative, Missing::Leave, &mut self.names));
+        match directory {
+            Ok(Some(directory)) => sweep(&directory).map_err(|errno| Fault::from(errno).named(&path)),
+            Ok(None) => Ok(0),
+            Err(fault) => Err(fault.named(&path)),
+        }
+    }
+
+    /// Puts everything in place that is not yet, and flushes the directories. Gives back what went wrong with outputs
+    /// whose [`Sink::apply`] had succeeded (they have their old content), or with flushing a directory.
+    pub fn finish(mut self) -> Vec<SinkError> {
+        self.commit();
+        for relative in std::mem::take(&mut self.directories.unsynced) {
+            let directory = self.directories.get(&relative, Missing::Leave, &mut self.names);
+            let path = self.target(&relative);
+            let outcome = match directory {
+                Ok(Some(directory)) => directory.sync().map_err(Fault::from),
+                Ok(None) => Ok(()),
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = outcome {
+                self.failed.push(fault.named(&path));
+            }
+        }
+        std::mem::take(&mut self.failed)
+    }
+
+    fn target(&self, relative: &Path) -> PathBuf {
+        self.directories.root().join(relative)
+    }
+
+    fn attempt(&mut self, relative: &Path, bytes: &[u8], access: &Access) -> Result<Written, Fault> {
+        let (parent, name) = split(relative)?;
+        if is_temporary(name) {
+            return Err(SinkErrorKind::Reserved.into());
+        }
+        let directory = self
+            .directories
+            .get(parent, Missing::Make(access), &mut self.names)?
+            .ok_or(Errno::NOENT)?;
+        match Present::look(&directory, name)? {
+            Present::Absent => self.replace(&directory, relative, bytes, access, Applied::Created),
+            Present::Replaceable => self.replace(&directory, relative, bytes, access, Applied::Replaced),
+            Present::File(file, look) => {
+                if self.buffer.is_empty() {
+                    self.buffer.resize(BUFFER, 0);
+                }
+                let equal = is_equal(&file, look.size, bytes, &mut self.buffer)?;
+                if equal && look.has(access) {
+                    return Ok(Written {
+                        applied: Applied::Unchanged,
+                        stamp: look.stamp,
+                    });
+                }
+                if equal {
+                    match set_access(&file, access.owner, access.file_mode) {
+                        Ok(()) => {
+                            return Ok(Written {
+                                applied: Applied::Access,
+                                stamp: look.stamp,
+                            });
+                        }
+                        // Another user's file; one of our own in its place can have what is asked for.
+                        Err(Errno::PERM) if !look.mounted => {
+                            return self.replace(&directory, relative, bytes, access, Applied::Access);
+                        }
+                        Err(error) => return Err(refused(error)),
+                    }
+                }
+                if look.mounted {
+                    self.write_in_place(&directory, relative, bytes, access)
+                } else {
+                    self.replace(&directory, relative, bytes, access, Applied::Replaced)
+                }
+            }
+        }
+    }
+
+    fn replace(
+        &mut self,
+        directory: &Arc<Directory>,
+        relative: &Path,
+        bytes: &[u8],
+        access: &Access,
+        applied: Applied,
+    ) -> Result<Written, Fault> {
+        let target = self.target(relative);
+        Phase::Temporary.reached(&target);
+        let temporary = Temporary::create(directory, &mut self.names)?;
+        set_access(&temporary.file, access.owner, access.file_mode).map_err(refused)?;
+        write_all(&temporary.file, bytes, 0)?;
+        let staged = Staged {
+            temporary,
+            relative: relative.to_owned(),
+            target,
+        };
+        if directory.filesystem == Filesystem::Memory {
+            return match self.place(staged)? {
+                Placing::Done(stamp) => Ok(Written { applied, stamp }),
+                Placing::Mounted => self.write_in_place(directory, relative, bytes, access),
+            };
+        }
+        // Starts the writing without waiting, so that the flushes to come find most of it done.
+        let _ = rustix::fs::fadvise(&staged.temporary.file, 0, None, Advice::DontNeed);
+        let (_, look) = Look::of(&staged.temporary.file)?;
+        self.staged.push(staged);
+        Ok(Written {
+            applied,
+            stamp: look.stamp,
+        })
+    }
+
+    /// Flushes everything that is staged, then puts it in place.
+    fn commit(&mut self) {
+        let mut flushed = Vec::with_capacity(self.staged.len());
+        for staged in std::mem::take(&mut self.staged) {
+            Phase::Sync.reached(&staged.target);
+            match rustix::fs::fsync(&staged.temporary.file) {
+                Ok(()) => flushed.push(staged),
+                Err(error) => self.failed.push(Fault::from(error).named(&staged.target)),
+            }
+        }
+        for staged in flushed {
+            let target = staged.target.clone();
+            if let Err(fault) = self.place_or_copy(staged) {
+                self.failed.push(fault.named(&target));
+            }
+        }
+    }
+
+    fn place_or_copy(&mut self, staged: Staged) -> Result<(), Fault> {
+        let relative = staged.relative.clone();
+        let directory = staged.temporary.directory.clone();
+        let source = rustix::io::dup(&staged.temporary.file)?;
+        match self.place(staged)? {
+            Placing::Done(_) => Ok(()),
+            Placing::Mounted => {
+                let (_, look) = Look::of(&source)?;
+                let bytes = read_all(&source, look.size)?;
+                overwrite(&directory, name_of(&relative), &bytes, |file| {
+                    copy_access(&source, file)
+                })
+            }
+        }
+    }
+
+    fn place(&mut self, mut staged: Staged) -> Result<Placing, Fault> {
+        Phase::Rename.reached(&staged.target);
+        match staged.temporary.rename(name_of(&staged.relative)) {
+            Ok(()) => {}
+            Err(Errno::BUSY) => return Ok(Placing::Mounted),
+            Err(error) => return Err(error.into()),
+        }
+        Phase::Settled.reached(&staged.target);
+        let (_, look) = Look::of(&staged.temporary.file)?;
+        self.directories.mark_unsynced(&staged.temporary.directory);
+        Ok(Placing::Done(look.stamp))
+    }
+
+    fn write_in_place(
+        &mut self,
+        directory: &Directory,
+        relative: &Path,
+        bytes: &[u8],
+        access: &Access,
+    ) -> Result<Written, Fault> {
+        let name = name_of(relative);
+        overwrite(directory, name, bytes, |file| {
+            set_access(file, access.owner, access.file_mode).map_err(refused)
+        })?;
+        match Present::look(directory, name)? {
+            Present::File(_, look) => Ok(Written {
+                applied: Applied::InPlace,
+                stamp: look.stamp,
+            }),
+            _ => Err(Errno::STALE.into()),
+        }
+    }
+
+    fn try_read(&mut self, relative: &Path, limit: u64) -> Result<Option<SecretBytes>, Fault> {
+        let (parent, name) = split(relative)?;
+        let Some(directory) = self.directories.get(parent, Missing::Leave, &mut self.names)? else {
+            return Ok(None);
+        };
+        match Present::look(&directory, name) {
+            Ok(Present::File(file, look)) if look.size <= limit => {
+                Ok(Some(SecretBytes::copy_from(&read_all(&file, look.size)?)))
+            }
+            Ok(_) => Ok(None),
+            Err(fault) if matches!(fault.kind, SinkErrorKind::Directory | SinkErrorKind::Special) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn try_remove(&mut self, relative: &Path, stamp: Stamp) -> Result<Removed, Fault> {
+        let (parent, name) = split(relative)?;
+        let Some(directory) = self.directories.get(parent, Missing::Leave, &mut self.names)? else {
+            return Ok(Removed::Absent);
+        };
+        match Present::look(&directory, name) {
+            Ok(Present::File(_, look)) if look.stamp == stamp => {}
+            Ok(Present::Absent) => return Ok(Removed::Absent),
+            Ok(_) => return Ok(Removed::Foreign),
+            Err(fault) if matches!(fault.kind, SinkErrorKind::Directory | SinkErrorKind::Special) => {
+                return Ok(Removed::Foreign);
+            }
+            Err(fault) => return Err(fault),
+        }
+        rustix::fs::unlinkat(&directory.fd, name, AtFlags::empty())?;
+        self.directories.mark_unsynced(&directory);
+        Ok(Removed::Removed)
+    }
+}
+
+/// A path of plain names and nothing else; empty is the root.
+fn parents(relative: &Path) -> Result<&Path, Fault> {
+    let plain = relative
+        .components()
+        .all(|component| matches!(component, Component::Normal(_)));
+    plain.then_some(relative).ok_or(SinkErrorKind::Outside.into())
+}
+
+fn split(relative: &Path) -> Result<(&Path, &OsStr), Fault> {
+    match (parents(relative)?.parent(), relative.file_name()) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(SinkErrorKind::Outside.into()),
+    }
+}
+
+/// The last name of a path that [`split`] has let through.
+fn name_of(relative: &Path) -> &OsStr {
+    relative.file_name().unwrap_or_default()
+}
+
+/// Writes over the content of a file that cannot be replaced. The space is reserved first, so that a full file system
+/// is found before the old content is touched.
+fn overwrite(
+    directory: &Directory,
+    name: &OsStr,
+    bytes: &[u8],
+    set_access: impl FnOnce(BorrowedFd<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&directory.fd, name, flags, Mode::empty())?;
+    let length = bytes.len() as u64;
+    if length > 0 {
+        match rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, length) {
+            Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS | Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    set_access(file.as_fd())?;
+    write_all(&file, bytes, 0)?;
+    rustix::fs::ftruncate(&file, length)?;
+    // What is mounted there may be of another kind than the directory around it.
+    if filesystem(&file).unwrap_or(Filesystem::Local) != Filesystem::Memory {
+        rustix::fs::fsync(&file)?;
+    }
+    Ok(())
+}
+
+fn copy_access(from: impl AsFd, to: impl AsFd) -> Result<(), Fault> {
+    let stat = rustix::fs::fstat(from)?;
+    let owner = Owner {
+        uid: stat.st_uid,
+        gid: Some(stat.st_gid),
+    };
+    set_access(to, Some(owner), stat.st_mode & 0o7777).map_err(refused)
+}
+
+/// Reads a whole file of about `size` bytes, from its beginning.
+fn read_all(file: impl AsFd, size: u64) -> Result<Zeroizing<Vec<u8>>, Errno> {
+    let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
+    let mut bytes = Zeroizing::new(vec![0; size]);
+    let mut filled = 0;
+    while filled < size {
+        match rustix::io::pread(&file, &mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}

@@ -1,0 +1,111 @@
+//! The file that new content is written to before it takes its place. It is removed unless it gets there.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::directory::Directory;
+use super::error::Fault;
+
+const PREFIX: &str = ".locket-";
+const SUFFIX: &str = ".tmp";
+const DIGITS: usize = 16;
+
+/// How often a name may be taken, or the file swept away, before that is an error.
+const ATTEMPTS: usize = 16;
+
+/// A row of names `.locket-0123456789abcdef.tmp` that no other process is likely to use.
+pub(super) struct Names(u64);
+
+/// A file under a temporary name.
+///
+/// It is locked as long as it is open, which tells a sweep that its writer is alive: a kill takes the lock away.
+pub(super) struct Temporary {
+    pub(super) file: OwnedFd,
+    pub(super) directory: Arc<Directory>,
+    name: String,
+    in_place: bool,
+}
+
+/// Whether `name` is one of ours.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    name.as_bytes()
+        .strip_prefix(PREFIX.as_bytes())
+        .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()))
+        .is_some_and(|digits| {
+            digits.len() == DIGITS
+                && digits
+                    .iter()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        })
+}
+
+impl Names {
+    pub(super) fn new() -> Self {
+        let mut seed = [0; 8];
+        // Without it the names are merely guessable; each file is created exclusively all the same.
+        let _ = getrandom::fill(&mut seed);
+        Self(u64::from_ne_bytes(seed))
+    }
+
+    pub(super) fn next(&mut self) -> String {
+        self.0 = self.0.wrapping_add(1);
+        format!("{PREFIX}{:0DIGITS$x}{SUFFIX}", self.0)
+    }
+}
+
+impl Temporary {
+    /// Creates an empty file that only this user can read.
+    pub(super) fn create(directory: &Arc<Directory>, names: &mut Names) -> Result<Self, Fault> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for _ in 0..ATTEMPTS {
+            let name = names.next();
+            let file = match rustix::fs::openat(&directory.fd, name.as_str(), flags, Mode::RUSR | Mode::WUSR)
+            {
+                Ok(file) => file,
+                Err(Errno::EXIST) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let temporary = Self {
+                file,
+                directory: directory.clone(),
+                name,
+                in_place: false,
+            };
+            if temporary.claim() {
+                return Ok(temporary);
+            }
+        }
+        Err(Errno::EXIST.into())
+    }
+
+    /// Puts the file where it belongs.
+    pub(super) fn rename(&mut self, name: &OsStr) -> Result<(), Errno> {
+        let directory = &self.directory.fd;
+        rustix::fs::renameat(directory, self.name.as_str(), directory, name)?;
+        self.in_place = true;
+        Ok(())
+    }
+
+    /// Whether the lock is ours and no sweep took the file away before it was.
+    fn claim(&self) -> bool {
+        match rustix::fs::flock(self.file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => false,
+            Ok(()) => rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0),
+            // A file system without locks has no sweep that could hold one.
+            Err(_) => true,
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.in_place {
+            let _ = rustix::fs::unlinkat(&self.directory.fd, self.name.as_str(), AtFlags::empty());
+        }
+    }
+}
