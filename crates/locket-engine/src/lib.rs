@@ -1,8 +1,10 @@
 //! The round: what every command does with a plan. It resolves, renders, applies and notifies, and knows what
 //! starts the next round. It knows no provider by name.
 
+pub mod agent;
 pub mod instances;
 pub mod notify;
+pub mod once;
 pub mod resolve;
 pub mod sink;
 pub mod sources;
@@ -11,5 +13,6 @@ mod state_dir;
 mod tasks;
 #[cfg(test)]
 mod testing;
+pub mod watch;
 
 pub use instances::{Instance, InstanceLimits, Instances};

@@ -2,4 +2,6 @@
 
 pub mod arena;
 pub mod mount;
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+mod names;
 pub mod process;

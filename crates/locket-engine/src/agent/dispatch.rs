@@ -16,6 +16,7 @@ use super::report::{Ending, Observer, Refusal, Trouble, TroubleKind};
 use super::setup::{AgentCx, Command, Mode, Setup};
 use crate::notify::{Delivery, Journal};
 use crate::resolve::{Backoff, Resolver, SecretKey, Timing};
+use crate::sink::{Applied, Removed};
 use crate::sources::{self, Scan, Scanner, SourceError, Target};
 use crate::state::{Failing, State, Status, StatusFile};
 use crate::tasks;
@@ -33,17 +34,29 @@ pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
     let scan = scanner.scan();
     let refused: Vec<_> = sources::check(&setup.plan, &scan)
         .into_iter()
-        .map(|error| Refusal { message: error.to_string(), hint: Some(error.hint().to_owned()) })
+        .map(|error| Refusal {
+            message: error.to_string(),
+            hint: Some(error.hint().to_owned()),
+        })
         .collect();
     if !refused.is_empty() {
-        return Ending { refused, ..Ending::default() };
+        return Ending {
+            refused,
+            ..Ending::default()
+        };
     }
     let status = match setup.status_file.as_deref().map(StatusFile::open).transpose() {
         Ok(status) => status,
         Err(error) => {
             let hint = "Give each agent a `--status-file` of its own, in a directory that it may write to.";
-            let refused = vec![Refusal { message: error.to_string(), hint: Some(hint.into()) }];
-            return Ending { refused, ..Ending::default() };
+            let refused = vec![Refusal {
+                message: error.to_string(),
+                hint: Some(hint.into()),
+            }];
+            return Ending {
+                refused,
+                ..Ending::default()
+            };
         }
     };
     Agent::new(setup, scanner, status, &cx).run(scan, cx).await
@@ -113,7 +126,10 @@ impl Agent {
             Journal::default()
         };
         let journal = Arc::new(Mutex::new(journal));
-        let timing = Timing { request: setup.schedule.request, backoff: Backoff::default() };
+        let timing = Timing {
+            request: setup.schedule.request,
+            backoff: Backoff::default(),
+        };
         Self {
             resolver: Resolver::new(setup.instances.clone(), cx.clock.clone(), timing),
             applier: Some(Applier::new(journal.clone())),
@@ -155,7 +171,9 @@ impl Agent {
             if let Some(ending) = self.close_round() {
                 return self.end(ending).await;
             }
-            let timer = self.next_timer().map(|at| at.saturating_sub(self.clock.monotonic()));
+            let timer = self
+                .next_timer()
+                .map(|at| at.saturating_sub(self.clock.monotonic()));
             let event = tokio::select! {
                 biased;
                 command = cx.commands.recv(), if commands_open => match command {
@@ -172,7 +190,10 @@ impl Agent {
             match event {
                 Event::Command(Command::Stop) => {
                     tracing::info!("stopping");
-                    let ending = Ending { was_stopped: true, ..self.ending() };
+                    let ending = Ending {
+                        was_stopped: true,
+                        ..self.ending()
+                    };
                     return self.end(ending).await;
                 }
                 Event::Command(Command::Reload) => {
@@ -233,7 +254,11 @@ impl Agent {
 
     /// Everything is looked at again when its answers are there: what is in place, its mode and owner too.
     fn wait_for_all(&mut self) {
-        let targets: Vec<_> = self.outputs.iter().map(|(target, _)| target.clone()).collect();
+        let present = self
+            .outputs
+            .iter()
+            .filter(|(_, output)| output.gone_since.is_none());
+        let targets: Vec<_> = present.map(|(target, _)| target.clone()).collect();
         for target in targets {
             self.touch(&target);
         }
@@ -283,16 +308,26 @@ impl Agent {
             .filter_map(|(_, output)| output.valid_until)
             .min()
             .map(|until| now + until.duration_since(wall).unwrap_or_default());
-        let deadline =
-            self.round.as_ref().map(|round| round.deadline).filter(|deadline| *deadline > now);
-        [self.next_refresh, volatile, self.next_deletion(), deadline].into_iter().flatten().min()
+        let deadline = self
+            .round
+            .as_ref()
+            .map(|round| round.deadline)
+            .filter(|deadline| *deadline > now);
+        [self.next_refresh, volatile, self.next_deletion(), deadline]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn next_deletion(&self) -> Option<Duration> {
         if self.confirming || !self.has_gone {
             return None;
         }
-        let gone = self.outputs.iter().filter_map(|(_, output)| output.gone_since).min()?;
+        let gone = self
+            .outputs
+            .iter()
+            .filter_map(|(_, output)| output.gone_since)
+            .min()?;
         Some(gone + self.setup.plan.delete_after)
     }
 
@@ -316,7 +351,12 @@ impl Agent {
             locket_core::plan::Source::File(path) => Some(path.clone()),
             locket_core::plan::Source::Inline { .. } => None,
         });
-        let roots: Vec<_> = plan.maps.iter().map(|map| map.source.clone()).chain(files).collect();
+        let roots: Vec<_> = plan
+            .maps
+            .iter()
+            .map(|map| map.source.clone())
+            .chain(files)
+            .collect();
         match Watcher::new(roots, self.setup.schedule.debounce) {
             Ok(watcher) => Some(watcher),
             Err(error) => {
@@ -369,11 +409,22 @@ impl Agent {
     fn job(&mut self, target: &Target) -> Option<Job> {
         let wall = self.clock.wall();
         let output = self.outputs.get_mut(target)?;
-        let Ok(parsed) = output.found.template.clone() else { return None };
+        let Ok(parsed) = output.found.template.clone() else {
+            return None;
+        };
         let (resolutions, stale) = output.resolutions(&self.resolver);
         output.stage = Stage::Applying;
-        let work = Work::Render { parsed, resolutions, now: wall };
-        Some(Job { target: target.clone(), settings: output.found.settings.clone(), work, stale })
+        let work = Work::Render {
+            parsed,
+            resolutions,
+            now: wall,
+        };
+        Some(Job {
+            target: target.clone(),
+            settings: output.found.settings.clone(),
+            work,
+            stale,
+        })
     }
 
     fn merge(&mut self, scan: Scan, observer: &dyn Observer) {
@@ -384,7 +435,11 @@ impl Agent {
         }
         self.told_trouble.retain(|told| scan.trouble.contains(told));
         for root in &scan.withheld {
-            let had = self.outputs.iter().filter(|(target, _)| target.root == *root).count();
+            let had = self
+                .outputs
+                .iter()
+                .filter(|(target, _)| target.root == *root)
+                .count();
             if had > 0 {
                 tracing::warn!(
                     "every template for {} is gone at once; nothing is deleted. Is a volume missing?",
@@ -435,7 +490,9 @@ impl Agent {
     }
 
     fn touch(&mut self, target: &Target) {
-        let Some(output) = self.outputs.get_mut(target) else { return };
+        let Some(output) = self.outputs.get_mut(target) else {
+            return;
+        };
         output.touch(&self.resolver);
         match output.stage {
             Stage::Dirty => {
@@ -451,7 +508,11 @@ impl Agent {
 
     fn on_settled(&mut self, keys: &[SecretKey]) {
         self.open_round("retry", Duration::ZERO);
-        let mut targets: Vec<Target> = keys.iter().flat_map(|key| self.outputs.wanting(key)).cloned().collect();
+        let mut targets: Vec<Target> = keys
+            .iter()
+            .flat_map(|key| self.outputs.wanting(key))
+            .cloned()
+            .collect();
         targets.sort();
         targets.dedup();
         for target in targets {
@@ -461,7 +522,9 @@ impl Agent {
 
     fn on_done(&mut self, done: Done, _observer: &dyn Observer) {
         let wall = self.clock.wall();
-        let Some(output) = self.outputs.get_mut(&done.target) else { return };
+        let Some(output) = self.outputs.get_mut(&done.target) else {
+            return;
+        };
         let again = output.stage == Stage::ApplyingDirty;
         output.stage = Stage::Settled;
         output.valid_until = done.valid_until;
@@ -478,7 +541,7 @@ impl Agent {
                     }
                 }
                 if let Some(round) = &mut self.round {
-                    if applied.is_written {
+                    if applied.is_written() {
                         round.written += 1;
                     } else {
                         round.unchanged += 1;
@@ -487,8 +550,12 @@ impl Agent {
                         round.changed.push(done.target.clone());
                     }
                 }
-                if applied.is_written && applied.is_change {
-                    let verb = if applied.is_new { "created" } else { "updated" };
+                if applied.is_change {
+                    let verb = if applied.applied == Applied::Created {
+                        "created"
+                    } else {
+                        "updated"
+                    };
                     tracing::info!("{verb} {}", done.target.path().display());
                 }
             }
@@ -518,7 +585,9 @@ impl Agent {
             return;
         }
         // What is being written now comes first; the next look finds the rest still gone.
-        let Some(mut applier) = self.applier.take() else { return };
+        let Some(mut applier) = self.applier.take() else {
+            return;
+        };
         self.open_round("removal", Duration::ZERO);
         for (target, standing, _) in gone {
             if standing == Standing::Unknown {
@@ -528,13 +597,18 @@ impl Agent {
                 );
             } else {
                 match applier.remove(&target) {
-                    Ok(()) => {
+                    Ok(Removed::Absent) => {}
+                    Ok(Removed::Foreign) => tracing::warn!(
+                        "the template of {} is gone, but the file was changed by another; it stays",
+                        target.path().display()
+                    ),
+                    Ok(Removed::Removed) => {
                         tracing::info!("removed {}: its template is gone", target.path().display());
                         if let Some(round) = &mut self.round {
                             round.changed.push(target.clone());
                         }
                     }
-                    Err(reason) => tracing::warn!("{} cannot be removed: {reason}", target.path().display()),
+                    Err(error) => tracing::warn!("{error}. {}", error.hint()),
                 }
             }
             self.dirty.remove(&target);
@@ -572,10 +646,14 @@ impl Agent {
         self.write_status();
         let ending = self.ending();
         if self.setup.schedule.mode == Mode::OneShot {
-            return Some(Ending { changed: round.changed.len(), ..ending });
+            return Some(Ending {
+                changed: round.changed.len(),
+                ..ending
+            });
         }
         let must_succeed = self.outputs.iter().any(|(_, output)| {
-            output.found.settings.on_error == OnError::Error && is_unresolved(output.standing, &output.troubles)
+            output.found.settings.on_error == OnError::Error
+                && is_unresolved(output.standing, &output.troubles)
         });
         (is_first && must_succeed).then_some(ending)
     }
@@ -583,8 +661,12 @@ impl Agent {
     /// The round is over for outputs whose answers never came.
     fn give_up_waiting(&mut self) {
         for target in &self.waiting {
-            let Some(output) = self.outputs.get_mut(target) else { continue };
-            let Ok(parsed) = &output.found.template else { continue };
+            let Some(output) = self.outputs.get_mut(target) else {
+                continue;
+            };
+            let Ok(parsed) = &output.found.template else {
+                continue;
+            };
             let awaited = parsed.template.references().iter().zip(&parsed.keys);
             output.troubles = awaited
                 .filter(|(_, key)| self.resolver.is_awaited(key))
@@ -603,10 +685,14 @@ impl Agent {
 
     /// `passthrough`: puts the template's own text where nothing good is. Whether there was something to do.
     fn fall_back_to_templates(&mut self) -> bool {
-        let Some(applier) = self.applier.take() else { return false };
+        let Some(applier) = self.applier.take() else {
+            return false;
+        };
         let mut jobs = Vec::new();
         for (target, output) in self.outputs.iter_mut() {
-            let Ok(parsed) = &output.found.template else { continue };
+            let Ok(parsed) = &output.found.template else {
+                continue;
+            };
             if output.found.settings.on_error == OnError::Passthrough
                 && output.standing == Standing::Unknown
                 && matches!(output.stage, Stage::Settled | Stage::Waiting)
@@ -618,7 +704,9 @@ impl Agent {
                 jobs.push(Job {
                     target: target.clone(),
                     settings: output.found.settings.clone(),
-                    work: Work::Passthrough { parsed: parsed.clone() },
+                    work: Work::Passthrough {
+                        parsed: parsed.clone(),
+                    },
                     stale: Vec::new(),
                 });
             }
@@ -644,11 +732,21 @@ impl Agent {
                 tracing::info!("{shown} is confirmed again");
             }
             for trouble in &output.troubles {
-                let about = trouble.reference.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
-                let hint = trouble.hint.as_deref().map(|hint| format!(" {hint}")).unwrap_or_default();
+                let about = trouble
+                    .reference
+                    .as_deref()
+                    .map(|name| format!("{name}: "))
+                    .unwrap_or_default();
+                let hint = trouble
+                    .hint
+                    .as_deref()
+                    .map(|hint| format!(" {hint}"))
+                    .unwrap_or_default();
                 let what = match (trouble.kind, output.standing, output.found.settings.on_error) {
                     (_, _, OnError::Ignore) => "is optional and left out",
-                    (TroubleKind::Stale, ..) | (_, Standing::Good | Standing::Earlier, _) => "keeps its last good value",
+                    (TroubleKind::Stale, ..) | (_, Standing::Good | Standing::Earlier, _) => {
+                        "keeps its last good value"
+                    }
                     (_, Standing::Passthrough, _) => "holds its template's own text",
                     (TroubleKind::Unwritten, ..) => "is not written",
                     _ => "is not in place",
@@ -658,7 +756,11 @@ impl Agent {
             output.reported.clone_from(&output.troubles);
         }
         let took = self.clock.monotonic().saturating_sub(round.started);
-        let failing = self.outputs.iter().filter(|(_, output)| !output.troubles.is_empty()).count();
+        let failing = self
+            .outputs
+            .iter()
+            .filter(|(_, output)| !output.troubles.is_empty())
+            .count();
         if failing == 0 {
             self.last_success = Some(self.clock.wall());
         }
@@ -690,7 +792,10 @@ impl Agent {
     fn tell(&mut self, round: &Round) {
         let mut consumers: BTreeMap<Action, BTreeSet<PathBuf>> = BTreeMap::new();
         for target in &round.changed {
-            let own = self.outputs.get(target).map(|output| output.found.settings.notify.clone());
+            let own = self
+                .outputs
+                .get(target)
+                .map(|output| output.found.settings.notify.clone());
             for action in self.setup.actions.iter().cloned().chain(own.unwrap_or_default()) {
                 consumers.entry(action).or_default().insert(target.path());
             }
@@ -707,7 +812,8 @@ impl Agent {
     fn start_telling(&mut self, action: Action, paths: BTreeSet<PathBuf>) {
         self.telling.insert(action.clone(), BTreeSet::new());
         let notifier = self.setup.notifier.clone();
-        self.deliveries.push(Box::pin(notifier.tell(action, paths.into_iter().collect())));
+        self.deliveries
+            .push(Box::pin(notifier.tell(action, paths.into_iter().collect())));
     }
 
     fn on_told(&mut self, action: Action, delivery: Delivery) {
@@ -736,7 +842,11 @@ impl Agent {
             if output.found.settings.on_error == OnError::Ignore {
                 continue;
             }
-            if output.troubles.iter().any(|trouble| trouble.kind == TroubleKind::Unwritten) {
+            if output
+                .troubles
+                .iter()
+                .any(|trouble| trouble.kind == TroubleKind::Unwritten)
+            {
                 ending.unwritten.push(target.path());
             } else if is_unresolved(output.standing, &output.troubles) {
                 ending.unresolved.push(target.path());
@@ -756,7 +866,8 @@ impl Agent {
 
     fn status(&self) -> Status {
         let seconds = |time: SystemTime| {
-            time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+            time.duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs())
         };
         let mut failing: Vec<Failing> = Vec::new();
         let mut missing = false;
@@ -776,7 +887,10 @@ impl Agent {
             }
         }
         failing.sort();
-        let state = match (self.rounds <= 1 && self.round.is_some() || self.rounds == 0, missing) {
+        let state = match (
+            self.rounds <= 1 && self.round.is_some() || self.rounds == 0,
+            missing,
+        ) {
             (true, _) => State::Starting,
             (false, true) => State::Failed,
             (false, false) if !failing.is_empty() => State::Stale,
@@ -800,7 +914,11 @@ impl Agent {
             drop(applying.await);
         }
         // Whoever stops the agent waits for it; what is still owed is kept in the journal.
-        let patience = if ending.was_stopped { STOP_PATIENCE } else { self.setup.notifier.timeout };
+        let patience = if ending.was_stopped {
+            STOP_PATIENCE
+        } else {
+            self.setup.notifier.timeout
+        };
         let give_up = self.clock.monotonic() + patience;
         while let Some(left) = give_up.checked_sub(self.clock.monotonic())
             && let Ok(Some((action, delivery))) = tokio::time::timeout(left, self.deliveries.next()).await
@@ -822,7 +940,11 @@ fn is_unresolved(standing: Standing, troubles: &[Trouble]) -> bool {
 
 fn notifies(setup: &Setup) -> bool {
     let plan = &setup.plan;
-    let own = plan.maps.iter().map(|map| &map.settings).chain(plan.secrets.iter().map(|secret| &secret.settings));
+    let own = plan
+        .maps
+        .iter()
+        .map(|map| &map.settings)
+        .chain(plan.secrets.iter().map(|secret| &secret.settings));
     !setup.actions.is_empty() || own.into_iter().any(|settings| !settings.notify.is_empty())
 }
 

@@ -4,11 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use locket_core::provider::Fetched;
 use locket_core::template::Resolution;
-use locket_core::{ErrorKind, SecretBytes};
 
 use super::report::{Trouble, TroubleKind};
+use crate::once::resolution;
 use crate::resolve::{Answer, Resolver, SecretKey};
 use crate::sources::{Found, Scan, Target};
 
@@ -149,7 +148,9 @@ impl Outputs {
     pub(super) fn index(&mut self) {
         self.by_key.clear();
         for (target, output) in &self.table {
-            let Ok(parsed) = &output.found.template else { continue };
+            let Ok(parsed) = &output.found.template else {
+                continue;
+            };
             for key in &parsed.keys {
                 let wanting = self.by_key.entry(key.clone()).or_default();
                 if wanting.last() != Some(target) {
@@ -184,31 +185,26 @@ impl Output {
 
     /// What became of each reference of the template, and which last good values stand in.
     pub(super) fn resolutions(&self, resolver: &Resolver) -> (Vec<Resolution>, Vec<Trouble>) {
-        let Ok(parsed) = &self.found.template else { return Default::default() };
+        let Ok(parsed) = &self.found.template else {
+            return Default::default();
+        };
         let mut stale = Vec::new();
         let resolutions = parsed
             .template
             .references()
             .iter()
             .zip(&parsed.keys)
-            .map(|(reference, key)| match resolver.answer(key) {
-                Answer::Value(value) => Resolution::Value(value),
-                Answer::Stale(value, error) => {
+            .map(|(reference, key)| {
+                let answer = resolver.answer(key);
+                if let Answer::Stale(_, error) = &answer {
                     stale.push(Trouble {
                         reference: Some(reference.to_string()),
                         reason: error.to_string(),
                         hint: error.hint.clone(),
                         kind: TroubleKind::Stale,
                     });
-                    Resolution::Value(value)
                 }
-                Answer::Failed(error) if error.kind == ErrorKind::NotFound && reference.is_optional() => {
-                    Resolution::Value(Arc::new(Fetched::new(SecretBytes::copy_from(b""))))
-                }
-                Answer::Failed(error) => Resolution::Failed(error),
-                Answer::Pending => Resolution::Failed(Arc::new(locket_core::ProviderError::unavailable(
-                    "no answer has come yet",
-                ))),
+                resolution(answer, reference.is_optional())
             })
             .collect();
         (resolutions, stale)

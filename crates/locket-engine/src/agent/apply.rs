@@ -1,0 +1,343 @@
+//! Rendering and writing, on a thread that may block.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use locket_core::filter::HashMemo;
+use locket_core::plan::OutputSettings;
+use locket_core::template::{Problem, RenderCx, RenderError, Rendered, Resolution};
+use locket_core::{Action, Schemes, SecretBytes};
+
+use super::report::{Trouble, TroubleKind};
+use crate::notify::{Journal, Promise};
+use crate::sink::{Applied, Removed, Sink, SinkError, Stamp};
+use crate::sources::{Parsed, Target};
+
+/// A present output larger than this is not searched for password hashes.
+const PRESENT_LIMIT: u64 = 64 << 20;
+
+/// Renders and writes outputs, and remembers what it wrote.
+#[derive(Debug)]
+pub(super) struct Applier {
+    journal: Arc<Mutex<Journal>>,
+    memo: HashMemo,
+    /// What this process wrote or found equal: only that is ever removed.
+    stamps: HashMap<Target, Stamp>,
+    /// Directories in which the leftovers of a killed run were looked for.
+    swept: HashSet<PathBuf>,
+}
+
+/// One output to be put in place.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) target: Target,
+    pub(super) settings: Arc<OutputSettings>,
+    pub(super) work: Work,
+    /// The last good values that stand in for unconfirmed ones; given back when it succeeds.
+    pub(super) stale: Vec<Trouble>,
+}
+
+/// What is put in place.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// The rendered template.
+    Render {
+        parsed: Arc<Parsed>,
+        resolutions: Vec<Resolution>,
+        now: SystemTime,
+    },
+    /// The template's own text, where there is nothing.
+    Passthrough { parsed: Arc<Parsed> },
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) target: Target,
+    pub(super) result: Result<Outcome, Vec<Trouble>>,
+    pub(super) stale: Vec<Trouble>,
+    /// When the bytes will differ without any secret having changed.
+    pub(super) valid_until: Option<SystemTime>,
+    /// When what is in place was written, where the job failed and something is.
+    pub(super) earlier: Option<SystemTime>,
+}
+
+/// What was put in place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    pub(super) applied: Applied,
+    /// Whether consumers should know: more than what the time alone changes.
+    pub(super) is_change: bool,
+    pub(super) is_passthrough: bool,
+}
+
+/// Bytes that are ready to be written.
+struct Ready {
+    job: Job,
+    bytes: SecretBytes,
+    valid_until: Option<SystemTime>,
+    /// Known before writing where somebody is to be told, or where a part depends on the time.
+    is_change: Option<bool>,
+    is_passthrough: bool,
+}
+
+impl Outcome {
+    /// Whether the file's content was written.
+    pub(super) fn is_written(self) -> bool {
+        !matches!(self.applied, Applied::Unchanged | Applied::Access)
+    }
+}
+
+impl Applier {
+    pub(super) fn new(journal: Arc<Mutex<Journal>>) -> Self {
+        Self {
+            journal,
+            memo: HashMemo::default(),
+            stamps: HashMap::new(),
+            swept: HashSet::new(),
+        }
+    }
+
+    /// Puts outputs in place. `actions` are told of every change.
+    pub(super) fn apply(&mut self, jobs: Vec<Job>, schemes: &Schemes, actions: &[Action]) -> Vec<Done> {
+        let mut sinks: BTreeMap<Arc<Path>, Sink> = BTreeMap::new();
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut ready = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let sink = sinks
+                .entry(job.target.root.clone())
+                .or_insert_with(|| Sink::new(&*job.target.root));
+            self.sweep(sink, &job.target);
+            let is_told = !actions.is_empty() || !job.settings.notify.is_empty();
+            match self.render(sink, job, schemes, is_told) {
+                Ok(bytes) => ready.push(bytes),
+                Err(failed) => done.push(failed),
+            }
+        }
+        self.promise(&ready, actions);
+        let mut written: HashMap<PathBuf, usize> = HashMap::new();
+        for Ready {
+            job,
+            bytes,
+            valid_until,
+            is_change,
+            is_passthrough,
+        } in ready
+        {
+            let Some(sink) = sinks.get_mut(&job.target.root) else {
+                continue;
+            };
+            let result = sink.apply(&job.target.relative, &bytes, &job.settings.access);
+            let result = result.map_err(|error| vec![unwritten(&error)]).map(|written| {
+                self.stamps.insert(job.target.clone(), written.stamp);
+                let is_new = !matches!(written.applied, Applied::Unchanged | Applied::Access);
+                Outcome {
+                    applied: written.applied,
+                    is_change: is_new && is_change.unwrap_or(true),
+                    is_passthrough,
+                }
+            });
+            let earlier = if result.is_err() {
+                modified(&job.target)
+            } else {
+                None
+            };
+            written.insert(job.target.path(), done.len());
+            done.push(Done {
+                target: job.target,
+                result,
+                stale: job.stale,
+                valid_until,
+                earlier,
+            });
+        }
+        for error in sinks.into_values().flat_map(Sink::finish) {
+            match written.get(&error.target).and_then(|index| done.get_mut(*index)) {
+                Some(failed) => {
+                    failed.result = Err(vec![unwritten(&error)]);
+                    failed.earlier = modified(&failed.target);
+                    self.stamps.remove(&failed.target);
+                }
+                None => tracing::warn!("{error}. {}", error.hint()),
+            }
+        }
+        done
+    }
+
+    /// Removes an output that this process wrote.
+    pub(super) fn remove(&mut self, target: &Target) -> Result<Removed, SinkError> {
+        let Some(stamp) = self.stamps.remove(target) else {
+            return Ok(Removed::Foreign);
+        };
+        let mut sink = Sink::new(&*target.root);
+        let removed = sink.remove(&target.relative, stamp)?;
+        match sink.finish().into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(removed),
+        }
+    }
+
+    fn sweep(&mut self, sink: &mut Sink, target: &Target) {
+        let parent = target.relative.parent().unwrap_or(Path::new(""));
+        if self.swept.insert(target.root.join(parent)) {
+            match sink.sweep(parent) {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(
+                    "removed {count} unfinished file(s) of an earlier run in {}",
+                    target.root.join(parent).display()
+                ),
+                Err(error) => tracing::warn!("{error}. {}", error.hint()),
+            }
+        }
+    }
+
+    fn render(&mut self, sink: &mut Sink, job: Job, schemes: &Schemes, is_told: bool) -> Result<Ready, Done> {
+        let fail = |job: Job, troubles: Vec<Trouble>| {
+            let earlier = modified(&job.target);
+            Done {
+                target: job.target,
+                result: Err(troubles),
+                stale: job.stale,
+                valid_until: None,
+                earlier,
+            }
+        };
+        match &job.work {
+            Work::Passthrough { parsed } => {
+                let bytes = SecretBytes::copy_from(parsed.template.source());
+                match sink.read(&job.target.relative, PRESENT_LIMIT) {
+                    // Whatever is there is better than a placeholder.
+                    Ok(Some(present)) if present != bytes => {
+                        let trouble = Trouble {
+                            reference: None,
+                            reason: "the output of an earlier run stays".into(),
+                            hint: None,
+                            kind: TroubleKind::Unresolved,
+                        };
+                        Err(fail(job, vec![trouble]))
+                    }
+                    Ok(_) => Ok(Ready {
+                        job,
+                        bytes,
+                        valid_until: None,
+                        is_change: None,
+                        is_passthrough: true,
+                    }),
+                    Err(error) => {
+                        let troubles = vec![unwritten(&error)];
+                        Err(fail(job, troubles))
+                    }
+                }
+            }
+            Work::Render {
+                parsed,
+                resolutions,
+                now,
+            } => {
+                // Reading it only to compare is the sink's business, which does it without a copy.
+                let mut read = || sink.read(&job.target.relative, PRESENT_LIMIT).ok().flatten();
+                let mut present = if is_told || parsed.template.is_slow() {
+                    read()
+                } else {
+                    None
+                };
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "password hashes in the present output are kept"
+                )]
+                let shown = present.as_ref().map(SecretBytes::expose);
+                let mut cx = RenderCx {
+                    schemes,
+                    now: *now,
+                    present: shown,
+                    memo: &mut self.memo,
+                };
+                let rendered = match parsed.template.render(resolutions, &mut cx) {
+                    Ok(rendered) => rendered,
+                    Err(errors) => {
+                        let troubles = RenderError::distinct(errors)
+                            .into_iter()
+                            .map(|e| unresolved(e, parsed))
+                            .collect();
+                        return Err(fail(job, troubles));
+                    }
+                };
+                if present.is_none() && !rendered.volatile.is_empty() {
+                    present = read();
+                }
+                let is_change =
+                    (is_told || !rendered.volatile.is_empty()).then(|| differs(&rendered, present.as_ref()));
+                let Rendered {
+                    bytes, valid_until, ..
+                } = rendered;
+                Ok(Ready {
+                    job,
+                    bytes,
+                    valid_until,
+                    is_change,
+                    is_passthrough: false,
+                })
+            }
+        }
+    }
+
+    /// Writes down who is owed a word about what is about to change.
+    fn promise(&self, ready: &[Ready], actions: &[Action]) {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut promises = Vec::new();
+        for ready in ready.iter().filter(|ready| ready.is_change == Some(true)) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the journal takes a keyed digest of the output"
+            )]
+            let fingerprint = journal.fingerprint(ready.bytes.expose());
+            for action in actions.iter().chain(&ready.job.settings.notify) {
+                promises.push(Promise {
+                    action: action.clone(),
+                    target: ready.job.target.path(),
+                    fingerprint: fingerprint.clone(),
+                });
+            }
+        }
+        journal.promise(promises);
+    }
+}
+
+fn differs(rendered: &Rendered, present: Option<&SecretBytes>) -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compares the output with the one in place"
+    )]
+    present.is_none_or(|present| rendered.differs_from(present.expose()))
+}
+
+/// When the file at `target` was last written, if there is one.
+fn modified(target: &Target) -> Option<SystemTime> {
+    let metadata = std::fs::symlink_metadata(target.path()).ok()?;
+    metadata.is_file().then(|| metadata.modified().ok()).flatten()
+}
+
+fn unwritten(error: &SinkError) -> Trouble {
+    Trouble {
+        reference: None,
+        reason: error.to_string(),
+        hint: Some(error.hint()),
+        kind: TroubleKind::Unwritten,
+    }
+}
+
+fn unresolved(error: RenderError, parsed: &Parsed) -> Trouble {
+    let (line, column) = error.span.line_column(parsed.template.source());
+    let (reason, hint) = match error.problem {
+        Problem::Unresolved(error) => (error.to_string(), error.hint.clone()),
+        Problem::Unsuitable(reason) => (format!("{reason} (line {line}, column {column})"), None),
+    };
+    Trouble {
+        reference: Some(error.reference),
+        reason,
+        hint,
+        kind: TroubleKind::Unresolved,
+    }
+}
