@@ -1,3 +1,30 @@
 //! locket: a secrets agent for containers and processes.
+//!
+//! The one place that takes what the process was given (arguments, environment, directory, terminal) and gives an
+//! exit code back. Everything below gets it as arguments.
 
-fn main() {}
+mod cli;
+mod commands;
+mod context;
+mod diagnostics;
+mod exit;
+mod logging;
+mod output;
+mod report;
+mod runtime;
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use zeroizing_alloc::ZeroAlloc;
+
+use crate::context::Context;
+
+/// Wipes what it frees: the buffers of HTTP and TLS libraries hold secrets that no type of ours can wrap.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+
+fn main() -> ExitCode {
+    let context = Context::of_this_process();
+    cli::main(std::env::args_os(), &context).into()
+}

@@ -1,0 +1,81 @@
+//! The command line: which command, and what comes back from it.
+
+use std::ffi::OsString;
+
+use clap::builder::styling::Styles;
+use clap::{ArgMatches, ColorChoice};
+
+use crate::commands::{COMMANDS, Command};
+use crate::context::{Context, Style};
+use crate::exit::Exit;
+use crate::report::Failure;
+use crate::{output, report};
+
+/// Runs the command that `arguments` name and says how it went.
+pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Context) -> Exit {
+    let result = match parser(context.style).try_get_matches_from(arguments) {
+        Ok(matches) => dispatch(&matches, context),
+        Err(refused) => answer(&refused, context.style),
+    };
+    if let Err(failure) = &result {
+        report::tell(&failure.draw(context.style));
+    }
+    Exit::of(&result)
+}
+
+/// The parser for all commands. What belongs to one command is made when that command is named.
+pub(crate) fn parser(style: Style) -> clap::Command {
+    let parser = clap::Command::new("locket")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A secrets agent: puts secrets where programs expect them and keeps them fresh")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .max_term_width(100)
+        .styles(Styles::styled())
+        .color(match style {
+            Style::Plain => ColorChoice::Never,
+            Style::Coloured => ColorChoice::Always,
+        });
+    COMMANDS.iter().fold(parser, |parser, command| {
+        let described = clap::Command::new(command.name).about(command.about);
+        parser.subcommand(described.defer(command.arguments))
+    })
+}
+
+fn dispatch(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
+    let named = matches.subcommand().and_then(|(name, matches)| {
+        let command: &Command = COMMANDS.iter().find(|command| command.name == name)?;
+        Some((command, matches))
+    });
+    match named {
+        Some((command, matches)) => (command.run)(matches, context),
+        None => Err(Failure::usage("no command is named").help("`locket --help` lists the commands.")),
+    }
+}
+
+/// Help and version go to standard output; anything else is a mistake in the command line.
+fn answer(refused: &clap::Error, style: Style) -> Result<Exit, Failure> {
+    let rendered = match style {
+        Style::Plain => refused.render().to_string(),
+        Style::Coloured => refused.render().ansi().to_string(),
+    };
+    if refused.use_stderr() {
+        report::tell(&rendered);
+        return Ok(Exit::Usage);
+    }
+    output::text(&rendered)?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parser_is_sound() {
+        let mut parser = parser(Style::Plain);
+        parser.build();
+        parser.debug_assert();
+    }
+}

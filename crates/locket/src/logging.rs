@@ -1,0 +1,131 @@
+//! Log lines on standard error, for people or for machines.
+//!
+//! Only our own crates follow the chosen level. Others log what they send and receive, which holds secrets: of them
+//! nothing below a warning is let through, whatever level was asked for.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use locket_core::Clock;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::prelude::*;
+
+use crate::context::Style;
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogLevel(LevelFilter);
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogLevel {
+    /// Every level, from silence to everything.
+    pub(crate) const NAMES: &'static [&'static str] = &["off", "error", "warn", "info", "debug", "trace"];
+}
+
+impl LogFormat {
+    /// Every form.
+    pub(crate) const NAMES: &'static [&'static str] = &["text", "json"];
+}
+
+impl Default for LogLevel {
+    fn default() -> Self {
+        Self(LevelFilter::INFO)
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let known = Self::NAMES.contains(&name);
+        known.then(|| name.parse().map(Self).map_err(|_| ())).ok_or(())?
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        match name {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Starts logging for the rest of the process. A second call changes nothing.
+pub(crate) fn start(level: LogLevel, format: LogFormat, style: Style, clock: Arc<dyn Clock>) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_timer(WallClock(clock))
+        .with_ansi(style == Style::Coloured);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(allowed(level)))
+        .try_init();
+}
+
+fn allowed(LogLevel(level): LogLevel) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("locket", level)
+}
+
+struct WallClock(Arc<dyn Clock>);
+
+impl FormatTime for WallClock {
+    fn format_time(&self, to: &mut Writer<'_>) -> fmt::Result {
+        write!(to, "{}", humantime::format_rfc3339_millis(self.0.wall()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn every_named_level_and_form_is_understood() {
+        assert!(
+            LogLevel::NAMES
+                .iter()
+                .all(|name| name.parse::<LogLevel>().is_ok())
+        );
+        assert!(
+            LogFormat::NAMES
+                .iter()
+                .all(|name| name.parse::<LogFormat>().is_ok())
+        );
+        assert!("verbose".parse::<LogLevel>().is_err());
+        assert!("3".parse::<LogLevel>().is_err());
+    }
+
+    #[test]
+    fn other_peoples_crates_never_log_below_a_warning() {
+        let trace = allowed("trace".parse().unwrap());
+        assert!(trace.would_enable("locket_engine::resolve", &Level::TRACE));
+        assert!(trace.would_enable("hickory_resolver", &Level::WARN));
+        assert!(!trace.would_enable("hyper::client", &Level::INFO));
+        let off = allowed("off".parse().unwrap());
+        assert!(!off.would_enable("hyper::client", &Level::ERROR));
+        assert!(!off.would_enable("locket", &Level::ERROR));
+    }
+}
