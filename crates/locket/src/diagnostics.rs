@@ -3,7 +3,7 @@
 //! The source may be anything, so what is shown of it is made harmless first: other encodings become readable,
 //! control characters become visible, and of an endless line only the part around the finding is shown.
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use locket_core::Diagnostic;
 use locket_core::diagnostic::Severity;
 
@@ -27,10 +27,12 @@ pub(crate) fn draw(source: &SourceText, findings: &[Diagnostic], style: Style) -
 
 /// An error that has no place in a text.
 pub(crate) fn draw_words(message: &str, help: Option<&str>, style: Style) -> String {
-    let title = Level::ERROR.primary_title(visible(message));
-    let mut report = vec![Group::with_title(title)];
-    report.extend(help.map(|help| Group::with_title(Level::HELP.secondary_title(visible(help)))));
-    renderer(style).render(&report)
+    let lines = [Some(Level::ERROR.primary_title(visible(message)))]
+        .into_iter()
+        .chain([help.map(|help| Level::HELP.primary_title(visible(help)))])
+        .flatten()
+        .map(|title| renderer(style).render(&[Group::with_title(title)]));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn draw_one(source: &SourceText, finding: &Diagnostic, style: Style) -> String {
@@ -38,24 +40,26 @@ fn draw_one(source: &SourceText, finding: &Diagnostic, style: Style) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let (line, column) = finding.span.line_column(&source.text);
+    let name = visible(&source.name);
     let excerpt = Excerpt::of(&source.text, finding.span.start, finding.span.end);
     let label = Some(visible(&finding.label)).filter(|label| !label.is_empty());
-    let annotation = AnnotationKind::Primary
-        .span(excerpt.start..excerpt.end)
-        .label(label);
-    let place = Origin::path(visible(&source.name)).line(line).char_column(column);
-    let mut group = Group::with_title(level.primary_title(visible(&finding.message)))
-        .element(place)
-        .element(
-            Snippet::source(excerpt.text)
-                .line_start(line)
-                .annotation(annotation),
-        );
-    if let Some(help) = &finding.help {
-        group = group.element(Element::Message(Level::HELP.message(visible(help))));
-    }
-    renderer(style).render(&[group])
+    let snippet = Snippet::source(excerpt.text).line_start(excerpt.line).annotation(
+        AnnotationKind::Primary
+            .span(excerpt.start..excerpt.end)
+            .label(label),
+    );
+    let group = Group::with_title(level.primary_title(visible(&finding.message)));
+    let group = match excerpt.cut_at_column {
+        None => group.element(snippet.path(name)),
+        Some(column) => group
+            .element(Origin::path(name).line(excerpt.line).char_column(column))
+            .element(snippet),
+    };
+    let help = finding
+        .help
+        .as_ref()
+        .map(|help| Level::HELP.message(visible(help)));
+    renderer(style).render(&[group.elements(help)])
 }
 
 fn renderer(style: Style) -> Renderer {
@@ -72,6 +76,10 @@ struct Excerpt {
     start: usize,
     /// Where it ends in `text`.
     end: usize,
+    /// The number of the first line.
+    line: usize,
+    /// Where the beginning of the line is left out: the finding's true column, in characters.
+    cut_at_column: Option<usize>,
 }
 
 impl Excerpt {
@@ -88,12 +96,20 @@ impl Excerpt {
             .map_or(source.len(), |at| end + at);
         let from = on_character(source, line_start.max(start.saturating_sub(AROUND)));
         let to = on_character(source, line_end.min(end + AROUND));
+        let is_cut = from > line_start;
+        let before = || {
+            String::from_utf8_lossy(&source[line_start..start])
+                .chars()
+                .count()
+        };
         let mut excerpt = Self {
             text: String::with_capacity(to - from + 8),
             start: 0,
             end: 0,
+            line: source[..start].iter().filter(|byte| **byte == b'\n').count() + 1,
+            cut_at_column: is_cut.then(|| before() + 1),
         };
-        excerpt.mark(from > line_start);
+        excerpt.mark(is_cut);
         excerpt.push(&source[from..start]);
         excerpt.start = excerpt.text.len();
         excerpt.push(&source[start..end]);
@@ -151,7 +167,7 @@ mod tests {
 
     #[test]
     fn place_caret_label_and_advice_are_drawn() {
-        let finding = Diagnostic::error(15..21, "`baoo://` belongs to no provider")
+        let finding = Diagnostic::error(14..21, "`baoo://` belongs to no provider")
             .label("unknown scheme")
             .help("Did you mean `bao`?");
         insta::assert_snapshot!(drawn(b"# app\nkey: {{ baoo://kv/app/key }}\nport: 80\n", finding));
@@ -187,7 +203,7 @@ mod tests {
         let drawn = drawn(&text, Diagnostic::error(start..start + 13, "unknown"));
         assert!(drawn.len() < 4000, "{}", drawn.len());
         assert!(drawn.contains("{{ opp://a }}") && drawn.contains("é") && !drawn.contains('\u{fffd}'));
-        assert!(drawn.contains(&format!("app.conf:1:{}", start + 1)));
+        assert!(drawn.contains("app.conf:1:2000001"), "{drawn}");
     }
 
     #[test]
