@@ -1,5 +1,8 @@
 //! The secret managers that locket reads: a folder each, and one line in [`registry`].
 
+mod batch;
+pub mod env;
+pub mod file;
 pub(crate) mod http;
 pub mod registry;
 pub mod settings;

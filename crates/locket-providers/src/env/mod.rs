@@ -1,0 +1,8 @@
+//! Environment variables: `env://NAME`.
+
+mod provider;
+
+#[cfg(test)]
+mod tests;
+
+pub use provider::KIND;

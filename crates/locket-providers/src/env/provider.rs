@@ -1,0 +1,96 @@
+//! Answers from the environment that the process was started with; nothing is read later.
+
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use locket_core::schemes::Fragment;
+use locket_core::{
+    BoxFuture, Capability, Diagnostic, Environment, FetchCx, Fetched, Locator, Provider, ProviderError,
+    Reference, SecretBytes, suggest,
+};
+
+use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
+
+/// Environment variables.
+pub static KIND: ProviderKind = ProviderKind {
+    name: "env",
+    title: "environment variables",
+    summary: "Variables of locket's own environment",
+    schemes: &[SchemeSpec {
+        name: "env",
+        bare: false,
+        fragment: Fragment::Json,
+    }],
+    prefix: "env",
+    settings: &[],
+    network: false,
+    parse,
+    build,
+};
+
+#[derive(Debug)]
+struct EnvProvider {
+    environment: Environment,
+}
+
+/// The name of a variable.
+struct VariableName(Box<str>);
+
+fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
+    reference.check_options(&[])?;
+    let name = reference.decoded_locator();
+    if name.contains(['=', '\0']) {
+        return Err(vec![
+            Diagnostic::error(reference.span(), "a variable's name cannot hold `=` or NUL")
+                .help("Write `env://NAME`."),
+        ]);
+    }
+    Ok(Locator::new(
+        name.as_ref(),
+        "",
+        VariableName(name.as_ref().into()),
+    ))
+}
+
+fn build(cx: &BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError> {
+    Ok(Arc::new(EnvProvider {
+        environment: cx.environment.clone(),
+    }))
+}
+
+impl Provider for EnvProvider {
+    fn capability(&self) -> Capability {
+        Capability {
+            items_per_call: 1024,
+            max_concurrent: 1,
+            local: true,
+        }
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        batch: &'a [Locator],
+        _cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
+        let results = batch.iter().map(|locator| self.fetch_one(locator)).collect();
+        Box::pin(std::future::ready(results))
+    }
+}
+
+impl EnvProvider {
+    fn fetch_one(&self, locator: &Locator) -> Result<Fetched, ProviderError> {
+        let VariableName(name) = locator
+            .typed()
+            .ok_or_else(|| ProviderError::invalid("the reference was parsed by another provider"))?;
+        if let Some(value) = self.environment.get_os(name) {
+            return Ok(Fetched::new(SecretBytes::copy_from(value.as_bytes())));
+        }
+        let near = suggest::nearest(name, self.environment.names().filter_map(|known| known.to_str()));
+        Err(
+            ProviderError::not_found(format!("the variable {name} is not set")).hint(match near {
+                Some(near) => format!("Did you mean `{near}`?"),
+                None => "Set it in the environment that locket is started in.".into(),
+            }),
+        )
+    }
+}
