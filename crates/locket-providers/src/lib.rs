@@ -6,6 +6,7 @@ pub mod file;
 pub(crate) mod http;
 pub mod registry;
 pub mod settings;
+pub mod store;
 
 pub use registry::{BuildCx, ConfigError, KINDS, ProviderKind, SchemeSpec, schemes};
 pub use settings::{Credential, Setting, SettingKind, Settings};

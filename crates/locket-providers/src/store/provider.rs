@@ -1,0 +1,174 @@
+//! The store as a provider: one decryption for each state of the file, however many references ask.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use locket_core::schemes::Fragment;
+use locket_core::{
+    BoxFuture, Capability, Diagnostic, FetchCx, Fetched, Locator, Provider, ProviderError, Reference,
+    SecretBytes, suggest,
+};
+
+use super::config::SETTINGS;
+use super::document::Entry;
+use super::{SecretName, Store};
+use crate::batch::{Answers, all_failed, off_loop};
+use crate::file::Stamp;
+use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
+
+/// The embedded encrypted store.
+pub static KIND: ProviderKind = ProviderKind {
+    name: "store",
+    title: "the embedded store",
+    summary: "An age-encrypted file beside the project, safe to commit",
+    schemes: &[SchemeSpec {
+        name: "store",
+        bare: true,
+        fragment: Fragment::Json,
+    }],
+    prefix: "store",
+    settings: SETTINGS,
+    network: false,
+    parse,
+    build,
+};
+
+#[derive(Debug)]
+struct StoreProvider(Arc<Opened>);
+
+#[derive(Debug)]
+pub(super) struct Opened {
+    store: Store,
+    pub(super) content: Mutex<Option<Content>>,
+}
+
+/// The secrets of one state of the file.
+#[derive(Debug)]
+pub(super) struct Content {
+    sealed: Stamp,
+    identity: Option<Stamp>,
+    pub(super) secrets: BTreeMap<SecretName, Entry>,
+}
+
+fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
+    reference.check_options(&[])?;
+    let name = reference.decoded_locator();
+    match name.parse::<SecretName>() {
+        Ok(parsed) => Ok(Locator::new(name.as_ref(), "", parsed)),
+        Err(error) => Err(vec![
+            Diagnostic::error(reference.span(), error.to_string())
+                .label("no name in the store")
+                .help("Write `store://name` or `store://group/name`."),
+        ]),
+    }
+}
+
+fn build(cx: &BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError> {
+    let store = Store::from_settings(cx.settings, cx.environment, cx.base_dir);
+    Ok(Arc::new(StoreProvider(Arc::new(Opened::new(store)))))
+}
+
+impl Provider for StoreProvider {
+    fn capability(&self) -> Capability {
+        Capability {
+            items_per_call: 1 << 16,
+            max_concurrent: 1,
+            local: true,
+        }
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        batch: &'a [Locator],
+        _cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
+        let opened = self.0.clone();
+        let names: Vec<_> = batch
+            .iter()
+            .map(|locator| locator.typed::<SecretName>().cloned())
+            .collect();
+        // Decrypting takes a while, too.
+        Box::pin(off_loop(batch.len(), move || opened.fetch(&names)))
+    }
+}
+
+impl Opened {
+    /// The store before its first read.
+    pub(super) fn new(store: Store) -> Self {
+        Self {
+            store,
+            content: Mutex::default(),
+        }
+    }
+
+    /// One answer for each name.
+    pub(super) fn fetch(&self, names: &[Option<SecretName>]) -> Answers {
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.refresh(&mut content) {
+            return all_failed(names.len(), &error);
+        }
+        let secrets = content.as_ref().map(|content| &content.secrets);
+        names
+            .iter()
+            .map(|name| match (name, secrets) {
+                (Some(name), Some(secrets)) => self.pick(name, secrets),
+                _ => Err(ProviderError::invalid(
+                    "the reference was parsed by another provider",
+                )),
+            })
+            .collect()
+    }
+
+    /// Decrypts again if the file or the identity is not the one that was decrypted last.
+    fn refresh(&self, content: &mut Option<Content>) -> Result<(), ProviderError> {
+        let identity = self.store.identity().stamp();
+        if let Some(known) = content
+            && Stamp::at(self.store.path()) == Some(known.sealed)
+            && identity == known.identity
+        {
+            return Ok(());
+        }
+        *content = None;
+        let (document, sealed, identity) = self.store.open()?;
+        *content = Some(Content {
+            sealed,
+            identity,
+            secrets: document.secrets,
+        });
+        Ok(())
+    }
+
+    fn pick(
+        &self,
+        name: &SecretName,
+        secrets: &BTreeMap<SecretName, Entry>,
+    ) -> Result<Fetched, ProviderError> {
+        let Some(entry) = secrets.get(name) else {
+            return Err(self.store.no_such_secret(name, secrets.keys()));
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the value is handed to the resolver, the store keeps its own"
+        )]
+        let fetched = Fetched::new(SecretBytes::copy_from(entry.value.expose()));
+        Ok(match entry.updated {
+            Some(updated) => fetched.version(humantime::format_rfc3339_millis(updated).to_string()),
+            None => fetched,
+        })
+    }
+}
+
+impl Store {
+    /// What is said when there is no secret of this name.
+    pub(super) fn no_such_secret<'a>(
+        &self,
+        name: &SecretName,
+        known: impl Iterator<Item = &'a SecretName>,
+    ) -> ProviderError {
+        let near = suggest::nearest(name.as_str(), known.map(SecretName::as_str));
+        ProviderError::not_found(format!("{} holds no `{name}`", self.path().display())).hint(match near {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => format!("Add it with `locket store set {name}`."),
+        })
+    }
+}
