@@ -9,7 +9,6 @@
     reason = "this whole file is a test"
 )]
 
-use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -18,8 +17,11 @@ use locket_core::SecretBytes;
 use locket_core::plan::{Access, Owner};
 use locket_engine::sink::{Applied, Sink, SinkError, SinkErrorKind, Written, inspect};
 use rustix::fs::{CWD, Gid, Mode, Uid};
-use rustix::mount::{MountFlags, MountPropagationFlags};
-use tempfile::TempDir;
+use rustix::mount::MountFlags;
+
+use support::{mount_memory, private_directory};
+
+mod support;
 
 const ACCESS: Access = Access {
     file_mode: 0o644,
@@ -27,29 +29,6 @@ const ACCESS: Access = Access {
     owner: None,
 };
 const NOBODY: u32 = 65534;
-
-/// A directory whose mounts only this thread sees, or `None` without the right to have one.
-fn private_directory() -> Option<TempDir> {
-    #[expect(
-        deprecated,
-        reason = "the new form is unsafe for the sake of file descriptors, which stay shared here"
-    )]
-    let own = rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNS | rustix::thread::UnshareFlags::FS);
-    if !rustix::process::geteuid().is_root() || own.is_err() {
-        eprintln!("not tested: this needs root and its own mounts");
-        return None;
-    }
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    Some(directory)
-}
-
-fn mount_memory(at: &Path, size: &str) {
-    fs::create_dir_all(at).unwrap();
-    let options = CString::new(format!("size={size},mode=0755")).unwrap();
-    rustix::mount::mount("tmpfs", at, "tmpfs", MountFlags::empty(), options.as_c_str()).unwrap();
-}
 
 /// A small ext4 file system, since full disks fail elsewhere than full memory.
 fn mount_disk(directory: &Path, at: &Path, blocks: u32) {
@@ -80,12 +59,19 @@ fn mount_disk(directory: &Path, at: &Path, blocks: u32) {
     run("mount", &["-o", "loop", image, at]);
 }
 
-fn become_nobody() {
-    rustix::thread::set_thread_groups(&[]).unwrap();
-    let gid = Gid::from_raw(NOBODY);
-    rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
-    let uid = Uid::from_raw(NOBODY);
-    rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
+/// Does `work` on a thread of a user without rights, in the same mounts.
+fn as_nobody(work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            rustix::thread::set_thread_groups(&[]).unwrap();
+            let gid = Gid::from_raw(NOBODY);
+            rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
+            let uid = Uid::from_raw(NOBODY);
+            rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
+            work();
+        });
+        thread.join().unwrap();
+    });
 }
 
 fn put(root: &Path, relative: &str, bytes: &[u8], access: &Access) -> Result<Written, SinkError> {
@@ -169,7 +155,6 @@ fn a_full_disk_keeps_the_old_content_and_uses_what_a_flush_frees() {
         .filter(|name| name != Path::new("lost+found"))
         .collect();
     assert_eq!(left, [Path::new("a"), Path::new("b")]);
-    rustix::mount::unmount(&out, rustix::mount::UnmountFlags::DETACH).unwrap();
 }
 
 #[test]
@@ -313,29 +298,30 @@ fn a_user_who_may_not_give_files_away_is_told_so_and_nothing_is_left() {
     fs::create_dir(&out).unwrap();
     chown(&out, Some(NOBODY), Some(NOBODY)).unwrap();
     fs::write(out.join("rooted"), "same").unwrap();
-    become_nobody();
-    let access = Access {
-        owner: Some(Owner { uid: 1000, gid: None }),
-        ..ACCESS
-    };
-    for path in ["a", "dir/a"] {
-        let error = put(&out, path, b"secret", &access).unwrap_err();
-        assert_eq!(error.kind, SinkErrorKind::AccessRefused, "{path}");
-        assert!(error.hint().contains("CAP_CHOWN"));
-    }
-    assert_eq!(names(&out), [Path::new("rooted")]);
+    as_nobody(|| {
+        let access = Access {
+            owner: Some(Owner { uid: 1000, gid: None }),
+            ..ACCESS
+        };
+        for path in ["a", "dir/a"] {
+            let error = put(&out, path, b"secret", &access).unwrap_err();
+            assert_eq!(error.kind, SinkErrorKind::AccessRefused, "{path}");
+            assert!(error.hint().contains("CAP_CHOWN"));
+        }
+        assert_eq!(names(&out), [Path::new("rooted")]);
 
-    // Another user's file with the right content and the wrong mode: one of our own takes its place.
-    let strict = Access {
-        file_mode: 0o600,
-        ..ACCESS
-    };
-    assert_eq!(
-        put(&out, "rooted", b"same", &strict).unwrap().applied,
-        Applied::Access
-    );
-    assert_eq!(fs::metadata(out.join("rooted")).unwrap().uid(), NOBODY);
-    assert_eq!(mode(&out.join("rooted")), 0o600);
+        // Another user's file with the right content and the wrong mode: one of our own takes its place.
+        let strict = Access {
+            file_mode: 0o600,
+            ..ACCESS
+        };
+        assert_eq!(
+            put(&out, "rooted", b"same", &strict).unwrap().applied,
+            Applied::Access
+        );
+        assert_eq!(fs::metadata(out.join("rooted")).unwrap().uid(), NOBODY);
+        assert_eq!(mode(&out.join("rooted")), 0o600);
+    });
 }
 
 #[test]
@@ -355,17 +341,18 @@ fn a_directory_of_another_user_is_refused_with_its_name() {
         },
     )
     .unwrap();
-    become_nobody();
-    for path in ["a", "b", "secret"] {
-        let error = put(&out, path, b"new", &ACCESS).unwrap_err();
-        assert_eq!(error.kind, SinkErrorKind::Denied, "{path}");
-        assert!(error.hint().contains(out.to_str().unwrap()), "{}", error.hint());
-    }
-    assert!(!inspect(&out.join("a")).unwrap().permitted);
-    assert_eq!(
-        put(&out, "a", b"old", &ACCESS).unwrap().applied,
-        Applied::Unchanged
-    );
+    as_nobody(|| {
+        for path in ["a", "b", "secret"] {
+            let error = put(&out, path, b"new", &ACCESS).unwrap_err();
+            assert_eq!(error.kind, SinkErrorKind::Denied, "{path}");
+            assert!(error.hint().contains(out.to_str().unwrap()), "{}", error.hint());
+        }
+        assert!(!inspect(&out.join("a")).unwrap().permitted);
+        assert_eq!(
+            put(&out, "a", b"old", &ACCESS).unwrap().applied,
+            Applied::Unchanged
+        );
+    });
 }
 
 #[test]
@@ -376,20 +363,21 @@ fn a_file_that_may_be_replaced_but_not_read_is_replaced() {
     let out = directory.path().join("out");
     fs::create_dir(&out).unwrap();
     chown(&out, Some(NOBODY), Some(NOBODY)).unwrap();
-    become_nobody();
-    let unreadable = Access {
-        file_mode: 0o000,
-        ..ACCESS
-    };
-    for text in [b"one", b"two"] {
-        put(&out, "a", text, &unreadable).unwrap();
-        assert_eq!(mode(&out.join("a")), 0);
-    }
-    assert_eq!(
-        put(&out, "a", b"two", &ACCESS).unwrap().applied,
-        Applied::Replaced
-    );
-    assert_eq!(fs::read(out.join("a")).unwrap(), b"two");
+    as_nobody(|| {
+        let unreadable = Access {
+            file_mode: 0o000,
+            ..ACCESS
+        };
+        for text in [b"one", b"two"] {
+            put(&out, "a", text, &unreadable).unwrap();
+            assert_eq!(mode(&out.join("a")), 0);
+        }
+        assert_eq!(
+            put(&out, "a", b"two", &ACCESS).unwrap().applied,
+            Applied::Replaced
+        );
+        assert_eq!(fs::read(out.join("a")).unwrap(), b"two");
+    });
 }
 
 #[test]

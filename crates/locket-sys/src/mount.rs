@@ -96,13 +96,31 @@ pub fn is_read_only(file: impl AsFd) -> io::Result<bool> {
         .contains(StatVfsMountFlags::RDONLY))
 }
 
-/// Whether `path` is the mount point of a line of `/proc/PID/mountinfo` (its fifth field, proc(5)).
+/// The lines of `table`, the content of a `/proc/PID/mountinfo`, that concern `paths`: what is mounted on them, above
+/// them or below them. Equal answers mean that the same things are mounted there.
+pub fn mounts_near(table: &[u8], paths: &[&Path]) -> Vec<Vec<u8>> {
+    let concerns = |line: &&[u8]| {
+        mount_point(line).is_some_and(|point| {
+            let point = Path::new(OsStr::from_bytes(&point));
+            paths
+                .iter()
+                .any(|path| point.starts_with(path) || path.starts_with(point))
+        })
+    };
+    let lines = table.split(|&byte| byte == b'\n').filter(concerns);
+    lines.map(<[u8]>::to_vec).collect()
+}
+
+/// Whether `path` is the mount point of a line of `table`.
 fn is_listed(table: &[u8], path: &Path) -> bool {
-    table.split(|&byte| byte == b'\n').any(|line| {
-        line.split(|&byte| byte == b' ')
-            .nth(4)
-            .is_some_and(|field| OsStr::from_bytes(&unescape(field)) == path.as_os_str())
-    })
+    table
+        .split(|&byte| byte == b'\n')
+        .any(|line| mount_point(line).is_some_and(|point| point == path.as_os_str().as_bytes()))
+}
+
+/// The fifth field of a line of `/proc/PID/mountinfo` (proc(5)).
+fn mount_point(line: &[u8]) -> Option<Vec<u8>> {
+    line.split(|&byte| byte == b' ').nth(4).map(unescape)
 }
 
 /// Undoes the octal escapes of spaces, tabs, line ends and backslashes.
@@ -140,6 +158,15 @@ mod tests {
         for absent in ["/with", "/file", "254:0", ""] {
             assert!(!is_listed(TABLE, Path::new(absent)), "{absent}");
         }
+    }
+
+    #[test]
+    fn mounts_on_above_and_below_a_path_concern_it() {
+        let near = |path: &str| mounts_near(TABLE, &[Path::new(path)]).len();
+        assert_eq!(near("/with space/deep"), 2, "the root and the mount above");
+        assert_eq!(near("/with space"), 2);
+        assert_eq!(near("/with"), 1, "a name that only begins alike is another");
+        assert_eq!(near("/"), 3);
     }
 
     #[test]

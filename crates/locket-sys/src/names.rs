@@ -9,7 +9,10 @@ use std::ffi::{c_char, c_int, c_void};
 /// `EAI_FAIL`: the name cannot be resolved, and asking again will not help.
 const EAI_FAIL: c_int = -4;
 
-#[expect(unsafe_code, reason = "the symbol of the C library is what has to be replaced")]
+#[expect(
+    unsafe_code,
+    reason = "the symbol of the C library is what has to be replaced"
+)]
 // SAFETY: the signature is the one of POSIX; no argument is read and nothing is handed out that would be freed.
 #[unsafe(no_mangle)]
 extern "C" fn getaddrinfo(
@@ -21,7 +24,10 @@ extern "C" fn getaddrinfo(
     EAI_FAIL
 }
 
-#[expect(unsafe_code, reason = "the symbol of the C library is what has to be replaced")]
+#[expect(
+    unsafe_code,
+    reason = "the symbol of the C library is what has to be replaced"
+)]
 // SAFETY: `getaddrinfo` above never hands anything out, so there is nothing to free.
 #[unsafe(no_mangle)]
 extern "C" fn freeaddrinfo(_found: *mut c_void) {}

@@ -357,13 +357,7 @@ impl Agent {
             .map(|map| map.source.clone())
             .chain(files)
             .collect();
-        match Watcher::new(roots, self.setup.schedule.debounce) {
-            Ok(watcher) => Some(watcher),
-            Err(error) => {
-                tracing::error!("edits of templates cannot be followed: {error}");
-                None
-            }
-        }
+        Some(Watcher::new(roots, self.setup.schedule.debounce))
     }
 
     // ---- what is done ----

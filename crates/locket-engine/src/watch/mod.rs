@@ -1,17 +1,14 @@
-//! Following files. This first form follows nothing; refreshes and commands still start rounds.
+//! Notices that files may have changed. What has changed in them, if anything, is for others to read and compare.
 
-use std::path::PathBuf;
-use std::time::Duration;
-#[derive(Debug)]
-pub enum Change {
-    All,
-}
-pub struct Watcher;
-impl Watcher {
-    pub fn new(_roots: Vec<PathBuf>, _debounce: Duration) -> std::io::Result<Self> {
-        Ok(Self)
-    }
-    pub async fn changed(&mut self) -> Change {
-        std::future::pending().await
-    }
-}
+mod chain;
+mod debounce;
+mod mounts;
+mod poll;
+mod tree;
+mod watcher;
+
+pub use debounce::Change;
+pub use watcher::{WatchMode, Watcher};
+
+#[cfg(test)]
+mod tests;
