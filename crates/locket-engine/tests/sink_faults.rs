@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use locket_core::SecretBytes;
 use locket_core::plan::{Access, Owner};
 use locket_engine::sink::{Applied, Sink, SinkError, SinkErrorKind, Written, inspect};
+use locket_engine::sources::Target;
 use rustix::fs::{CWD, Gid, Mode, Uid};
 use rustix::mount::MountFlags;
+use rustix::process::{Resource, Rlimit};
 
 use support::{mount_memory, private_directory};
 
@@ -74,9 +76,16 @@ fn as_nobody(work: impl FnOnce() + Send) {
     });
 }
 
+fn target(root: &Path, relative: &str) -> Target {
+    Target {
+        root: root.into(),
+        relative: relative.into(),
+    }
+}
+
 fn put(root: &Path, relative: &str, bytes: &[u8], access: &Access) -> Result<Written, SinkError> {
-    let mut sink = Sink::new(root);
-    let written = sink.apply(Path::new(relative), &SecretBytes::copy_from(bytes), access)?;
+    let mut sink = Sink::new();
+    let written = sink.apply(&target(root, relative), &SecretBytes::copy_from(bytes), access)?;
     match sink.finish().into_iter().next() {
         Some(error) => Err(error),
         None => Ok(written),
@@ -137,10 +146,10 @@ fn a_full_disk_keeps_the_old_content_and_uses_what_a_flush_frees() {
     // Half of each fits beside the old, but only if the first is in place before the second is written.
     fs::remove_file(out.join("b")).unwrap();
     put(&out, "b", &vec![b'o'; size / 4], &ACCESS).unwrap();
-    let mut sink = Sink::new(&out);
+    let mut sink = Sink::new();
     for (name, size) in [("a", size), ("b", size)] {
         sink.apply(
-            Path::new(name),
+            &target(&out, name),
             &SecretBytes::copy_from(&vec![b'n'; size]),
             &ACCESS,
         )
@@ -443,4 +452,22 @@ fn a_mount_inside_the_destination_is_part_of_it() {
     mount_memory(&out.join("inner"), "1m");
     put(&out, "inner/dir/a", b"secret", &ACCESS).unwrap();
     assert_eq!(fs::read(out.join("inner/dir/a")).unwrap(), b"secret");
+}
+
+#[test]
+fn a_thousand_destinations_stay_below_a_low_limit_of_open_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let current = Some(512);
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    let mut sink = Sink::new();
+    for n in 0..1000 {
+        let root = directory.path().join(format!("root{n}"));
+        sink.apply(&target(&root, "a"), &SecretBytes::copy_from(b"v"), &ACCESS)
+            .unwrap();
+    }
+    assert_eq!(sink.finish(), []);
+    for n in 0..1000 {
+        assert!(directory.path().join(format!("root{n}/a")).exists());
+    }
 }

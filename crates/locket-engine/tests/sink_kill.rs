@@ -18,6 +18,7 @@ use std::process::{Command, Stdio};
 use locket_core::SecretBytes;
 use locket_core::plan::Access;
 use locket_engine::sink::{Phase, Sink};
+use locket_engine::sources::Target;
 use tempfile::TempDir;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -126,9 +127,9 @@ fn check(directory: &Path, out: &Path) {
         .filter(|name| name != "out" && name != SIGN)
         .collect();
     assert!(outside.is_empty(), "{outside:?}");
-    let mut sink = Sink::new(out);
+    let mut sink = Sink::new();
     for n in 0..OUTPUTS {
-        sink.sweep(Path::new(&relative(n)).parent().unwrap()).unwrap();
+        sink.sweep(&target(out, n)).unwrap();
         let directory = out.join(relative(n));
         for entry in fs::read_dir(directory.parent().unwrap()).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
@@ -143,15 +144,22 @@ fn generations(out: &Path) -> Vec<u64> {
         .collect()
 }
 
+fn target(out: &Path, n: usize) -> Target {
+    Target {
+        root: out.into(),
+        relative: relative(n).into(),
+    }
+}
+
 fn relative(n: usize) -> String {
     format!("d{}/f{n}", n % 3)
 }
 
 fn write(out: &Path, generation: u64) {
-    let mut sink = Sink::new(out);
+    let mut sink = Sink::new();
     for n in 0..OUTPUTS {
         let bytes = SecretBytes::copy_from(content(generation, n * 1999).as_bytes());
-        sink.apply(Path::new(&relative(n)), &bytes, &ACCESS).unwrap();
+        sink.apply(&target(out, n), &bytes, &ACCESS).unwrap();
     }
     assert_eq!(sink.finish(), []);
 }

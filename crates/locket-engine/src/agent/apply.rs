@@ -1,6 +1,6 @@
 //! Rendering and writing, on a thread that may block.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -102,16 +102,13 @@ impl Applier {
 
     /// Puts outputs in place. `actions` are told of every change.
     pub(super) fn apply(&mut self, jobs: Vec<Job>, schemes: &Schemes, actions: &[Action]) -> Vec<Done> {
-        let mut sinks: BTreeMap<Arc<Path>, Sink> = BTreeMap::new();
+        let mut sink = Sink::new();
         let mut done = Vec::with_capacity(jobs.len());
         let mut ready = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let sink = sinks
-                .entry(job.target.root.clone())
-                .or_insert_with(|| Sink::new(&*job.target.root));
-            self.sweep(sink, &job.target);
+            self.sweep(&mut sink, &job.target);
             let is_told = !actions.is_empty() || !job.settings.notify.is_empty();
-            match self.render(sink, job, schemes, is_told) {
+            match self.render(&mut sink, job, schemes, is_told) {
                 Ok(bytes) => ready.push(bytes),
                 Err(failed) => done.push(failed),
             }
@@ -126,10 +123,7 @@ impl Applier {
             is_passthrough,
         } in ready
         {
-            let Some(sink) = sinks.get_mut(&job.target.root) else {
-                continue;
-            };
-            let result = sink.apply(&job.target.relative, &bytes, &job.settings.access);
+            let result = sink.apply(&job.target, &bytes, &job.settings.access);
             let result = result.map_err(|error| vec![unwritten(&error)]).map(|written| {
                 self.stamps.insert(job.target.clone(), written.stamp);
                 let is_new = !matches!(written.applied, Applied::Unchanged | Applied::Access);
@@ -153,7 +147,7 @@ impl Applier {
                 earlier,
             });
         }
-        for error in sinks.into_values().flat_map(Sink::finish) {
+        for error in sink.finish() {
             match written.get(&error.target).and_then(|index| done.get_mut(*index)) {
                 Some(failed) => {
                     failed.result = Err(vec![unwritten(&error)]);
@@ -171,8 +165,8 @@ impl Applier {
         let Some(stamp) = self.stamps.remove(target) else {
             return Ok(Removed::Foreign);
         };
-        let mut sink = Sink::new(&*target.root);
-        let removed = sink.remove(&target.relative, stamp)?;
+        let mut sink = Sink::new();
+        let removed = sink.remove(target, stamp)?;
         match sink.finish().into_iter().next() {
             Some(error) => Err(error),
             None => Ok(removed),
@@ -182,7 +176,7 @@ impl Applier {
     fn sweep(&mut self, sink: &mut Sink, target: &Target) {
         let parent = target.relative.parent().unwrap_or(Path::new(""));
         if self.swept.insert(target.root.join(parent)) {
-            match sink.sweep(parent) {
+            match sink.sweep(target) {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(
                     "removed {count} unfinished file(s) of an earlier run in {}",
@@ -207,7 +201,7 @@ impl Applier {
         match &job.work {
             Work::Passthrough { parsed } => {
                 let bytes = SecretBytes::copy_from(parsed.template.source());
-                match sink.read(&job.target.relative, PRESENT_LIMIT) {
+                match sink.read(&job.target, PRESENT_LIMIT) {
                     // Whatever is there is better than a placeholder.
                     Ok(Some(present)) if present != bytes => {
                         let trouble = Trouble {
@@ -237,7 +231,7 @@ impl Applier {
                 now,
             } => {
                 // Reading it only to compare is the sink's business, which does it without a copy.
-                let mut read = || sink.read(&job.target.relative, PRESENT_LIMIT).ok().flatten();
+                let mut read = || sink.read(&job.target, PRESENT_LIMIT).ok().flatten();
                 let mut present = if is_told || parsed.template.is_slow() {
                     read()
                 } else {

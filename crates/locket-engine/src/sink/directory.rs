@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use super::error::{Fault, SinkErrorKind};
 use super::temporary::Names;
+use crate::sources::Target;
 
 /// Open directories at a time; more are opened anew when needed again.
 const KEPT_OPEN: usize = 128;
@@ -25,11 +26,12 @@ const KEPT_OPEN: usize = 128;
 const MOST_LINKS: usize = 40;
 
 /// An open directory of a destination.
+#[derive(Debug)]
 pub(super) struct Directory {
     /// Opened with `O_PATH`: good for all `*at` calls, and needs no read permission.
     pub(super) fd: OwnedFd,
-    /// Its path below the root.
-    pub(super) relative: PathBuf,
+    /// Where it is.
+    pub(super) place: Target,
     /// Whether what is written there must be flushed to a disk.
     pub(super) filesystem: Filesystem,
 }
@@ -43,72 +45,73 @@ pub(super) enum Missing<'a> {
     Leave,
 }
 
-/// The directories below one root.
+/// The directories that a round has had to do with.
+#[derive(Debug, Default)]
 pub(super) struct Directories {
-    root: PathBuf,
-    open: HashMap<PathBuf, Arc<Directory>>,
-    /// Relative directories with entries that a disk may not have yet.
-    pub(super) unsynced: BTreeSet<PathBuf>,
+    /// By root and path below it: one directory may be below two roots, and only a root's own path may have links.
+    open: HashMap<Arc<Path>, HashMap<PathBuf, Arc<Directory>>>,
+    count: usize,
+    /// Those with entries that a disk may not have yet.
+    unsynced: BTreeSet<Target>,
 }
 
 impl Directories {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self {
-            root,
-            open: HashMap::new(),
-            unsynced: BTreeSet::new(),
-        }
-    }
-
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The directory at `relative`, a path of plain names; empty is the root itself.
+    /// The directory at `relative` below `root`, a path of plain names; empty is the root itself.
     pub(super) fn get(
         &mut self,
+        root: &Arc<Path>,
         relative: &Path,
         missing: Missing<'_>,
         names: &mut Names,
     ) -> Result<Option<Arc<Directory>>, Fault> {
-        if let Some(directory) = self.open.get(relative) {
+        if let Some(directory) = self.open.get(root).and_then(|below| below.get(relative)) {
             return Ok(Some(directory.clone()));
         }
         let found = match (relative.parent(), relative.file_name()) {
             (Some(parent), Some(name)) => {
-                let Some(parent) = self.get(parent, missing, names)? else {
+                let Some(parent) = self.get(root, parent, missing, names)? else {
                     return Ok(None);
                 };
                 let (found, made) = enter(parent.fd.as_fd(), name, missing, names)
-                    .map_err(|fault| fault.at(&self.root.join(relative)))?;
+                    .map_err(|fault| fault.at(&root.join(relative)))?;
                 if made {
                     self.mark_unsynced(&parent);
                 }
                 found
             }
-            _ => walk(&self.root, missing, names)?,
+            _ => walk(root, missing, names)?,
         };
         let Some(fd) = found else {
             return Ok(None);
         };
-        let filesystem = filesystem(&fd).unwrap_or(Filesystem::Local);
         let directory = Arc::new(Directory {
+            filesystem: filesystem(&fd).unwrap_or(Filesystem::Local),
             fd,
-            relative: relative.to_owned(),
-            filesystem,
+            place: Target {
+                root: root.clone(),
+                relative: relative.to_owned(),
+            },
         });
-        if self.open.len() >= KEPT_OPEN {
+        if self.count == KEPT_OPEN {
             self.open.clear();
+            self.count = 0;
         }
-        self.open.insert(relative.to_owned(), directory.clone());
+        self.count += 1;
+        let below = self.open.entry(root.clone()).or_default();
+        below.insert(relative.to_owned(), directory.clone());
         Ok(Some(directory))
     }
 
     /// Remembers that the entries of `directory` have changed.
     pub(super) fn mark_unsynced(&mut self, directory: &Directory) {
         if directory.filesystem != Filesystem::Memory {
-            self.unsynced.insert(directory.relative.clone());
+            self.unsynced.insert(directory.place.clone());
         }
+    }
+
+    /// Those whose entries have changed, which are then no longer remembered.
+    pub(super) fn take_unsynced(&mut self) -> BTreeSet<Target> {
+        std::mem::take(&mut self.unsynced)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Says at trace level how far the write of an output has come, so that a test knows what a kill interrupted.
 
-use std::path::Path;
+use crate::sources::Target;
 
 /// A step in the replacement of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Phase {
         }
     }
 
-    pub(super) fn reached(self, target: &Path) {
-        tracing::trace!(phase = self.name(), target = %target.display(), "write");
+    pub(super) fn reached(self, target: &Target) {
+        tracing::trace!(phase = self.name(), target = %target.path().display(), "write");
     }
 }

@@ -1,8 +1,8 @@
-//! One round's writing below one root: compare, and only where something differs replace.
+//! One round's writing: compare, and only where something differs replace.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use locket_core::SecretBytes;
@@ -18,6 +18,7 @@ use super::file::{Look, Present, Stamp, is_equal, write_all};
 use super::phase::Phase;
 use super::sweep::sweep;
 use super::temporary::{Names, Temporary, is_temporary};
+use crate::sources::Target;
 
 /// Replacements on a disk that wait to be flushed together. Each holds a file open.
 const MOST_STAGED: usize = 128;
@@ -25,7 +26,7 @@ const MOST_STAGED: usize = 128;
 /// Bytes compared at a time.
 const BUFFER: usize = 32 << 10;
 
-/// The writer of the outputs below one root, for one round. It blocks on files, so it belongs off the event loop.
+/// The writer of outputs, for one round. It blocks on files, so it belongs off the event loop.
 ///
 /// On a disk, replacements are collected and flushed together, since flushing each alone costs the most of a round.
 /// So an output that [`Sink::apply`] reports as replaced is in place at the latest after [`Sink::finish`]; until then
@@ -76,8 +77,7 @@ pub enum Removed {
 /// A replacement that waits to be flushed.
 struct Staged {
     temporary: Temporary,
-    relative: PathBuf,
-    target: PathBuf,
+    target: Target,
 }
 
 /// How a new file gets its place.
@@ -88,10 +88,10 @@ enum Placing {
 }
 
 impl Sink {
-    /// A sink for the outputs below `root`. Nothing is opened or made yet.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
+    /// A sink without anything opened or made yet.
+    pub fn new() -> Self {
         Self {
-            directories: Directories::new(root.into()),
+            directories: Directories::default(),
             names: Names::new(),
             staged: Vec::new(),
             failed: Vec::new(),
@@ -99,101 +99,84 @@ impl Sink {
         }
     }
 
-    /// Brings the output at `relative` to `bytes` and `access`. Directories that are missing on the way, the root
+    /// Brings the output at `target` to `bytes` and `access`. Directories that are missing on the way, the root
     /// among them, are made with the access's directory mode and owner; present ones are left as they are.
     ///
     /// # Errors
     /// The output is as it was, and no temporary file is left.
     pub fn apply(
         &mut self,
-        relative: &Path,
+        target: &Target,
         bytes: &SecretBytes,
         access: &Access,
     ) -> Result<Written, SinkError> {
         #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
         let bytes = bytes.expose();
-        let mut result = self.attempt(relative, bytes, access);
+        let mut result = self.attempt(target, bytes, access);
         // What is staged still holds the space of old and new content; when it is in place, there may be enough.
         if matches!(&result, Err(fault) if fault.is_lack_of_space()) && !self.staged.is_empty() {
             self.commit();
-            result = self.attempt(relative, bytes, access);
+            result = self.attempt(target, bytes, access);
         }
         if self.staged.len() >= MOST_STAGED {
             self.commit();
         }
-        result.map_err(|fault| fault.named(&self.target(relative)))
+        result.map_err(|fault| fault.named(&target.path()))
     }
 
-    /// The present content of the output at `relative`, for templates that keep a part of it. `None` if there is no
+    /// The present content of the output at `target`, for templates that keep a part of it. `None` if there is no
     /// regular file, or one of more than `limit` bytes.
     ///
     /// # Errors
     /// The file or a directory on the way cannot be read.
-    pub fn read(&mut self, relative: &Path, limit: u64) -> Result<Option<SecretBytes>, SinkError> {
-        self.try_read(relative, limit)
-            .map_err(|fault| fault.named(&self.target(relative)))
+    pub fn read(&mut self, target: &Target, limit: u64) -> Result<Option<SecretBytes>, SinkError> {
+        self.try_read(target, limit)
+            .map_err(|fault| fault.named(&target.path()))
     }
 
-    /// Removes the output at `relative` if it is still the file that `stamp` was given for.
+    /// Removes the output at `target` if it is still the file that `stamp` was given for.
     ///
     /// # Errors
     /// It is still there.
-    pub fn remove(&mut self, relative: &Path, stamp: Stamp) -> Result<Removed, SinkError> {
-        self.try_remove(relative, stamp)
-            .map_err(|fault| fault.named(&self.target(relative)))
+    pub fn remove(&mut self, target: &Target, stamp: Stamp) -> Result<Removed, SinkError> {
+        self.try_remove(target, stamp)
+            .map_err(|fault| fault.named(&target.path()))
     }
 
-    /// Removes the temporary files that killed runs left in the directory at `relative`, and counts them. Those of a
+    /// Removes the temporary files that killed runs left in the directory of `target`, and counts them. Those of a
     /// living process stay. A directory that does not exist has none.
     ///
     /// # Errors
     /// Some could not be removed.
-    pub fn sweep(&mut self, relative: &Path) -> Result<usize, SinkError> {
-        let path = self.target(relative);
-        let directory = parents(relative)
-            .and_then(|relative| self.directories.get(relative, Missing::Leave, &mut self.names));
-        match directory {
-            Ok(Some(directory)) => sweep(&directory).map_err(|errno| Fault::from(errno).named(&path)),
-            Ok(None) => Ok(0),
-            Err(fault) => Err(fault.named(&path)),
-        }
+    pub fn sweep(&mut self, target: &Target) -> Result<usize, SinkError> {
+        self.try_sweep(target)
+            .map_err(|fault| fault.named(&target.path()))
     }
 
     /// Puts everything in place that is not yet, and flushes the directories. Gives back what went wrong with outputs
     /// whose [`Sink::apply`] had succeeded (they have their old content), or with flushing a directory.
     pub fn finish(mut self) -> Vec<SinkError> {
         self.commit();
-        for relative in std::mem::take(&mut self.directories.unsynced) {
-            let directory = self.directories.get(&relative, Missing::Leave, &mut self.names);
-            let path = self.target(&relative);
-            let outcome = match directory {
-                Ok(Some(directory)) => directory.sync().map_err(Fault::from),
-                Ok(None) => Ok(()),
-                Err(fault) => Err(fault),
-            };
-            if let Err(fault) = outcome {
-                self.failed.push(fault.named(&path));
+        for place in self.directories.take_unsynced() {
+            if let Err(fault) = self.sync(&place) {
+                self.failed.push(fault.named(&place.path()));
             }
         }
         std::mem::take(&mut self.failed)
     }
 
-    fn target(&self, relative: &Path) -> PathBuf {
-        self.directories.root().join(relative)
-    }
-
-    fn attempt(&mut self, relative: &Path, bytes: &[u8], access: &Access) -> Result<Written, Fault> {
-        let (parent, name) = split(relative)?;
+    fn attempt(&mut self, target: &Target, bytes: &[u8], access: &Access) -> Result<Written, Fault> {
+        let (parent, name) = split(target)?;
         if is_temporary(name) {
             return Err(SinkErrorKind::Reserved.into());
         }
         let directory = self
             .directories
-            .get(parent, Missing::Make(access), &mut self.names)?
+            .get(&target.root, parent, Missing::Make(access), &mut self.names)?
             .ok_or(Errno::NOENT)?;
         match Present::look(&directory, name)? {
-            Present::Absent => self.replace(&directory, relative, bytes, access, Applied::Created),
-            Present::Replaceable => self.replace(&directory, relative, bytes, access, Applied::Replaced),
+            Present::Absent => self.replace(&directory, target, bytes, access, Applied::Created),
+            Present::Replaceable => self.replace(&directory, target, bytes, access, Applied::Replaced),
             Present::File(file, look) => {
                 if self.buffer.is_empty() {
                     self.buffer.resize(BUFFER, 0);
@@ -215,15 +198,15 @@ impl Sink {
                         }
                         // Another user's file; one of our own in its place can have what is asked for.
                         Err(Errno::PERM) if !look.mounted => {
-                            return self.replace(&directory, relative, bytes, access, Applied::Access);
+                            return self.replace(&directory, target, bytes, access, Applied::Access);
                         }
                         Err(error) => return Err(refused(error)),
                     }
                 }
                 if look.mounted {
-                    self.write_in_place(&directory, relative, bytes, access)
+                    self.write_in_place(&directory, target, bytes, access)
                 } else {
-                    self.replace(&directory, relative, bytes, access, Applied::Replaced)
+                    self.replace(&directory, target, bytes, access, Applied::Replaced)
                 }
             }
         }
@@ -232,25 +215,23 @@ impl Sink {
     fn replace(
         &mut self,
         directory: &Arc<Directory>,
-        relative: &Path,
+        target: &Target,
         bytes: &[u8],
         access: &Access,
         applied: Applied,
     ) -> Result<Written, Fault> {
-        let target = self.target(relative);
-        Phase::Temporary.reached(&target);
+        Phase::Temporary.reached(target);
         let temporary = Temporary::create(directory, &mut self.names)?;
         set_access(&temporary.file, access.owner, access.file_mode).map_err(refused)?;
         write_all(&temporary.file, bytes, 0)?;
         let staged = Staged {
             temporary,
-            relative: relative.to_owned(),
-            target,
+            target: target.clone(),
         };
         if directory.filesystem == Filesystem::Memory {
             return match self.place(staged)? {
                 Placing::Done(stamp) => Ok(Written { applied, stamp }),
-                Placing::Mounted => self.write_in_place(directory, relative, bytes, access),
+                Placing::Mounted => self.write_in_place(directory, target, bytes, access),
             };
         }
         // Starts the writing without waiting, so that the flushes to come find most of it done.
@@ -270,19 +251,19 @@ impl Sink {
             Phase::Sync.reached(&staged.target);
             match rustix::fs::fsync(&staged.temporary.file) {
                 Ok(()) => flushed.push(staged),
-                Err(error) => self.failed.push(Fault::from(error).named(&staged.target)),
+                Err(error) => self.failed.push(Fault::from(error).named(&staged.target.path())),
             }
         }
         for staged in flushed {
             let target = staged.target.clone();
             if let Err(fault) = self.place_or_copy(staged) {
-                self.failed.push(fault.named(&target));
+                self.failed.push(fault.named(&target.path()));
             }
         }
     }
 
     fn place_or_copy(&mut self, staged: Staged) -> Result<(), Fault> {
-        let relative = staged.relative.clone();
+        let target = staged.target.clone();
         let directory = staged.temporary.directory.clone();
         let source = rustix::io::dup(&staged.temporary.file)?;
         match self.place(staged)? {
@@ -290,7 +271,7 @@ impl Sink {
             Placing::Mounted => {
                 let (_, look) = Look::of(&source)?;
                 let bytes = read_all(&source, look.size)?;
-                overwrite(&directory, name_of(&relative), &bytes, |file| {
+                overwrite(&directory, name_of(&target), &bytes, |file| {
                     copy_access(&source, file)
                 })
             }
@@ -299,7 +280,7 @@ impl Sink {
 
     fn place(&mut self, mut staged: Staged) -> Result<Placing, Fault> {
         Phase::Rename.reached(&staged.target);
-        match staged.temporary.rename(name_of(&staged.relative)) {
+        match staged.temporary.rename(name_of(&staged.target)) {
             Ok(()) => {}
             Err(Errno::BUSY) => return Ok(Placing::Mounted),
             Err(error) => return Err(error.into()),
@@ -313,11 +294,11 @@ impl Sink {
     fn write_in_place(
         &mut self,
         directory: &Directory,
-        relative: &Path,
+        target: &Target,
         bytes: &[u8],
         access: &Access,
     ) -> Result<Written, Fault> {
-        let name = name_of(relative);
+        let name = name_of(target);
         overwrite(directory, name, bytes, |file| {
             set_access(file, access.owner, access.file_mode).map_err(refused)
         })?;
@@ -330,9 +311,9 @@ impl Sink {
         }
     }
 
-    fn try_read(&mut self, relative: &Path, limit: u64) -> Result<Option<SecretBytes>, Fault> {
-        let (parent, name) = split(relative)?;
-        let Some(directory) = self.directories.get(parent, Missing::Leave, &mut self.names)? else {
+    fn try_read(&mut self, target: &Target, limit: u64) -> Result<Option<SecretBytes>, Fault> {
+        let (parent, name) = split(target)?;
+        let Some(directory) = self.existing(&target.root, parent)? else {
             return Ok(None);
         };
         match Present::look(&directory, name) {
@@ -345,9 +326,9 @@ impl Sink {
         }
     }
 
-    fn try_remove(&mut self, relative: &Path, stamp: Stamp) -> Result<Removed, Fault> {
-        let (parent, name) = split(relative)?;
-        let Some(directory) = self.directories.get(parent, Missing::Leave, &mut self.names)? else {
+    fn try_remove(&mut self, target: &Target, stamp: Stamp) -> Result<Removed, Fault> {
+        let (parent, name) = split(target)?;
+        let Some(directory) = self.existing(&target.root, parent)? else {
             return Ok(Removed::Absent);
         };
         match Present::look(&directory, name) {
@@ -363,26 +344,51 @@ impl Sink {
         self.directories.mark_unsynced(&directory);
         Ok(Removed::Removed)
     }
+
+    fn try_sweep(&mut self, target: &Target) -> Result<usize, Fault> {
+        let (parent, _) = split(target)?;
+        match self.existing(&target.root, parent)? {
+            Some(directory) => {
+                sweep(&directory).map_err(|errno| Fault::from(errno).at(&directory.place.path()))
+            }
+            None => Ok(0),
+        }
+    }
+
+    fn sync(&mut self, place: &Target) -> Result<(), Fault> {
+        match self.existing(&place.root, &place.relative)? {
+            Some(directory) => Ok(directory.sync()?),
+            None => Ok(()),
+        }
+    }
+
+    fn existing(&mut self, root: &Arc<Path>, relative: &Path) -> Result<Option<Arc<Directory>>, Fault> {
+        self.directories
+            .get(root, relative, Missing::Leave, &mut self.names)
+    }
 }
 
-/// A path of plain names and nothing else; empty is the root.
-fn parents(relative: &Path) -> Result<&Path, Fault> {
-    let plain = relative
+impl Default for Sink {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The directory and the name of an output, if its path has plain names and nothing else.
+fn split(target: &Target) -> Result<(&Path, &OsStr), Fault> {
+    let relative = &target.relative;
+    let is_plain = relative
         .components()
         .all(|component| matches!(component, Component::Normal(_)));
-    plain.then_some(relative).ok_or(SinkErrorKind::Outside.into())
-}
-
-fn split(relative: &Path) -> Result<(&Path, &OsStr), Fault> {
-    match (parents(relative)?.parent(), relative.file_name()) {
-        (Some(parent), Some(name)) => Ok((parent, name)),
+    match (relative.parent(), relative.file_name()) {
+        (Some(parent), Some(name)) if is_plain => Ok((parent, name)),
         _ => Err(SinkErrorKind::Outside.into()),
     }
 }
 
 /// The last name of a path that [`split`] has let through.
-fn name_of(relative: &Path) -> &OsStr {
-    relative.file_name().unwrap_or_default()
+fn name_of(target: &Target) -> &OsStr {
+    target.relative.file_name().unwrap_or_default()
 }
 
 /// Writes over the content of a file that cannot be replaced. The space is reserved first, so that a full file system

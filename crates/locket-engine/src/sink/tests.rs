@@ -8,6 +8,7 @@ use rustix::fs::{CWD, FlockOperation, Mode};
 use tempfile::TempDir;
 
 use super::{Applied, Removed, Sink, SinkError, SinkErrorKind, Written, inspect};
+use crate::sources::Target;
 
 const ACCESS: Access = Access {
     file_mode: 0o640,
@@ -23,14 +24,21 @@ fn destinations() -> [TempDir; 2] {
     ]
 }
 
+fn target(root: &Path, relative: &str) -> Target {
+    Target {
+        root: root.into(),
+        relative: relative.into(),
+    }
+}
+
 fn put(root: &Path, relative: &str, text: &str) -> Result<Written, SinkError> {
     put_with(root, relative, text, &ACCESS)
 }
 
 fn put_with(root: &Path, relative: &str, text: &str, access: &Access) -> Result<Written, SinkError> {
-    let mut sink = Sink::new(root);
+    let mut sink = Sink::new();
     let written = sink.apply(
-        Path::new(relative),
+        &target(root, relative),
         &SecretBytes::copy_from(text.as_bytes()),
         access,
     )?;
@@ -220,11 +228,11 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
 fn one_bad_output_holds_up_no_other() {
     for root in destinations() {
         fs::create_dir(root.path().join("bad")).unwrap();
-        let mut sink = Sink::new(root.path());
+        let mut sink = Sink::new();
         let value = SecretBytes::copy_from(b"v");
         for name in ["a", "bad", "c"] {
             assert_eq!(
-                sink.apply(Path::new(name), &value, &ACCESS).is_ok(),
+                sink.apply(&target(root.path(), name), &value, &ACCESS).is_ok(),
                 name != "bad"
             );
         }
@@ -238,10 +246,14 @@ fn a_failure_between_staging_and_renaming_leaves_the_old_content() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "a", "old").unwrap();
     put(root.path(), "b", "old").unwrap();
-    let mut sink = Sink::new(root.path());
+    let mut sink = Sink::new();
     for name in ["a", "b"] {
-        sink.apply(Path::new(name), &SecretBytes::copy_from(b"new"), &ACCESS)
-            .unwrap();
+        sink.apply(
+            &target(root.path(), name),
+            &SecretBytes::copy_from(b"new"),
+            &ACCESS,
+        )
+        .unwrap();
     }
     assert_eq!(
         fs::read(root.path().join("a")).unwrap(),
@@ -263,9 +275,13 @@ fn a_failure_between_staging_and_renaming_leaves_the_old_content() {
 fn a_dropped_sink_takes_its_temporary_files_with_it() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "a", "old").unwrap();
-    let mut sink = Sink::new(root.path());
-    sink.apply(Path::new("a"), &SecretBytes::copy_from(b"new"), &ACCESS)
-        .unwrap();
+    let mut sink = Sink::new();
+    sink.apply(
+        &target(root.path(), "a"),
+        &SecretBytes::copy_from(b"new"),
+        &ACCESS,
+    )
+    .unwrap();
     assert_eq!(names(root.path()).len(), 2, "the new content waits");
     drop(sink);
     assert_eq!(names(root.path()), ["a"]);
@@ -276,11 +292,11 @@ fn a_dropped_sink_takes_its_temporary_files_with_it() {
 fn many_outputs_in_many_directories_are_all_in_place() {
     for root in destinations() {
         for round in ["one", "two"] {
-            let mut sink = Sink::new(root.path());
+            let mut sink = Sink::new();
             for n in 0..600 {
                 let path = format!("d{}/e{}/f{n}", n % 7, n % 150);
                 let value = SecretBytes::copy_from(format!("{round}-{n}").as_bytes());
-                sink.apply(Path::new(&path), &value, &ACCESS).unwrap();
+                sink.apply(&target(root.path(), &path), &value, &ACCESS).unwrap();
             }
             assert_eq!(sink.finish(), []);
             for n in 0..600 {
@@ -321,34 +337,38 @@ fn a_sweep_removes_leftovers_and_nothing_else() {
         fs::write(sub.join(kept[6]), "x").unwrap();
         fs::write(root.path().join(".locket-0123456789abcdef.tmp"), "elsewhere").unwrap();
 
-        let mut sink = Sink::new(root.path());
-        assert_eq!(sink.sweep(Path::new("sub")).unwrap(), 3001);
+        let mut sink = Sink::new();
+        assert_eq!(sink.sweep(&target(root.path(), "sub/any")).unwrap(), 3001);
         assert_eq!(names(&sub), kept);
         assert_eq!(names(root.path()).len(), 2, "only the directory named");
-        assert_eq!(sink.sweep(Path::new("")).unwrap(), 1);
-        assert_eq!(sink.sweep(Path::new("never/made")).unwrap(), 0);
+        assert_eq!(sink.sweep(&target(root.path(), "any")).unwrap(), 1);
+        assert_eq!(sink.sweep(&target(root.path(), "never/made/any")).unwrap(), 0);
     }
 }
 
 #[test]
 fn a_sweep_spares_what_a_living_process_writes() {
     let root = tempfile::tempdir().unwrap();
-    let mut writer = Sink::new(root.path());
+    let mut writer = Sink::new();
     writer
-        .apply(Path::new("a"), &SecretBytes::copy_from(b"new"), &ACCESS)
+        .apply(
+            &target(root.path(), "a"),
+            &SecretBytes::copy_from(b"new"),
+            &ACCESS,
+        )
         .unwrap();
     let abandoned = root.path().join(".locket-0123456789abcdef.tmp");
     fs::write(&abandoned, "half").unwrap();
-    assert_eq!(Sink::new(root.path()).sweep(Path::new("")).unwrap(), 1);
+    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap(), 1);
     assert!(!abandoned.exists());
     assert_eq!(writer.finish(), []);
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"new");
 
     let file = fs::File::create(&abandoned).unwrap();
     rustix::fs::flock(&file, FlockOperation::LockExclusive).unwrap();
-    assert_eq!(Sink::new(root.path()).sweep(Path::new("")).unwrap(), 0);
+    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap(), 0);
     drop(file);
-    assert_eq!(Sink::new(root.path()).sweep(Path::new("")).unwrap(), 1);
+    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap(), 1);
 }
 
 #[test]
@@ -356,15 +376,27 @@ fn only_the_file_we_wrote_is_removed() {
     for root in destinations() {
         let file = root.path().join("a");
         let stamp = put(root.path(), "a", "ours").unwrap().stamp;
-        let mut sink = Sink::new(root.path());
-        assert_eq!(sink.remove(Path::new("b"), stamp).unwrap(), Removed::Absent);
+        let mut sink = Sink::new();
+        assert_eq!(
+            sink.remove(&target(root.path(), "b"), stamp).unwrap(),
+            Removed::Absent
+        );
         fs::rename(&file, root.path().join("kept")).unwrap();
         fs::write(&file, "theirs").unwrap();
-        assert_eq!(sink.remove(Path::new("a"), stamp).unwrap(), Removed::Foreign);
+        assert_eq!(
+            sink.remove(&target(root.path(), "a"), stamp).unwrap(),
+            Removed::Foreign
+        );
         fs::remove_file(&file).unwrap();
         symlink("kept", &file).unwrap();
-        assert_eq!(sink.remove(Path::new("a"), stamp).unwrap(), Removed::Foreign);
-        assert_eq!(sink.remove(Path::new("kept"), stamp).unwrap(), Removed::Removed);
+        assert_eq!(
+            sink.remove(&target(root.path(), "a"), stamp).unwrap(),
+            Removed::Foreign
+        );
+        assert_eq!(
+            sink.remove(&target(root.path(), "kept"), stamp).unwrap(),
+            Removed::Removed
+        );
         assert_eq!(sink.finish(), []);
         assert_eq!(names(root.path()), ["a"]);
     }
@@ -373,17 +405,19 @@ fn only_the_file_we_wrote_is_removed() {
 #[test]
 fn the_stamp_outlives_the_round() {
     for root in destinations() {
-        let mut sink = Sink::new(root.path());
+        let mut sink = Sink::new();
         let value = SecretBytes::copy_from(b"v");
-        let first = sink.apply(Path::new("a"), &value, &ACCESS).unwrap();
+        let first = sink.apply(&target(root.path(), "a"), &value, &ACCESS).unwrap();
         assert_eq!(sink.finish(), []);
-        let mut sink = Sink::new(root.path());
+        let mut sink = Sink::new();
         assert_eq!(
-            sink.apply(Path::new("a"), &value, &ACCESS).unwrap().stamp,
+            sink.apply(&target(root.path(), "a"), &value, &ACCESS)
+                .unwrap()
+                .stamp,
             first.stamp
         );
         assert_eq!(
-            sink.remove(Path::new("a"), first.stamp).unwrap(),
+            sink.remove(&target(root.path(), "a"), first.stamp).unwrap(),
             Removed::Removed
         );
     }
@@ -395,11 +429,19 @@ fn the_present_output_can_be_read_within_a_limit() {
     put(root.path(), "a", "present").unwrap();
     fs::create_dir(root.path().join("dir")).unwrap();
     symlink("a", root.path().join("link")).unwrap();
-    let mut sink = Sink::new(root.path());
-    assert!(sink.read(Path::new("a"), 7).unwrap().unwrap().matches(b"present"));
-    assert!(sink.read(Path::new("a"), 6).unwrap().is_none());
+    let mut sink = Sink::new();
+    assert!(
+        sink.read(&target(root.path(), "a"), 7)
+            .unwrap()
+            .unwrap()
+            .matches(b"present")
+    );
+    assert!(sink.read(&target(root.path(), "a"), 6).unwrap().is_none());
     for none in ["b", "dir", "link", "no/such"] {
-        assert!(sink.read(Path::new(none), 99).unwrap().is_none(), "{none}");
+        assert!(
+            sink.read(&target(root.path(), none), 99).unwrap().is_none(),
+            "{none}"
+        );
     }
 }
 

@@ -79,9 +79,12 @@ fn run(program: &str, arguments: &[&str], directory: &Path) {
     assert!(status.success(), "{program} {arguments:?}");
 }
 
+/// Saves a file whose content was `one` as `two`.
+type Saving = fn(&Path);
+
 /// The ways in which a file is saved.
-fn ways_of_saving() -> Vec<(&'static str, fn(&Path))> {
-    vec![
+fn ways_of_saving() -> [(&'static str, Saving); 6] {
+    [
         ("in place", |file| fs::write(file, "two").unwrap()),
         ("sed -i", |file| {
             run("sed", &["-i", "s/one/two/", "template"], file.parent().unwrap());
