@@ -207,12 +207,12 @@ impl Schemes {
     }
 
     /// Whether other programs use this word before `://`.
-    pub(crate) fn is_foreign(name: &str) -> bool {
+    pub fn is_foreign(name: &str) -> bool {
         NEVER.binary_search(&name.to_ascii_lowercase().as_str()).is_ok()
     }
 
     /// The title of a scheme that the product has but this build may lack.
-    pub(crate) fn title(name: &str) -> Option<&'static str> {
+    pub fn title(name: &str) -> Option<&'static str> {
         ALL.iter()
             .find(|(scheme, _)| *scheme == name)
             .map(|(_, title)| *title)

@@ -2,8 +2,11 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use locket_core::Environment;
+use locket_core::{Clock, Environment};
+
+use crate::clock::SystemClock;
 
 /// The surroundings of one command.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     /// The caller's directory: relative paths of flags and variables count from it.
     pub(crate) directory: PathBuf,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
     /// How messages for people are dressed.
     pub(crate) style: Style,
 }
@@ -34,6 +39,7 @@ impl Context {
             // A directory that was removed under us still is the current one.
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             environment,
+            clock: Arc::new(SystemClock::start()),
             style,
         }
     }

@@ -51,6 +51,7 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Problem;
 
     #[test]
     fn every_result_has_its_documented_code() {
@@ -61,7 +62,7 @@ mod tests {
             (Ok(Exit::Usage), 2),
             (Err(Failure::usage("x")), 2),
             (Ok(Exit::Unresolved), 4),
-            (Err(Failure::unresolved("x")), 4),
+            (Err(Failure::new(Cause::Unresolved, vec![Problem::told("x")])), 4),
         ] {
             assert_eq!(Exit::of(&result).code(), code, "{result:?}");
         }

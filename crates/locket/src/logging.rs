@@ -4,10 +4,9 @@
 //! nothing below a warning is let through, whatever level was asked for.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use locket_core::Clock;
+use locket_core::{Clock, Diagnostic};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
@@ -15,6 +14,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::prelude::*;
 
 use crate::context::Style;
+use crate::options::values;
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +33,38 @@ pub(crate) enum LogFormat {
 impl LogLevel {
     /// Every level, from silence to everything.
     pub(crate) const NAMES: &'static [&'static str] = &["off", "error", "warn", "info", "debug", "trace"];
+
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("off", Self(LevelFilter::OFF)),
+        ("error", Self(LevelFilter::ERROR)),
+        ("warn", Self(LevelFilter::WARN)),
+        ("info", Self(LevelFilter::INFO)),
+        ("debug", Self(LevelFilter::DEBUG)),
+        ("trace", Self(LevelFilter::TRACE)),
+    ];
+
+    /// Parses the name of a level.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(crate) fn parse(text: &str) -> Result<Self, Diagnostic> {
+        values::word(text, Self::WORDS)
+    }
 }
 
 impl LogFormat {
     /// Every form.
     pub(crate) const NAMES: &'static [&'static str] = &["text", "json"];
+
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+
+    /// Parses the name of a form.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(crate) fn parse(text: &str) -> Result<Self, Diagnostic> {
+        values::word(text, Self::WORDS)
+    }
 }
 
 impl Default for LogLevel {
@@ -46,32 +73,13 @@ impl Default for LogLevel {
     }
 }
 
-impl FromStr for LogLevel {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        let known = Self::NAMES.contains(&name);
-        known.then(|| name.parse().map(Self).map_err(|_| ())).ok_or(())?
-    }
-}
-
-impl FromStr for LogFormat {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        match name {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(()),
-        }
-    }
-}
-
 /// Starts logging for the rest of the process. A second call changes nothing.
 pub(crate) fn start(level: LogLevel, format: LogFormat, style: Style, clock: Arc<dyn Clock>) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_timer(WallClock(clock))
+        // Where in the code a line comes from helps only those who look for a fault.
+        .with_target(format == LogFormat::Json || level.0 > LevelFilter::INFO)
         .with_ansi(style == Style::Coloured);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
@@ -120,11 +128,11 @@ mod tests {
 
     #[test]
     fn other_peoples_crates_never_log_below_a_warning() {
-        let trace = allowed("trace".parse().unwrap());
+        let trace = allowed(LogLevel::parse("trace").unwrap());
         assert!(trace.would_enable("locket_engine::resolve", &Level::TRACE));
         assert!(trace.would_enable("hickory_resolver", &Level::WARN));
         assert!(!trace.would_enable("hyper::client", &Level::INFO));
-        let off = allowed("off".parse().unwrap());
+        let off = allowed(LogLevel::parse("off").unwrap());
         assert!(!off.would_enable("hyper::client", &Level::ERROR));
         assert!(!off.would_enable("locket", &Level::ERROR));
     }

@@ -4,14 +4,19 @@
 //! exit code back. Everything below gets it as arguments.
 
 mod cli;
+mod clock;
 mod commands;
+mod config;
 mod context;
 mod diagnostics;
 mod exit;
 mod logging;
+mod options;
 mod output;
+mod providers;
 mod report;
 mod runtime;
+mod settings;
 
 use std::alloc::System;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! What went wrong, told to people on standard error: full sentences, all problems of one kind at once.
 
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 
 use locket_core::Diagnostic;
@@ -66,14 +66,33 @@ impl Failure {
         Self::new(Cause::Work, vec![Problem::told(message)])
     }
 
-    /// A secret has no value: exit code 4.
-    pub(crate) fn unresolved(message: impl Into<String>) -> Self {
-        Self::new(Cause::Unresolved, vec![Problem::told(message)])
-    }
-
-    /// Several problems of one cause.
+    /// Several problems of one cause. Findings in one text are gathered, in the order of their places.
     pub(crate) fn new(cause: Cause, problems: Vec<Problem>) -> Self {
-        Self { cause, problems }
+        let mut gathered: Vec<Problem> = Vec::with_capacity(problems.len());
+        for problem in problems {
+            let Problem::Shown { source, findings } = problem else {
+                gathered.push(problem);
+                continue;
+            };
+            let same = gathered.iter_mut().find_map(|known| match known {
+                Problem::Shown {
+                    source: known,
+                    findings,
+                } if *known == source => Some(findings),
+                _ => None,
+            });
+            match same {
+                Some(known) => {
+                    known.extend(findings);
+                    known.sort_by_key(|finding| finding.span);
+                }
+                None => gathered.push(Problem::Shown { source, findings }),
+            }
+        }
+        Self {
+            cause,
+            problems: gathered,
+        }
     }
 
     /// The same failure with advice on its last problem.
@@ -118,14 +137,42 @@ pub(crate) fn tell(text: &str) {
 }
 
 /// Draws problems one after the other.
-pub(crate) fn draw(problems: &[Problem], style: Style) -> String {
-    let mut text = String::new();
-    for problem in problems {
-        let drawn = match problem {
-            Problem::Told { message, help } => diagnostics::draw_words(message, help.as_deref(), style),
-            Problem::Shown { source, findings } => diagnostics::draw(source, findings, style),
-        };
-        let _ = writeln!(text, "{}", drawn.trim_end());
+fn draw(problems: &[Problem], style: Style) -> String {
+    let drawn = problems.iter().map(|problem| match problem {
+        Problem::Told { message, help } => diagnostics::draw_words(message, help.as_deref(), style),
+        Problem::Shown { source, findings } => diagnostics::draw(source, findings, style),
+    });
+    let drawn: Vec<_> = drawn.collect();
+    format!("{}\n", drawn.join("\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: &str, start: usize, message: &str) -> Problem {
+        Problem::Shown {
+            source: SourceText {
+                name: name.to_owned(),
+                text: b"one two three".as_slice().into(),
+            },
+            findings: vec![Diagnostic::error(start..start + 3, message)],
+        }
     }
-    text
+
+    #[test]
+    fn findings_in_one_text_are_told_together_and_in_order() {
+        let problems = vec![
+            shown("a.toml", 4, "second"),
+            Problem::told("between"),
+            shown("b.toml", 0, "elsewhere"),
+            shown("a.toml", 0, "first"),
+        ];
+        let drawn = Failure::new(Cause::Usage, problems).draw(Style::Plain);
+        let order: Vec<_> = ["first", "second", "between", "elsewhere"]
+            .iter()
+            .map(|message| drawn.find(message).unwrap())
+            .collect();
+        assert!(order.is_sorted(), "{drawn}");
+    }
 }

@@ -32,13 +32,14 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
     let mut scanner = Scanner::new(setup.plan.clone(), setup.instances.clone());
     let scan = scanner.scan();
-    let refused: Vec<_> = sources::check(&setup.plan, &scan)
+    let mut refused: Vec<_> = sources::check(&setup.plan, &scan)
         .into_iter()
         .map(|error| Refusal {
             message: error.to_string(),
             hint: Some(error.hint().to_owned()),
         })
         .collect();
+    refused.extend(misconfigured(&setup, &scan));
     if !refused.is_empty() {
         return Ending {
             refused,
@@ -60,6 +61,22 @@ pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
         }
     };
     Agent::new(setup, scanner, status, &cx).run(scan, cx).await
+}
+
+/// The providers that the templates name and that cannot be made: a usage error, told before anybody is asked.
+fn misconfigured(setup: &Setup, scan: &Scan) -> Vec<Refusal> {
+    let templates = scan.found.iter().filter_map(|found| found.template.as_ref().ok());
+    let names: BTreeSet<_> = templates
+        .flat_map(|parsed| &parsed.keys)
+        .map(|key| key.instance.clone())
+        .collect();
+    let errors = names.iter().filter_map(|name| setup.instances.provider(name).err());
+    errors
+        .map(|error| Refusal {
+            message: error.context,
+            hint: error.hint,
+        })
+        .collect()
 }
 
 struct Agent {

@@ -1,6 +1,11 @@
 //! The commands, a file each. To add one: a file with a `COMMAND`, and its line in the table.
 
 mod completions;
+mod get;
+mod healthcheck;
+mod once;
+mod render;
+mod run;
 
 use clap::ArgMatches;
 
@@ -9,7 +14,14 @@ use crate::exit::Exit;
 use crate::report::Failure;
 
 /// Every command, in the order of the help.
-pub(crate) static COMMANDS: &[Command] = &[completions::COMMAND];
+pub(crate) static COMMANDS: &[Command] = &[
+    run::COMMAND,
+    run::INJECT,
+    healthcheck::COMMAND,
+    get::COMMAND,
+    render::COMMAND,
+    completions::COMMAND,
+];
 
 /// One command.
 pub(crate) struct Command {

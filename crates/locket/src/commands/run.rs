@@ -1,0 +1,221 @@
+//! `locket run` and `locket inject`: secrets put in place, and kept fresh.
+
+use clap::ArgMatches;
+use locket_core::Diagnostic;
+use locket_core::diagnostic::Severity;
+use locket_engine::agent::{self, AgentCx, Command as Order, Ending, Mode, Observer, Setup};
+use locket_engine::notify::Notifier;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::Command;
+use crate::context::{Context, Style};
+use crate::exit::Exit;
+use crate::logging::LogFormat;
+use crate::options::{self, table};
+use crate::report::{self, Cause, Failure, Problem, SourceText};
+use crate::settings::{self, Form, Loaded, RunSettings};
+use crate::{diagnostics, providers, runtime};
+
+pub(super) const COMMAND: Command = Command {
+    name: "run",
+    about: "Put secrets in place and keep them fresh",
+    arguments: |command| add_reading(options::add_flags(command, table::RUN)),
+    run: |matches, context| run(Form::Run, matches, context),
+};
+
+pub(super) const INJECT: Command = Command {
+    name: "inject",
+    about: "Put secrets in place once: `run --mode one-shot`",
+    arguments: |command| add_reading(options::add_flags(command, table::INJECT)),
+    run: |matches, context| run(Form::Inject, matches, context),
+};
+
+fn add_reading(command: clap::Command) -> clap::Command {
+    let command = options::add_flags(options::add_flags(command, table::READING), table::EVERY);
+    providers::add_flags(command)
+}
+
+fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
+    let load = || {
+        settings::load(matches, context, |layers| {
+            RunSettings::settle(layers, form, context)
+        })
+    };
+    let loaded = load()?;
+    let screen = Screen {
+        style: context.style,
+        format: loaded.format(),
+    };
+    let settings = loaded.open(context);
+    let mode = settings.schedule.mode;
+    let first = setup(settings, context);
+    let mut reload = || reloaded(load(), context);
+    let ending = runtime::block_on(async {
+        let mut signals = Signals::listen()?;
+        let (orders, commands) = mpsc::channel(8);
+        let cx = AgentCx {
+            clock: context.clock.clone(),
+            observer: &screen,
+            commands,
+            reload: &mut reload,
+        };
+        tokio::select! {
+            ending = agent::run(first, cx) => Ok(ending),
+            () = signals.pass_on(&orders) => Err(Failure::work("it was told to stop twice and did not wait")),
+        }
+    })??;
+    outcome(ending, mode)
+}
+
+/// What the agent is to do, from what was settled.
+fn setup(settings: RunSettings, context: &Context) -> Setup {
+    Setup {
+        instances: settings.common.providers.instances(context),
+        plan: settings.plan,
+        schedule: settings.schedule,
+        actions: settings.actions,
+        notifier: Notifier {
+            environment: providers::without_credentials(&context.environment),
+            timeout: settings.notify_timeout,
+        },
+        status_file: settings.status_file,
+        state_dir: Some(settings.state_dir),
+    }
+}
+
+fn reloaded(loaded: Result<Loaded<RunSettings>, Failure>, context: &Context) -> Option<Setup> {
+    match loaded {
+        Ok(loaded) => Some(setup(loaded.open(context), context)),
+        Err(failure) => {
+            report::tell(&failure.draw(context.style));
+            tracing::error!("the configuration has mistakes; the one before it stays in force");
+            None
+        }
+    }
+}
+
+/// What the end of a run means for the caller. The log has said what happened to which output.
+fn outcome(ending: Ending, mode: Mode) -> Result<Exit, Failure> {
+    if !ending.refused.is_empty() {
+        let problems = ending.refused.into_iter().map(|refusal| Problem::Told {
+            message: refusal.message,
+            help: refusal.hint,
+        });
+        return Err(Failure::new(Cause::Usage, problems.collect()));
+    }
+    Ok(match (ending.was_stopped, mode) {
+        (true, Mode::Watch | Mode::Park) => Exit::Done,
+        (true, Mode::OneShot) => Exit::Failed,
+        (false, _) if !ending.unresolved.is_empty() => Exit::Unresolved,
+        (false, _) if !ending.unwritten.is_empty() => Exit::Failed,
+        (false, _) => Exit::Done,
+    })
+}
+
+/// The signals that an agent minds.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let open = |kind| {
+            signal(kind).map_err(|error| Failure::work(format!("signals cannot be received: {error}")))
+        };
+        Ok(Self {
+            hangup: open(SignalKind::hangup())?,
+            interrupt: open(SignalKind::interrupt())?,
+            terminate: open(SignalKind::terminate())?,
+        })
+    }
+
+    /// Passes signals on as orders, until somebody asks to stop for the second time.
+    async fn pass_on(&mut self, orders: &mpsc::Sender<Order>) {
+        let mut is_stopping = false;
+        loop {
+            let order = tokio::select! {
+                _ = self.hangup.recv() => Order::Reload,
+                _ = self.interrupt.recv() => Order::Stop,
+                _ = self.terminate.recv() => Order::Stop,
+            };
+            if order == Order::Stop && std::mem::replace(&mut is_stopping, true) {
+                return;
+            }
+            // A full queue holds the same order already.
+            let _ = orders.try_send(order);
+        }
+    }
+}
+
+/// Shows mistakes in templates to people as compilers do, and to machines as log lines.
+struct Screen {
+    style: Style,
+    format: LogFormat,
+}
+
+impl Observer for Screen {
+    fn template(&self, name: &str, text: &[u8], found: &[Diagnostic]) {
+        match self.format {
+            LogFormat::Text => {
+                let source = SourceText {
+                    name: name.to_owned(),
+                    text: text.into(),
+                };
+                report::tell(&format!("{}\n", diagnostics::draw(&source, found, self.style)));
+            }
+            LogFormat::Json => found.iter().for_each(|finding| log(name, text, finding)),
+        }
+    }
+}
+
+fn log(template: &str, text: &[u8], finding: &Diagnostic) {
+    let (line, column) = finding.span.line_column(text);
+    let help = finding.help.as_deref();
+    match finding.severity {
+        Severity::Error => tracing::error!(template, line, column, help, "{}", finding.message),
+        Severity::Warning => tracing::warn!(template, line, column, help, "{}", finding.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(ending: Ending, mode: Mode) -> u8 {
+        Exit::of(&outcome(ending, mode)).code()
+    }
+
+    #[test]
+    fn every_ending_has_its_code() {
+        let unresolved = || Ending {
+            unresolved: vec!["a".into()],
+            unwritten: vec!["b".into()],
+            ..Ending::default()
+        };
+        let unwritten = || Ending {
+            unwritten: vec!["b".into()],
+            ..Ending::default()
+        };
+        let stopped = |ending| Ending {
+            was_stopped: true,
+            ..ending
+        };
+        assert_eq!(code(Ending::default(), Mode::OneShot), 0);
+        assert_eq!(code(unresolved(), Mode::OneShot), 4);
+        assert_eq!(
+            code(unresolved(), Mode::Watch),
+            4,
+            "on-error = error ends the first round"
+        );
+        assert_eq!(code(unwritten(), Mode::OneShot), 1);
+        assert_eq!(code(stopped(unresolved()), Mode::Watch), 0);
+        assert_eq!(
+            code(stopped(Ending::default()), Mode::OneShot),
+            1,
+            "it was not done"
+        );
+    }
+}

@@ -1,0 +1,268 @@
+//! `[[map]]`, `[[secret]]` and `[[notify]]`: what goes where, one table each.
+
+use locket_core::plan::OutputSettings;
+use locket_core::template::Delimiters;
+use locket_core::{Action, Diagnostic, Span, spec};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::reader::{Numbers, Reader, Reading};
+use crate::options::Given;
+use crate::report::Problem;
+
+/// One `[[map]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct MapEntry {
+    /// `source`: a file or directory of templates.
+    pub(crate) source: Given,
+    /// `destination`: a file or directory of outputs.
+    pub(crate) destination: Given,
+    /// What it says about its outputs.
+    pub(crate) settings: EntrySettings,
+}
+
+/// One `[[secret]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretEntry {
+    /// `name`: a file in the output directory.
+    pub(crate) name: Given,
+    /// `template` or `file`.
+    pub(crate) template: EntryTemplate,
+    /// What it says about its output.
+    pub(crate) settings: EntrySettings,
+}
+
+/// Where the template of a `[[secret]]` comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum EntryTemplate {
+    /// `template`: the text itself.
+    Text(Given),
+    /// `file`: a file that holds it.
+    File(Given),
+}
+
+/// One `[[notify]]`.
+#[derive(Clone, Debug)]
+pub(crate) struct NotifyEntry {
+    /// `name`, by which maps and secrets ask for it. One without a name is told of every change.
+    pub(crate) name: Option<Given>,
+    /// `action`.
+    pub(crate) action: Given,
+}
+
+/// What a map or secret says about its outputs; whatever it leaves out is as in the rest of the run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EntrySettings {
+    mode: Option<Given>,
+    dir_mode: Option<Given>,
+    user: Option<Given>,
+    on_error: Option<Given>,
+    notify: Vec<Given>,
+    delimiters: Option<Delimiters>,
+    render: Option<bool>,
+}
+
+/// Keys that this version does not honour, refused by name, with what to do instead.
+const LATER: &[(&str, &str)] = &[
+    ("include", "Remove it, or map the wanted files one by one."),
+    ("exclude", "Remove it, or map the wanted files one by one."),
+    (
+        "atomic",
+        "Remove it: each file is switched in one step, the directory as a whole is not.",
+    ),
+];
+
+impl EntrySettings {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            mode: reader.text("mode", Numbers::Octal),
+            dir_mode: reader.text("dir-mode", Numbers::Octal),
+            user: reader.text("user", Numbers::Whole),
+            on_error: reader.text("on-error", Numbers::Refused),
+            notify: reader.texts("notify"),
+            delimiters: delimiters(reader),
+            render: reader.boolean("render"),
+        }
+    }
+
+    /// Who is told, as it is written.
+    pub(crate) fn notify(&self) -> &[Given] {
+        &self.notify
+    }
+
+    /// These settings over those of the run. `named` looks a `[[notify]]` up by its name.
+    pub(crate) fn settle(
+        &self,
+        defaults: &OutputSettings,
+        named: impl Fn(&str) -> Option<Action>,
+        problems: &mut Vec<Problem>,
+    ) -> OutputSettings {
+        let mut settings = defaults.clone();
+        set(
+            &mut settings.access.file_mode,
+            self.mode.as_ref(),
+            spec::file_mode,
+            problems,
+        );
+        set(
+            &mut settings.access.dir_mode,
+            self.dir_mode.as_ref(),
+            spec::dir_mode,
+            problems,
+        );
+        let owner = |text: &str| spec::owner(text).map(Some);
+        set(&mut settings.access.owner, self.user.as_ref(), owner, problems);
+        set(
+            &mut settings.on_error,
+            self.on_error.as_ref(),
+            spec::on_error,
+            problems,
+        );
+        for given in &self.notify {
+            let action = match named(&given.text) {
+                Some(action) => Ok(action),
+                None => Action::parse(&given.text),
+            };
+            match action {
+                Ok(action) => settings.notify.push(action),
+                Err(wrong) => problems.extend(given.wrong([wrong])),
+            }
+        }
+        if let Some(delimiters) = &self.delimiters {
+            settings.template.delimiters = delimiters.clone();
+        }
+        if let Some(render) = self.render {
+            settings.template.verbatim = !render;
+        }
+        settings
+    }
+}
+
+/// Reads every table of an array of tables.
+pub(super) fn read_all<T>(
+    file: &mut Reading,
+    name: &'static str,
+    value: &Spanned<DeValue<'_>>,
+    read: fn(&mut Reader<'_>, Span) -> Option<T>,
+) -> Vec<T> {
+    let tables: Vec<(&DeTable<'_>, Span)> = match value.get_ref() {
+        DeValue::Array(elements) => elements
+            .iter()
+            .filter_map(|element| Some((element.get_ref().as_table()?, element.span().into())))
+            .collect(),
+        _ => Vec::new(),
+    };
+    if tables.is_empty() {
+        let finding = Diagnostic::error(value.span(), format!("`{name}` is written as a table of its own"))
+            .help(format!(
+                "Write `[[{name}]]` and its keys below it, once for each."
+            ));
+        file.found.push(finding);
+    }
+    let mut entries = Vec::with_capacity(tables.len());
+    for (table, span) in tables {
+        let mut reader = Reader::new(file, format!("[[{name}]]"), table);
+        entries.extend(read(&mut reader, span));
+        reader.finish();
+    }
+    entries
+}
+
+pub(super) fn read_map(reader: &mut Reader<'_>, span: Span) -> Option<MapEntry> {
+    let source = reader.text("source", Numbers::Refused);
+    let destination = reader.text("destination", Numbers::Refused);
+    let settings = EntrySettings::read(reader);
+    refuse_later(reader);
+    require(reader, span, "source", source.is_some());
+    require(reader, span, "destination", destination.is_some());
+    Some(MapEntry {
+        source: source?,
+        destination: destination?,
+        settings,
+    })
+}
+
+pub(super) fn read_secret(reader: &mut Reader<'_>, span: Span) -> Option<SecretEntry> {
+    let name = reader.text("name", Numbers::Refused);
+    let text = reader.text("template", Numbers::Refused);
+    let file = reader.text("file", Numbers::Refused);
+    let settings = EntrySettings::read(reader);
+    require(reader, span, "name", name.is_some());
+    let template = match (text, file) {
+        (Some(text), None) => Some(EntryTemplate::Text(text)),
+        (None, Some(file)) => Some(EntryTemplate::File(file)),
+        (None, None) => {
+            require(reader, span, "template", false);
+            None
+        }
+        (Some(_), Some(_)) => {
+            let help = "Keep `template` for a text, or `file` for a file that holds it.";
+            reader.found_at(span, "this secret has two templates", help);
+            None
+        }
+    };
+    Some(SecretEntry {
+        name: name?,
+        template: template?,
+        settings,
+    })
+}
+
+pub(super) fn read_notify(reader: &mut Reader<'_>, span: Span) -> Option<NotifyEntry> {
+    let name = reader.text("name", Numbers::Refused);
+    let action = reader.text("action", Numbers::Refused);
+    require(reader, span, "action", action.is_some());
+    Some(NotifyEntry {
+        name,
+        action: action?,
+    })
+}
+
+fn delimiters(reader: &mut Reader<'_>) -> Option<Delimiters> {
+    let value = reader.value("delimiters")?;
+    let marks: Option<Vec<&str>> = value
+        .get_ref()
+        .as_array()
+        .and_then(|marks| marks.iter().map(|mark| mark.get_ref().as_str()).collect());
+    match marks.as_deref() {
+        Some([open, close]) if !open.trim().is_empty() && !close.trim().is_empty() => Some(Delimiters {
+            open: (*open).to_owned(),
+            close: (*close).to_owned(),
+        }),
+        _ => {
+            let help = "Write the opening and the closing one, as in `delimiters = [\"<<\", \">>\"]`.";
+            reader.found(value, "these are not two delimiters", help);
+            None
+        }
+    }
+}
+
+fn refuse_later(reader: &mut Reader<'_>) {
+    for (key, help) in LATER {
+        reader.refuse(key, &format!("this version has no `{key}`"), help);
+    }
+}
+
+fn require(reader: &mut Reader<'_>, span: Span, key: &str, is_there: bool) {
+    // A key of the wrong type was reported already.
+    if !is_there && !reader.has(key) {
+        reader.found_at(
+            span,
+            format!("this table has no `{key}`"),
+            format!("Add `{key} = \"…\"`."),
+        );
+    }
+}
+
+fn set<T>(
+    to: &mut T,
+    given: Option<&Given>,
+    parse: impl Fn(&str) -> Result<T, Diagnostic>,
+    problems: &mut Vec<Problem>,
+) {
+    match given.map(|given| (given, parse(&given.text))) {
+        Some((_, Ok(value))) => *to = value,
+        Some((given, Err(wrong))) => problems.extend(given.wrong([wrong])),
+        None => {}
+    }
+}

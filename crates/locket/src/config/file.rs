@@ -1,0 +1,182 @@
+//! One configuration file as typed tables, every value with its place. All mistakes are found at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use locket_core::{Diagnostic, Span};
+use toml::de::{DeTable, DeValue};
+
+use super::entries::{
+    EntrySettings, MapEntry, NotifyEntry, SecretEntry, read_all, read_map, read_notify, read_secret,
+};
+use super::mask;
+use super::providers::{self, ProviderTable};
+use super::reader::{Numbers, Reader, Reading};
+use crate::options::{Given, Key, Shape, table};
+use crate::report::{Problem, SourceText};
+
+/// What a configuration file says.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    /// Its path, as it was named.
+    pub(crate) path: PathBuf,
+    /// `[run]`, by the names of the options.
+    pub(crate) run: BTreeMap<&'static str, Given>,
+    /// `[[map]]`.
+    pub(crate) maps: Vec<MapEntry>,
+    /// `[[secret]]`.
+    pub(crate) secrets: Vec<SecretEntry>,
+    /// `[[notify]]`.
+    pub(crate) notifies: Vec<NotifyEntry>,
+    /// `[PREFIX]` and `[providers.NAME]`.
+    pub(crate) providers: Vec<ProviderTable>,
+}
+
+/// Tables of commands that other versions have: the names are kept, nothing in them is read.
+const RESERVED: &[&str] = &["exec", "plugin", "swarm", "labels"];
+
+impl ConfigFile {
+    /// Whether a map or secret in it asks for the `[[notify]]` of this name.
+    pub(crate) fn asks_for(&self, name: &str) -> bool {
+        let settings = self.maps.iter().map(|map| &map.settings);
+        let settings = settings.chain(self.secrets.iter().map(|secret| &secret.settings));
+        settings
+            .flat_map(EntrySettings::notify)
+            .any(|given| given.text == name)
+    }
+
+    /// Reads `text`, which stands in the file at `path`. Relative paths in it count from `base`. Mistakes are beside
+    /// what could be read all the same, so that the values in it can be judged together with them.
+    ///
+    /// # Errors
+    /// The text is no TOML.
+    pub(crate) fn parse(
+        path: &Path,
+        text: &str,
+        base: Arc<Path>,
+    ) -> Result<(Self, Option<Problem>), Problem> {
+        let name = path.display().to_string();
+        let (document, broken) = DeTable::parse_recoverable(text);
+        if !broken.is_empty() {
+            return Err(Problem::Shown {
+                source: SourceText {
+                    name,
+                    text: mask::lines(text).into(),
+                },
+                findings: broken.iter().map(broken_toml).collect(),
+            });
+        }
+        let document = document.get_ref();
+        let mut reading = Reading {
+            source: Arc::new(SourceText {
+                name,
+                text: mask::values(text, document).into(),
+            }),
+            base,
+            found: Vec::new(),
+        };
+        let file = read(path, document, &mut reading);
+        let mistakes = (!reading.found.is_empty()).then(|| Problem::Shown {
+            source: SourceText::clone(&reading.source),
+            findings: reading.found,
+        });
+        Ok((file, mistakes))
+    }
+}
+
+fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFile {
+    let mut file = ConfigFile {
+        path: path.to_owned(),
+        run: BTreeMap::new(),
+        maps: Vec::new(),
+        secrets: Vec::new(),
+        notifies: Vec::new(),
+        providers: Vec::new(),
+    };
+    for (key, value) in document {
+        match key.get_ref().as_ref() {
+            "map" => file.maps = read_all(reading, "map", value, read_map),
+            "secret" => file.secrets = read_all(reading, "secret", value, read_secret),
+            "notify" => file.notifies = read_all(reading, "notify", value, read_notify),
+            name => {
+                let Some(inside) = value.get_ref().as_table() else {
+                    reading
+                        .found
+                        .push(no_table(name, key.span().into(), value.get_ref()));
+                    continue;
+                };
+                if name == "run" {
+                    file.run = read_run(Reader::new(reading, "[run]", inside));
+                } else if name == "providers" {
+                    file.providers.extend(providers::read_instances(reading, inside));
+                } else if RESERVED.contains(&name) {
+                    Reader::new(reading, format!("[{name}]"), inside).finish();
+                } else if let Some(table) = providers::read_section(reading, name, inside, key.span().into())
+                {
+                    file.providers.push(table);
+                } else {
+                    reading.found.push(unknown_table(name, key.span().into()));
+                }
+            }
+        }
+    }
+    file
+}
+
+fn read_run(mut reader: Reader<'_>) -> BTreeMap<&'static str, Given> {
+    let mut run = BTreeMap::new();
+    for opt in table::all() {
+        match opt.key {
+            Key::Run => {
+                let numbers = match opt.shape {
+                    Shape::Mode => Numbers::Octal,
+                    Shape::Size | Shape::Text | Shape::Duration => Numbers::Whole,
+                    _ => Numbers::Refused,
+                };
+                run.extend(reader.text(opt.name, numbers).map(|given| (opt.name, given)));
+            }
+            Key::Tables(name) => {
+                let message = format!("`{name}` is not a key of [run]");
+                reader.refuse(name, &message, &format!("Write `[[{name}]]` tables instead."));
+            }
+            Key::None => {}
+        }
+    }
+    reader.finish();
+    run
+}
+
+fn broken_toml(error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().map_or_else(Span::default, Span::from);
+    Diagnostic::error(span, error.message().to_owned())
+}
+
+/// The names that a table may have.
+fn names() -> Vec<&'static str> {
+    let mut names = vec!["run", "map", "secret", "notify", "providers"];
+    names.extend(RESERVED);
+    names.extend(providers::prefixes());
+    names
+}
+
+fn unknown_table(name: &str, span: Span) -> Diagnostic {
+    let names = names();
+    Diagnostic::error(span, format!("there is no table `[{name}]`"))
+        .help(format!("The tables are {}.", super::reader::listed(&names)))
+        .did_you_mean(name, names.iter().copied())
+}
+
+fn no_table(name: &str, span: Span, value: &DeValue<'_>) -> Diagnostic {
+    let is_option = table::all().any(|opt| opt.name == name && opt.key == Key::Run);
+    if is_option {
+        return Diagnostic::error(span, format!("`{name}` stands outside of a table"))
+            .help("Write `[run]` on a line before it.");
+    }
+    if names().contains(&name) {
+        let written = if value.is_array() { "an array" } else { "a value" };
+        return Diagnostic::error(span, format!("`{name}` is a table, not {written}"))
+            .help(format!("Write `[{name}]` and its keys below it."));
+    }
+    unknown_table(name, span)
+}

@@ -1,0 +1,223 @@
+//! Which configuration files count, and whether the one that merely lies there may be trusted.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use locket_core::lists;
+
+use super::file::ConfigFile;
+use crate::context::Context;
+use crate::options::{Given, Layers, Notice, table};
+use crate::report::Problem;
+
+/// The file of the caller's directory.
+const LOCAL: &str = "locket.toml";
+
+/// The file of the machine.
+const SYSTEM: &str = "/etc/locket/locket.toml";
+
+/// The configuration files of a command.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The files, the strongest last.
+    pub(crate) files: Vec<ConfigFile>,
+    /// What is wrong with them: one that was named is missing or cannot be read, or has mistakes.
+    pub(crate) problems: Vec<Problem>,
+    /// What should be known about them.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// Finds and reads the configuration files of a command.
+pub(crate) fn load(matches: &ArgMatches, context: &Context) -> Found {
+    let mut layers = Layers::new(matches, context, &[]);
+    let named = named(&mut layers);
+    let mut found = Found {
+        problems: layers.problems,
+        notices: layers.notices,
+        ..Found::default()
+    };
+    if named.is_empty() && found.problems.is_empty() {
+        if let Some((path, file)) = find(&context.directory, &mut found.notices) {
+            found.read(&path, Ok(file), context);
+        }
+    }
+    for path in named {
+        found.read(&path, File::open(&path), context);
+    }
+    found
+}
+
+/// The files that the caller names, in the order given.
+fn named(layers: &mut Layers<'_>) -> Vec<PathBuf> {
+    let flags = layers.flags(&table::CONFIG);
+    if !flags.is_empty() {
+        return flags.iter().map(Given::path).collect();
+    }
+    let Some(given) = layers.variable(table::CONFIG.variables) else {
+        return Vec::new();
+    };
+    match lists::split(&given.text) {
+        Ok(entries) => entries
+            .iter()
+            .map(|entry| given.base.join(entry.text()))
+            .collect(),
+        Err(found) => {
+            layers.problems.extend(given.wrong(found));
+            Vec::new()
+        }
+    }
+}
+
+/// The file that counts when none is named, opened.
+fn find(directory: &Path, notices: &mut Vec<Notice>) -> Option<(PathBuf, File)> {
+    let local = directory.join(LOCAL);
+    match open_trusted(&local) {
+        Ok(Some(file)) => return Some((local, file)),
+        Ok(None) => {}
+        Err(reason) => notices.push(Notice::Warning(format!(
+            "{} is ignored: {reason}; name it with `--config` to use it all the same",
+            local.display()
+        ))),
+    }
+    let system = PathBuf::from(SYSTEM);
+    File::open(&system).ok().map(|file| (system, file))
+}
+
+/// Opens a file that merely lies there. A configuration can run programs, so it counts only if nobody but the
+/// caller and root can have put it there. The opened file is looked at, so that it cannot be swapped in between.
+///
+/// # Errors
+/// Why it is not trusted.
+fn open_trusted(path: &Path) -> Result<Option<File>, String> {
+    let told = |error: std::io::Error| error.to_string();
+    let link = match fs::symlink_metadata(path) {
+        Ok(link) => link,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(told(error)),
+    };
+    // A pipe would keep us waiting for a writer.
+    let no_wait = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(no_wait)
+        .open(path)
+        .map_err(told)?;
+    let metadata = file.metadata().map_err(told)?;
+    let us = rustix::process::geteuid().as_raw();
+    for owner in [link.uid(), metadata.uid()] {
+        if owner != us && owner != 0 {
+            return Err(format!("it belongs to another user ({owner})"));
+        }
+    }
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(format!(
+            "others may write to it (mode {:04o})",
+            metadata.mode() & 0o7777
+        ));
+    }
+    Ok(Some(file))
+}
+
+impl Found {
+    fn read(&mut self, path: &Path, opened: std::io::Result<File>, context: &Context) {
+        let base: Arc<Path> = path.parent().unwrap_or(&context.directory).into();
+        let shown = path.strip_prefix(&context.directory).unwrap_or(path);
+        match text(shown, opened).and_then(|text| ConfigFile::parse(shown, &text, base)) {
+            Ok((file, mistakes)) => {
+                self.files.push(file);
+                self.problems.extend(mistakes);
+            }
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+}
+
+fn text(path: &Path, opened: std::io::Result<File>) -> Result<String, Problem> {
+    /// Far more than a person writes; a device file has no end.
+    const LIMIT: u64 = 4 << 20;
+    let shown = path.display();
+    let told = |message: String, help: &str| Problem::Told {
+        message,
+        help: Some(help.to_owned()),
+    };
+    let mut bytes = Vec::new();
+    let read = opened.and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() as u64 > LIMIT => Err(told(
+            format!("the configuration file {shown} is larger than 4 MiB"),
+            "Name another file.",
+        )),
+        Ok(_) => String::from_utf8(bytes).map_err(|_| {
+            told(
+                format!("the configuration file {shown} is not UTF-8"),
+                "Save it as UTF-8.",
+            )
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(told(
+            format!("the configuration file {shown} does not exist"),
+            "Correct the path in `--config` or LOCKET_CONFIG, or make the file.",
+        )),
+        Err(error) => Err(told(
+            format!("the configuration file {shown} cannot be read: {error}"),
+            "Let this user read it, or name another one with `--config`.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_others_may_write_is_ignored_and_told_about() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(LOCAL);
+        fs::write(&path, "").unwrap();
+        for (mode, trusted) in [(0o600, true), (0o644, true), (0o664, false), (0o646, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let mut notices = Vec::new();
+            let found = find(directory.path(), &mut notices).map(|(path, _)| path);
+            assert_eq!(found == Some(path.clone()), trusted, "{mode:o}");
+            assert_eq!(notices.is_empty(), trusted, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_as_trusted_as_what_it_leads_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().join("real.toml");
+        fs::write(&real, "").unwrap();
+        let path = directory.path().join(LOCAL);
+        symlink(&real, &path).unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(open_trusted(&path).unwrap().is_some());
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(open_trusted(&path).is_err());
+        fs::remove_file(&real).unwrap();
+        assert!(open_trusted(&path).is_err(), "a link to nothing");
+    }
+
+    #[test]
+    fn no_file_is_no_news() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(open_trusted(&directory.path().join(LOCAL)).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_pipe_keeps_nobody_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(LOCAL);
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(open_trusted(&path).unwrap_err(), "it is not a regular file");
+    }
+}

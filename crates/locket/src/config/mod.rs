@@ -1,0 +1,13 @@
+//! The configuration file: found, read with places, and checked key by key.
+
+mod entries;
+mod file;
+mod find;
+mod mask;
+mod providers;
+mod reader;
+
+pub(crate) use entries::{EntryTemplate, SecretEntry};
+pub(crate) use file::ConfigFile;
+pub(crate) use find::load;
+pub(crate) use providers::{ProviderTable, TableName};

@@ -1,0 +1,195 @@
+//! `[PREFIX]` and `[providers.NAME]`: what providers are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use locket_core::{Diagnostic, Schemes, Span};
+use locket_providers::{ProviderKind, Setting, SettingKind};
+use toml::de::DeTable;
+
+use super::reader::{Numbers, Reader, Reading};
+use crate::options::Given;
+use crate::options::values::alternatives;
+use crate::providers::{check_text, kinds, literal_name, sections, settings_of};
+use crate::report::SourceText;
+
+/// One table of provider settings.
+#[derive(Debug)]
+pub(crate) struct ProviderTable {
+    /// Whom it is about.
+    pub(crate) name: TableName,
+    /// The file it stands in.
+    pub(crate) source: Arc<SourceText>,
+    /// Where its name stands.
+    pub(crate) span: Span,
+    /// Texts and paths of files, by the names of the settings.
+    pub(crate) texts: BTreeMap<&'static str, Given>,
+    /// Credentials that are given as references, by the names of the settings.
+    pub(crate) references: BTreeMap<&'static str, Given>,
+}
+
+/// Whom a table is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TableName {
+    /// Every provider whose settings have this prefix.
+    Section(&'static str),
+    /// One named instance.
+    Instance {
+        /// The word before `://`.
+        name: String,
+        /// `type`.
+        kind: &'static str,
+    },
+}
+
+/// The tables that sections have.
+pub(super) fn prefixes() -> impl Iterator<Item = &'static str> {
+    sections().into_iter().map(|section| section.prefix)
+}
+
+/// Whether values in the table `name` could be meant as credentials: true for everything that is not known to hold
+/// none.
+pub(super) fn may_hold_credentials(name: &str) -> bool {
+    !["run", "map", "secret", "notify"].contains(&name)
+}
+
+/// Whether the values of a key may be shown.
+pub(super) fn is_plain_key(name: &str) -> bool {
+    let is_text = |setting: &&Setting| setting.name == name;
+    name == "type"
+        || sections()
+            .iter()
+            .flat_map(|section| &section.settings)
+            .any(|setting| is_text(setting))
+}
+
+/// Reads `[PREFIX]`; `None` when no provider has this prefix.
+pub(super) fn read_section(
+    reading: &mut Reading,
+    name: &str,
+    table: &DeTable<'_>,
+    span: Span,
+) -> Option<ProviderTable> {
+    let section = sections().into_iter().find(|section| section.prefix == name)?;
+    let reader = Reader::new(reading, format!("[{name}]"), table);
+    Some(read(
+        reader,
+        TableName::Section(section.prefix),
+        span,
+        &section.settings,
+    ))
+}
+
+/// Reads every `[providers.NAME]`.
+pub(super) fn read_instances(reading: &mut Reading, table: &DeTable<'_>) -> Vec<ProviderTable> {
+    let mut instances = Vec::new();
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        let span = key.span().into();
+        let Some(inside) = value.get_ref().as_table() else {
+            let finding = Diagnostic::error(span, format!("`{name}` is no provider"))
+                .help(format!("Write `[providers.{name}]` and its keys below it."));
+            reading.found.push(finding);
+            continue;
+        };
+        let mut reader = Reader::new(reading, format!("[providers.{name}]"), inside);
+        let Some(kind) = read_kind(&mut reader, name, span) else {
+            continue;
+        };
+        let settings: Vec<_> = settings_of(kind).collect();
+        let name = TableName::Instance {
+            name: name.to_owned(),
+            kind: kind.name,
+        };
+        instances.push(read(reader, name, span, &settings));
+    }
+    instances
+}
+
+/// The `type` of an instance, if it and the name go together.
+fn read_kind(reader: &mut Reader<'_>, name: &str, span: Span) -> Option<&'static ProviderKind> {
+    let has_type = reader.has("type");
+    let given = reader.text("type", Numbers::Refused);
+    let types = || kinds().iter().map(|kind| kind.name);
+    let Some(given) = given else {
+        if !has_type {
+            let help = format!("Add `type = \"…\"`; the types are {}.", alternatives(types()));
+            reader.found_at(span, "this provider has no `type`", help);
+        }
+        return None;
+    };
+    let Some(kind) = ProviderKind::by_name(&given.text) else {
+        let finding = Diagnostic::error(
+            0..given.text.len(),
+            format!("there is no provider type `{}`", given.text),
+        )
+        .help(format!("The types are {}.", alternatives(types())))
+        .did_you_mean(&given.text, types());
+        reader.found_in(&given, finding);
+        return None;
+    };
+    if let Some((message, help)) = unusable_name(name, kind) {
+        reader.found_at(span, message, help);
+        return None;
+    }
+    Some(kind)
+}
+
+/// Why `name` cannot stand before the `://` of this kind's references.
+fn unusable_name(name: &str, kind: &ProviderKind) -> Option<(String, String)> {
+    let is_own = kind.schemes.iter().any(|scheme| scheme.name == name);
+    let is_shaped = name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name
+            .chars()
+            .all(|char| char.is_ascii_alphanumeric() || matches!(char, '+' | '-' | '.' | '_'));
+    if !is_shaped {
+        let help = "Use letters, digits, `-`, `_`, `+` and `.`, a letter first.";
+        return Some((format!("`{name}` cannot stand before `://`"), help.to_owned()));
+    }
+    if Schemes::is_foreign(name) {
+        let help = "Choose another name.";
+        return Some((format!("other programs use `{name}://`"), help.to_owned()));
+    }
+    if !is_own && Schemes::title(name).is_some() {
+        let help = format!("Choose another name, or the type that `{name}://` belongs to.");
+        return Some((
+            format!("`{name}://` belongs to another type than `{}`", kind.name),
+            help,
+        ));
+    }
+    None
+}
+
+fn read(mut reader: Reader<'_>, name: TableName, span: Span, settings: &[&'static Setting]) -> ProviderTable {
+    let mut texts = BTreeMap::new();
+    let mut references = BTreeMap::new();
+    for setting in settings {
+        let numbers = match setting.kind {
+            SettingKind::Count => Numbers::Whole,
+            _ => Numbers::Refused,
+        };
+        let text = reader.text(setting.name, numbers);
+        if let Some(given) = &text
+            && let Err(wrong) = check_text(setting, &given.text)
+        {
+            reader.found_in(given, wrong);
+        }
+        let reference = literal_name(setting).and_then(|name| reader.text(name, Numbers::Refused));
+        if let (Some(_), Some(reference)) = (&text, &reference) {
+            let finding = Diagnostic::error(0..reference.text.len(), "this credential is given twice")
+                .help(format!("Keep `{}` or this.", setting.name));
+            reader.found_in(reference, finding);
+        }
+        texts.extend(text.map(|given| (setting.name, given)));
+        references.extend(reference.map(|given| (setting.name, given)));
+    }
+    let source = reader.source();
+    reader.finish();
+    ProviderTable {
+        name,
+        source,
+        span,
+        texts,
+        references,
+    }
+}

@@ -1,0 +1,213 @@
+//! Flags beat variables beat the configuration. Every value that comes out says where it came from.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use locket_core::Diagnostic;
+
+use super::opt::Opt;
+use super::origin::{Given, Origin};
+use crate::config::ConfigFile;
+use crate::context::Context;
+use crate::report::Problem;
+
+/// The layers of one command line.
+#[derive(Debug)]
+pub(crate) struct Layers<'a> {
+    matches: &'a ArgMatches,
+    context: &'a Context,
+    directory: Arc<Path>,
+    files: &'a [ConfigFile],
+    /// What is wrong so far: everything is looked at before anything is told.
+    pub(crate) problems: Vec<Problem>,
+    /// What is not wrong and yet should be known.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// What people should know though nothing is wrong; logged once the log is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Which layer an option came from.
+    Origin(&'static str, Origin),
+    /// For whoever wonders.
+    Info(String),
+    /// For everybody.
+    Warning(String),
+}
+
+/// How the entries of a repeatable option are read and named.
+#[derive(Debug)]
+pub(crate) struct Syntax<T> {
+    /// Reads one entry, as a flag gives it.
+    pub(crate) one: fn(&str) -> Result<T, Vec<Diagnostic>>,
+    /// Reads several, as a variable gives them.
+    pub(crate) many: fn(&str) -> Result<Vec<T>, Vec<Diagnostic>>,
+    /// What an entry is called; nothing of a template.
+    pub(crate) shown: fn(&T) -> String,
+    /// What the entries of a file are called.
+    pub(crate) in_file: fn(&ConfigFile) -> Vec<String>,
+}
+
+impl<'a> Layers<'a> {
+    /// The layers of `matches` over these files, the strongest file last.
+    pub(crate) fn new(matches: &'a ArgMatches, context: &'a Context, files: &'a [ConfigFile]) -> Self {
+        Self {
+            matches,
+            context,
+            directory: context.directory.as_path().into(),
+            files,
+            problems: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// The command line, for what is not an option of the table.
+    pub(crate) fn matches(&self) -> &'a ArgMatches {
+        self.matches
+    }
+
+    /// The files, the strongest first.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &'a ConfigFile> + use<'a> {
+        self.files.iter().rev()
+    }
+
+    /// The text of an option, from its strongest layer.
+    pub(crate) fn text(&mut self, opt: &Opt) -> Option<Given> {
+        let flag = self.flag(opt.name, opt.name);
+        let given = flag.or_else(|| self.variable(opt.variables));
+        let given = given.or_else(|| self.files().find_map(|file| file.run.get(opt.name).cloned()))?;
+        let notice = Notice::Origin(opt.name, given.origin.clone());
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+        Some(given)
+    }
+
+    /// The value of an option, or `default` when nobody gives one or what is given is wrong.
+    pub(crate) fn settle<T>(
+        &mut self,
+        opt: &Opt,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, Diagnostic>,
+    ) -> T {
+        let Some(given) = self.text(opt) else {
+            return default;
+        };
+        parse(&given.text).unwrap_or_else(|wrong| {
+            self.problems.extend(given.wrong([wrong]));
+            default
+        })
+    }
+
+    /// The path of an option.
+    pub(crate) fn path(&mut self, opt: &Opt) -> Option<PathBuf> {
+        self.text(opt).map(|given| given.path())
+    }
+
+    /// The entries of a repeatable option from its flags, else from its variable; `None` when only files may have
+    /// any. Whoever has some replaces what all weaker layers have, and that is told.
+    pub(crate) fn list<T>(&mut self, opt: &Opt, syntax: &Syntax<T>) -> Option<Vec<T>> {
+        let flags = self.flags(opt);
+        let variable = self.variable(opt.variables);
+        let mut stacked: Vec<(String, Vec<String>)> = Vec::new();
+        let mut entries = None;
+        if !flags.is_empty() {
+            let mut parsed = Vec::with_capacity(flags.len());
+            for given in &flags {
+                match (syntax.one)(&given.text) {
+                    Ok(entry) => parsed.push(entry),
+                    Err(found) => self.problems.extend(given.wrong(found)),
+                }
+            }
+            stacked.push((
+                format!("--{}", opt.name),
+                parsed.iter().map(syntax.shown).collect(),
+            ));
+            entries = Some(parsed);
+        }
+        if let Some(given) = variable {
+            let parsed = (syntax.many)(&given.text);
+            let shown = parsed.iter().flatten().map(syntax.shown).collect();
+            stacked.push((given.origin.to_string(), shown));
+            if entries.is_none() {
+                entries = Some(parsed.unwrap_or_else(|found| {
+                    self.problems.extend(given.wrong(found));
+                    Vec::new()
+                }));
+            }
+        }
+        stacked.extend(
+            self.files()
+                .map(|file| (file.path.display().to_string(), (syntax.in_file)(file))),
+        );
+        stacked.retain(|(_, shown)| !shown.is_empty());
+        if let Some(((winner, _), dropped)) = stacked.split_first() {
+            self.notices.extend(dropped.iter().map(|(loser, shown)| {
+                let what = opt.name;
+                Notice::Info(format!(
+                    "{what}: {winner} replaces what {loser} says: {}",
+                    shown.join(", ")
+                ))
+            }));
+        }
+        entries
+    }
+
+    /// The texts of a repeatable option from its flag; empty when it is not given.
+    pub(crate) fn flags(&self, opt: &Opt) -> Vec<Given> {
+        let texts = self.matches.try_get_many::<String>(opt.name).ok().flatten();
+        let origin = || Origin::Flag(format!("--{}", opt.name));
+        texts
+            .into_iter()
+            .flatten()
+            .map(|text| self.given(text, origin()))
+            .collect()
+    }
+
+    /// The text of a flag by its identity in the parser; `shown` is what it is called, without dashes.
+    pub(crate) fn flag(&self, id: &str, shown: &str) -> Option<Given> {
+        let text = self.matches.try_get_one::<String>(id).ok().flatten()?;
+        Some(self.given(text, Origin::Flag(format!("--{shown}"))))
+    }
+
+    /// The first of these variables that is set. An empty one counts as not set, as Compose files produce them.
+    pub(crate) fn variable(&mut self, names: &[&str]) -> Option<Given> {
+        for name in names {
+            let value = self.context.environment.get_os(name);
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
+                continue;
+            };
+            let origin = Origin::Variable((*name).to_owned());
+            match value.to_str() {
+                Some(text) => return Some(self.given(text, origin)),
+                None => {
+                    let problem = origin.problem("the value is not UTF-8", None);
+                    if !self.problems.contains(&problem) {
+                        self.problems.push(problem);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn given(&self, text: &str, origin: Origin) -> Given {
+        Given {
+            text: text.to_owned(),
+            origin,
+            base: self.directory.clone(),
+        }
+    }
+}
+
+impl Notice {
+    /// Tells it to the log.
+    pub(crate) fn log(&self) {
+        match self {
+            Self::Origin(option, origin) => tracing::debug!(option, %origin, "given"),
+            Self::Info(text) => tracing::info!("{text}"),
+            Self::Warning(text) => tracing::warn!("{text}"),
+        }
+    }
+}

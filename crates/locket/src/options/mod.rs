@@ -1,0 +1,13 @@
+//! Options: one table of them, the layers that give them a value, and where each value came from.
+
+mod flags;
+mod layers;
+mod opt;
+mod origin;
+pub(crate) mod table;
+pub(crate) mod values;
+
+pub(crate) use flags::add_flags;
+pub(crate) use layers::{Layers, Notice, Syntax};
+pub(crate) use opt::{Key, Shape};
+pub(crate) use origin::{Given, Origin};

@@ -1,0 +1,235 @@
+//! Every option that has layers, a row each. Flags, variables, keys, help, docs and tests walk these rows.
+
+use super::opt::{Key, Opt, Shape};
+use crate::logging::{LogFormat, LogLevel};
+
+pub(crate) static CONFIG: Opt = Opt::new(
+    "config",
+    Shape::Paths,
+    "Configuration file; a later one wins over an earlier one",
+)
+.variables(&["LOCKET_CONFIG"])
+.key(Key::None)
+.default("./locket.toml, else /etc/locket/locket.toml");
+
+pub(crate) static LOG_LEVEL: Opt = Opt::new("log-level", Shape::Word(LogLevel::NAMES), "How much is logged")
+    .variables(&["LOCKET_LOG_LEVEL"])
+    .placeholder("LEVEL")
+    .default("info");
+
+pub(crate) static LOG_FORMAT: Opt = Opt::new(
+    "log-format",
+    Shape::Word(LogFormat::NAMES),
+    "Form of the log lines",
+)
+.variables(&["LOCKET_LOG_FORMAT"])
+.placeholder("FORMAT")
+.default("text");
+
+pub(crate) static PROVIDER: Opt = Opt::new(
+    "provider",
+    Shape::Text,
+    "Provider that serves a scheme which several could serve",
+)
+.variables(&["SECRETS_PROVIDER"])
+.placeholder("NAME");
+
+pub(crate) static TOKEN_FILE: Opt = Opt::new(
+    "token-file",
+    Shape::Path,
+    "File with the token of the provider that `--provider` names",
+)
+.variables(&["LOCKET_TOKEN_FILE"]);
+
+pub(crate) static REQUEST_TIMEOUT: Opt = Opt::new(
+    "request-timeout",
+    Shape::Duration,
+    "Time limit of one request to a provider",
+)
+.variables(&["LOCKET_REQUEST_TIMEOUT"])
+.default("10s");
+
+pub(crate) static DEADLINE: Opt = Opt::new(
+    "deadline",
+    Shape::Duration,
+    "Time in which failing requests are tried again before giving up",
+)
+.variables(&["LOCKET_DEADLINE"])
+.default("60s");
+
+pub(crate) static MAP: Opt = Opt::new(
+    "map",
+    Shape::List,
+    "Render a file of templates to a file, or a directory to a directory",
+)
+.variables(&["SECRET_MAP"])
+.key(Key::Tables("map"))
+.placeholder("SRC:DST[:mode=MODE,user=UID]");
+
+pub(crate) static SECRET: Opt = Opt::new(
+    "secret",
+    Shape::List,
+    "Render an inline template to the file NAME in --out",
+)
+.variables(&["SECRET_VALUES", "LOCKET_SECRETS"])
+.key(Key::Tables("secret"))
+.placeholder("NAME=TEMPLATE|NAME=@FILE");
+
+pub(crate) static OUT: Opt = Opt::new("out", Shape::Path, "Directory for --secret files")
+    .variables(&["DEFAULT_SECRET_DIR"])
+    .placeholder("DIR")
+    .default("destination of the first directory map, else /run/secrets/locket");
+
+pub(crate) static MODE: Opt = Opt::new(
+    "mode",
+    Shape::Word(&["one-shot", "watch", "park"]),
+    "Render and exit, follow edits of templates, or render once and stay up",
+)
+.variables(&["LOCKET_MODE"])
+.placeholder("MODE")
+.default("watch");
+
+pub(crate) static REFRESH: Opt = Opt::new(
+    "refresh",
+    Shape::Duration,
+    "Time after which the providers are asked again, or `off`",
+)
+.variables(&["LOCKET_REFRESH"])
+.placeholder("DUR|off")
+.default("6h");
+
+pub(crate) static ON_ERROR: Opt = Opt::new(
+    "on-error",
+    Shape::Word(&["keep", "error", "passthrough", "ignore"]),
+    "What happens to an output whose secrets have no value",
+)
+.aliases(&["inject-failure-policy"])
+.variables(&["INJECT_POLICY"])
+.placeholder("POLICY")
+.default("keep");
+
+pub(crate) static NOTIFY: Opt = Opt::new(
+    "notify",
+    Shape::List,
+    "Tell a consumer about changes: `exec:COMMAND` or `pid:FILE:SIGNAL`",
+)
+.variables(&["LOCKET_NOTIFY"])
+.key(Key::Tables("notify"))
+.placeholder("ACTION");
+
+pub(crate) static NOTIFY_TIMEOUT: Opt = Opt::new(
+    "notify-timeout",
+    Shape::Duration,
+    "How long a notification that fails is tried again",
+)
+.variables(&["LOCKET_NOTIFY_TIMEOUT"])
+.default("5m");
+
+pub(crate) static DEBOUNCE: Opt = Opt::new(
+    "debounce",
+    Shape::Duration,
+    "Quiet time after an edit before it is read",
+)
+.variables(&["WATCH_DEBOUNCE"])
+.default("500ms");
+
+pub(crate) static DELETE_AFTER: Opt = Opt::new(
+    "delete-after",
+    Shape::Duration,
+    "How long a template must be gone before its output follows",
+)
+.variables(&["LOCKET_DELETE_AFTER"])
+.default("10s");
+
+pub(crate) static FILE_MODE: Opt =
+    Opt::new("file-mode", Shape::Mode, "Mode of the files, whatever the umask")
+        .variables(&["LOCKET_FILE_MODE"])
+        .default("0600");
+
+pub(crate) static DIR_MODE: Opt = Opt::new(
+    "dir-mode",
+    Shape::Mode,
+    "Mode of directories that are made on the way",
+)
+.variables(&["LOCKET_DIR_MODE"])
+.default("0700");
+
+pub(crate) static USER: Opt = Opt::new("user", Shape::Text, "Numeric owner of files and directories")
+    .variables(&["LOCKET_FILE_OWNER"])
+    .placeholder("UID[:GID]")
+    .default("own");
+
+pub(crate) static MAX_FILE_SIZE: Opt = Opt::new("max-file-size", Shape::Size, "Larger templates are refused")
+    .variables(&["MAX_FILE_SIZE"])
+    .default("10M");
+
+pub(crate) static STATUS_FILE: Opt = Opt::new("status-file", Shape::Path, "File that says how the agent is")
+    .variables(&["LOCKET_STATUS_FILE"]);
+
+pub(crate) static STATE_DIR: Opt = Opt::new(
+    "state-dir",
+    Shape::Path,
+    "Directory for what must outlive the process, never a value",
+)
+.variables(&["LOCKET_STATE_DIR"])
+.placeholder("DIR")
+.default("/var/lib/locket, or $XDG_STATE_HOME/locket");
+
+pub(crate) static MAX_STALE: Opt = Opt::new(
+    "max-stale",
+    Shape::Duration,
+    "Age from which an unconfirmed secret counts as unhealthy",
+)
+.variables(&["LOCKET_MAX_STALE"])
+.default("no limit");
+
+/// What every command takes.
+pub(crate) static EVERY: &[&Opt] = &[&CONFIG, &LOG_LEVEL, &LOG_FORMAT];
+
+/// What commands take that read secrets.
+pub(crate) static READING: &[&Opt] = &[&PROVIDER, &TOKEN_FILE, &REQUEST_TIMEOUT, &DEADLINE];
+
+/// What `run` takes beside.
+pub(crate) static RUN: &[&Opt] = &[
+    &MAP,
+    &SECRET,
+    &OUT,
+    &MODE,
+    &REFRESH,
+    &ON_ERROR,
+    &NOTIFY,
+    &NOTIFY_TIMEOUT,
+    &DEBOUNCE,
+    &DELETE_AFTER,
+    &FILE_MODE,
+    &DIR_MODE,
+    &USER,
+    &MAX_FILE_SIZE,
+    &STATUS_FILE,
+    &STATE_DIR,
+];
+
+/// What `inject` takes beside: whatever does not need an agent that stays.
+pub(crate) static INJECT: &[&Opt] = &[
+    &MAP,
+    &SECRET,
+    &OUT,
+    &ON_ERROR,
+    &NOTIFY,
+    &NOTIFY_TIMEOUT,
+    &FILE_MODE,
+    &DIR_MODE,
+    &USER,
+    &MAX_FILE_SIZE,
+    &STATUS_FILE,
+    &STATE_DIR,
+];
+
+/// What `healthcheck` takes.
+pub(crate) static HEALTH: &[&Opt] = &[&STATUS_FILE, &MAX_STALE];
+
+/// Every row, once.
+pub(crate) fn all() -> impl Iterator<Item = &'static Opt> {
+    let staleness = HEALTH.iter().filter(|opt| opt.name == MAX_STALE.name);
+    EVERY.iter().chain(READING).chain(RUN).chain(staleness).copied()
+}

@@ -1,0 +1,100 @@
+//! `--PREFIX.NAME` for every provider setting; a hyphen may stand for the dot.
+
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use locket_providers::{Setting, SettingKind};
+
+use super::sections::{Section, literal_name, sections};
+use crate::report::Problem;
+
+/// Adds the flags of every provider in this build.
+pub(crate) fn add_flags(command: Command) -> Command {
+    sections().iter().fold(command, |command, section| {
+        let flags = section.settings.iter().map(|setting| flag(section, setting));
+        let literals = section
+            .settings
+            .iter()
+            .filter_map(|setting| literal(section, setting));
+        command.args(flags).args(literals)
+    })
+}
+
+/// Complains about every credential whose value stands on the command line, where every process can read it.
+pub(crate) fn refuse_literals(matches: &ArgMatches) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for section in sections() {
+        for setting in &section.settings {
+            let Some(name) = literal_name(setting).map(|name| id(section.prefix, name)) else {
+                continue;
+            };
+            if !matches!(matches.try_get_one::<String>(&name), Ok(Some(_))) {
+                continue;
+            }
+            let variables = match setting.env.first() {
+                Some(variable) => format!(", set {variable} or {variable}_FILE"),
+                None => String::new(),
+            };
+            problems.push(Problem::Told {
+                message: format!(
+                    "--{name}: a credential does not belong on the command line, where others can read it"
+                ),
+                help: Some(format!(
+                    "Name a file with --{}{variables}, or name a reference in the configuration file.",
+                    id(section.prefix, setting.name)
+                )),
+            });
+        }
+    }
+    problems
+}
+
+/// The identity of a setting's flag, which is its name without dashes.
+pub(super) fn id(prefix: &str, name: &str) -> String {
+    format!("{prefix}.{name}")
+}
+
+fn flag(section: &Section, setting: &'static Setting) -> Arg {
+    let (placeholder, hint) = match setting.kind {
+        SettingKind::Path | SettingKind::Credential => ("FILE", ValueHint::FilePath),
+        SettingKind::Duration => ("DUR", ValueHint::Other),
+        SettingKind::Count => ("NUMBER", ValueHint::Other),
+        SettingKind::Choice(_) => ("WORD", ValueHint::Other),
+        SettingKind::Text => ("TEXT", ValueHint::Other),
+    };
+    let id = id(section.prefix, setting.name);
+    Arg::new(id.clone())
+        .long(id)
+        .alias(format!("{}-{}", section.prefix, setting.name))
+        .value_name(placeholder)
+        .value_hint(hint)
+        .action(ArgAction::Set)
+        .help_heading(format!("Options of {}", section.title))
+        .help(help(setting))
+}
+
+/// Takes a credential's value so that it can be refused with advice instead of as unknown.
+fn literal(section: &Section, setting: &'static Setting) -> Option<Arg> {
+    let name = literal_name(setting)?;
+    let id = id(section.prefix, name);
+    let arg = Arg::new(id.clone())
+        .long(id)
+        .alias(format!("{}-{name}", section.prefix))
+        .action(ArgAction::Append)
+        .hide(true);
+    Some(arg)
+}
+
+fn help(setting: &Setting) -> String {
+    let mut help = setting.summary.to_owned();
+    if let SettingKind::Choice(words) = setting.kind {
+        help.push_str(&format!(" [possible values: {}]", words.join(", ")));
+    }
+    let variables = setting.env.iter().map(|name| match setting.kind {
+        SettingKind::Credential => format!("{name}, {name}_FILE"),
+        _ => (*name).to_owned(),
+    });
+    let variables: Vec<_> = variables.collect();
+    if !variables.is_empty() {
+        help.push_str(&format!(" [env: {}]", variables.join(", ")));
+    }
+    help
+}

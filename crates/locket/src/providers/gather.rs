@@ -1,0 +1,232 @@
+//! What one instance was told, from all layers.
+
+use std::sync::Arc;
+
+use locket_core::SecretBytes;
+use locket_engine::InstanceLimits;
+use locket_providers::{ConfigError, Credential, ProviderKind, Setting, SettingKind, Settings};
+
+use super::choice::Choice;
+use super::flags::id;
+use super::sections::{check_text, loans, settings_of};
+use crate::config::{ConfigFile, ProviderTable, TableName};
+use crate::options::{Given, Layers, Origin, table};
+
+/// The name of the setting that `--token-file` stands for.
+const TOKEN_FILE: &str = "token-file";
+
+/// What one instance was told.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// Everything but credentials that other providers have to be asked for.
+    pub(super) settings: Settings,
+    /// Credentials that are references.
+    pub(super) references: Vec<(&'static Setting, Given)>,
+    /// What is wrong with variables, which matters only when the instance is used.
+    pub(super) error: Option<ConfigError>,
+    /// What the user says about its use.
+    pub(super) limits: InstanceLimits,
+}
+
+/// Whose settings are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject<'a> {
+    /// A provider under its own scheme: flags, variables, `[providers.SCHEME]` and `[PREFIX]` speak to it.
+    Scheme(&'a str),
+    /// A named instance: only `[providers.NAME]` speaks to it, so that no credential reaches another server than
+    /// the one it was meant for.
+    Instance(&'a str),
+}
+
+/// One setting from its strongest layer.
+enum Found {
+    Text(Given),
+    Value(Arc<SecretBytes>),
+    Reference(Given),
+}
+
+/// Everything that the layers say about `subject`, a provider of `kind`.
+pub(super) fn gather(
+    layers: &mut Layers<'_>,
+    choice: Choice,
+    kind: &ProviderKind,
+    subject: Subject<'_>,
+) -> Gathered {
+    let mut gathered = Gathered::default();
+    for setting in settings_of(kind) {
+        match find(layers, choice, kind, subject, setting) {
+            Ok(None) => {}
+            Ok(Some(found)) => gathered.add(setting, found),
+            Err(error) => gathered.error = Some(error),
+        }
+    }
+    for (name, limit) in [
+        ("max-concurrent", &mut gathered.limits.max_concurrent),
+        ("daily-budget", &mut gathered.limits.daily_budget),
+    ] {
+        match gathered.settings.count(name) {
+            Ok(count) => *limit = count,
+            Err(error) => gathered.error = Some(error),
+        }
+    }
+    gathered
+}
+
+/// Whether any layer gives a credential to the provider of `kind` that serves `scheme`.
+pub(super) fn has_credential(
+    layers: &mut Layers<'_>,
+    choice: Choice,
+    kind: &ProviderKind,
+    scheme: &str,
+) -> bool {
+    settings_of(kind)
+        .filter(|setting| setting.kind == SettingKind::Credential)
+        .any(|setting| {
+            let found = find(layers, choice, kind, Subject::Scheme(scheme), setting);
+            !matches!(found, Ok(None))
+        })
+}
+
+impl Gathered {
+    fn add(&mut self, setting: &'static Setting, found: Found) {
+        let settings = std::mem::take(&mut self.settings);
+        self.settings = match found {
+            Found::Reference(given) => {
+                self.references.push((setting, given));
+                settings
+            }
+            Found::Value(value) => settings.with_credential(setting.name, Credential::Value(value)),
+            Found::Text(given) => {
+                // Files and flags were checked when they were read.
+                if let (Origin::Variable(name), Err(wrong)) =
+                    (&given.origin, check_text(setting, &given.text))
+                {
+                    self.error = Some(ConfigError {
+                        message: format!("{name}: {}", wrong.message),
+                        hint: wrong.help,
+                    });
+                }
+                match setting.kind {
+                    SettingKind::Credential => {
+                        settings.with_credential(setting.name, Credential::File(given.path()))
+                    }
+                    SettingKind::Path => settings.with(setting.name, given.path().to_string_lossy()),
+                    _ => settings.with(setting.name, given.text),
+                }
+            }
+        };
+    }
+}
+
+fn find(
+    layers: &mut Layers<'_>,
+    choice: Choice,
+    kind: &ProviderKind,
+    subject: Subject<'_>,
+    setting: &'static Setting,
+) -> Result<Option<Found>, ConfigError> {
+    let Subject::Scheme(_) = subject else {
+        return Ok(in_files(layers, kind, subject, setting, false));
+    };
+    let is_chosen = choice.is(kind) && setting.name == TOKEN_FILE;
+    let id = id(kind.prefix, setting.name);
+    let flag = layers.flag(&id, &id).or_else(|| {
+        let generic = table::TOKEN_FILE.name;
+        layers.flag(generic, generic).filter(|_| is_chosen)
+    });
+    if let Some(given) = flag {
+        return Ok(Some(Found::Text(given)));
+    }
+    if let Some(found) = in_variables(layers, setting)? {
+        return Ok(Some(found));
+    }
+    if is_chosen && let Some(given) = layers.variable(table::TOKEN_FILE.variables) {
+        return Ok(Some(Found::Text(given)));
+    }
+    let found = in_files(layers, kind, subject, setting, is_chosen);
+    Ok(found.or_else(|| lent(layers, choice, kind, setting)))
+}
+
+/// The first variable that is set; a credential's also in its `_FILE` form.
+fn in_variables(layers: &mut Layers<'_>, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+    for name in setting.env {
+        let value = layers.variable(&[name]);
+        if setting.kind != SettingKind::Credential {
+            match value {
+                Some(given) => return Ok(Some(Found::Text(given))),
+                None => continue,
+            }
+        }
+        let file_name = format!("{name}_FILE");
+        match (value, layers.variable(&[&file_name])) {
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::new(
+                    format!("both {name} and {file_name} are set"),
+                    "Unset one of the two.",
+                ));
+            }
+            (Some(given), None) => {
+                let value = SecretBytes::new(given.text.into_bytes());
+                return Ok(Some(Found::Value(Arc::new(value))));
+            }
+            (None, Some(file)) => return Ok(Some(Found::Text(file))),
+            (None, None) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The strongest file that says something; in one file an instance's own table before that of its kind.
+fn in_files(
+    layers: &Layers<'_>,
+    kind: &ProviderKind,
+    subject: Subject<'_>,
+    setting: &'static Setting,
+    is_chosen: bool,
+) -> Option<Found> {
+    layers.files().find_map(|file| {
+        let own = own_table(file, subject).and_then(|table| in_table(table, setting));
+        let generic = || {
+            file.run
+                .get(table::TOKEN_FILE.name)
+                .filter(|_| is_chosen)
+                .cloned()
+        };
+        match subject {
+            Subject::Instance(_) => own,
+            Subject::Scheme(_) => own
+                .or_else(|| in_table(section(file, kind.prefix)?, setting))
+                .or_else(|| generic().map(Found::Text)),
+        }
+    })
+}
+
+fn in_table(table: &ProviderTable, setting: &Setting) -> Option<Found> {
+    let text = table.texts.get(setting.name).cloned().map(Found::Text);
+    text.or_else(|| table.references.get(setting.name).cloned().map(Found::Reference))
+}
+
+fn own_table<'a>(file: &'a ConfigFile, subject: Subject<'_>) -> Option<&'a ProviderTable> {
+    let (Subject::Scheme(wanted) | Subject::Instance(wanted)) = subject;
+    let is_own =
+        |table: &&ProviderTable| matches!(&table.name, TableName::Instance { name, .. } if name == wanted);
+    file.providers.iter().find(is_own)
+}
+
+fn section<'a>(file: &'a ConfigFile, prefix: &str) -> Option<&'a ProviderTable> {
+    let is_it = |table: &&ProviderTable| matches!(table.name, TableName::Section(name) if name == prefix);
+    file.providers.iter().find(is_it)
+}
+
+/// A credential that another prefix lends to the chosen provider, when it has none of its own.
+fn lent(layers: &Layers<'_>, choice: Choice, kind: &ProviderKind, setting: &Setting) -> Option<Found> {
+    let loan =
+        loans().find(|loan| loan.to == kind.name && loan.setting.name == setting.name && choice.is(kind))?;
+    let id = id(loan.prefix, loan.setting.name);
+    let flag = layers.flag(&id, &id).map(Found::Text);
+    flag.or_else(|| {
+        layers
+            .files()
+            .find_map(|file| in_table(section(file, loan.prefix)?, loan.setting))
+    })
+}

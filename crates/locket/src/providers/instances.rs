@@ -1,0 +1,347 @@
+//! From what providers were told to instances, each made when the first reference asks for it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use locket_core::{Clock, Environment, Provider, ProviderError, Scheme, Schemes};
+use locket_engine::{Instance, InstanceLimits, Instances};
+use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, Settings};
+
+use super::choice::Choice;
+use super::credential::{not_a_reference, template_of};
+use super::deferred::Deferred;
+use super::flags::{id, refuse_literals};
+use super::gather::{Gathered, Subject, gather, has_credential};
+use super::sections::{kinds, loans};
+use crate::config::TableName;
+use crate::context::Context;
+use crate::options::{Given, Layers, Notice, Origin, table};
+use crate::report::Problem;
+
+/// The providers of a command, settled.
+#[derive(Debug)]
+pub(crate) struct ProviderSettings {
+    schemes: Schemes,
+    blueprints: Vec<Arc<Blueprint>>,
+    request_timeout: Duration,
+}
+
+/// Everything that is needed to make one provider.
+#[derive(Debug)]
+pub(super) struct Blueprint {
+    /// What stands before `://`.
+    pub(super) name: Arc<str>,
+    pub(super) kind: &'static ProviderKind,
+    pub(super) settings: Settings,
+    /// Credentials that other providers have to be asked for.
+    pub(super) references: Vec<(&'static Setting, Given)>,
+    error: Option<ConfigError>,
+    limits: InstanceLimits,
+}
+
+/// What surrounds a provider when it is made.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) environment: Environment,
+    pub(super) directory: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Time limit of one request.
+    pub(super) request_timeout: Duration,
+}
+
+/// Settles every provider. What is wrong with one that nobody uses stays untold, unless a person wrote it for us.
+pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> ProviderSettings {
+    let choice = layers.settle(&table::PROVIDER, Choice::default(), Choice::parse);
+    let literals = refuse_literals(layers.matches());
+    layers.problems.extend(literals);
+    check_token_file(layers, choice);
+    check_loans(layers, choice);
+    let instances = named_instances(layers);
+    let mut schemes = Schemes::default();
+    let mut blueprints: Vec<Arc<Blueprint>> = Vec::new();
+    let mut add = |name: &str, kind: &'static ProviderKind, spec: &SchemeSpec, gathered: Gathered| {
+        schemes.add(Scheme {
+            name: name.into(),
+            bare: spec.bare,
+            fragment: spec.fragment,
+        });
+        blueprints.push(Arc::new(Blueprint::new(name, kind, gathered, request_timeout)));
+    };
+    let specs = kinds().iter().flat_map(|kind| kind.schemes);
+    let mut seen: Vec<&str> = Vec::new();
+    for spec in specs {
+        if seen.contains(&spec.name) {
+            continue;
+        }
+        seen.push(spec.name);
+        let configured = instances.iter().find(|(name, _)| name == spec.name);
+        let served = match configured {
+            Some((_, kind)) => Some(*kind),
+            None => chosen_kind(layers, choice, spec.name),
+        };
+        if let Some(kind) = served {
+            let gathered = gather(layers, choice, kind, Subject::Scheme(spec.name));
+            add(spec.name, kind, spec, gathered);
+        }
+    }
+    for (name, kind) in &instances {
+        if let (false, Some(spec)) = (seen.contains(&name.as_str()), kind.schemes.first()) {
+            let gathered = gather(layers, choice, kind, Subject::Instance(name));
+            add(name, kind, spec, gathered);
+        }
+    }
+    check_references(layers, &schemes);
+    layers.problems.extend(cycles(&blueprints, &schemes));
+    ProviderSettings {
+        schemes,
+        blueprints,
+        request_timeout,
+    }
+}
+
+impl ProviderSettings {
+    /// The instances, none of them made yet.
+    pub(crate) fn instances(&self, context: &Context) -> Arc<Instances> {
+        let ground = Arc::new(Ground {
+            environment: context.environment.clone(),
+            directory: context.directory.clone(),
+            clock: context.clock.clone(),
+            request_timeout: self.request_timeout,
+        });
+        Arc::new_cyclic(|instances| {
+            let each = self.blueprints.iter().map(|blueprint| {
+                let instance = blueprint.clone().instance(ground.clone(), instances.clone());
+                (blueprint.name.clone(), instance)
+            });
+            Instances::new(self.schemes.clone(), each)
+        })
+    }
+}
+
+impl Blueprint {
+    fn new(name: &str, kind: &'static ProviderKind, gathered: Gathered, request_timeout: Duration) -> Self {
+        let mut settings = gathered.settings;
+        if kind.network && settings.text("timeout").is_none() {
+            settings = settings.with("timeout", humantime::format_duration(request_timeout).to_string());
+        }
+        Self {
+            name: name.into(),
+            kind,
+            settings,
+            references: gathered.references,
+            error: gathered.error,
+            limits: gathered.limits,
+        }
+    }
+
+    fn instance(self: Arc<Self>, ground: Arc<Ground>, instances: Weak<Instances>) -> Instance {
+        Instance {
+            parse: self.kind.parse,
+            limits: self.limits,
+            build: Box::new(move || match (&self.error, self.references.is_empty()) {
+                (Some(error), _) => Err(refused(error.clone())),
+                (None, true) => self.build(&self.settings, &ground),
+                (None, false) => Ok(Arc::new(Deferred::new(
+                    self.clone(),
+                    ground.clone(),
+                    instances.clone(),
+                ))),
+            }),
+        }
+    }
+
+    /// Makes the provider of these settings.
+    pub(super) fn build(
+        &self,
+        settings: &Settings,
+        ground: &Ground,
+    ) -> Result<Arc<dyn Provider>, ProviderError> {
+        let cx = BuildCx {
+            instance: &self.name,
+            settings,
+            environment: &ground.environment,
+            base_dir: &ground.directory,
+            clock: &ground.clock,
+        };
+        (self.kind.build)(&cx).map_err(refused)
+    }
+}
+
+fn refused(ConfigError { message, hint }: ConfigError) -> ProviderError {
+    let error = ProviderError::invalid(message);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The instances that the files name, in order, each once.
+fn named_instances(layers: &mut Layers<'_>) -> Vec<(String, &'static ProviderKind)> {
+    let mut instances: Vec<(String, &'static ProviderKind)> = Vec::new();
+    for table in layers.files().flat_map(|file| &file.providers) {
+        let TableName::Instance { name, kind } = &table.name else {
+            continue;
+        };
+        let Some(kind) = ProviderKind::by_name(kind) else {
+            continue;
+        };
+        match instances.iter().find(|(known, _)| known == name) {
+            None => instances.push((name.clone(), kind)),
+            Some((_, known)) if known.name == kind.name => {}
+            Some((_, known)) => {
+                let origin = Origin::File {
+                    source: table.source.clone(),
+                    span: table.span,
+                };
+                let message = format!(
+                    "`{name}` is of type `{}` here and `{}` in a later file",
+                    kind.name, known.name
+                );
+                let help = "Give both the same type, or one another name.".to_owned();
+                layers.problems.push(origin.problem(message, Some(help)));
+            }
+        }
+    }
+    instances.reverse();
+    instances
+}
+
+fn chosen_kind(layers: &mut Layers<'_>, choice: Choice, scheme: &str) -> Option<&'static ProviderKind> {
+    let layers = std::cell::RefCell::new(layers);
+    let equipped = |kind: &ProviderKind| has_credential(&mut layers.borrow_mut(), choice, kind, scheme);
+    let (kind, others) = choice.for_scheme(scheme, kinds(), equipped)?;
+    if let [other, ..] = others.as_slice() {
+        layers.borrow_mut().notices.push(Notice::Info(format!(
+            "`{scheme}://` is served by {}, though {} has credentials, too; `--provider {}` chooses the other",
+            kind.name, other.name, other.name
+        )));
+    }
+    Some(kind)
+}
+
+/// `--token-file` needs a provider that has such a setting, and no second word from its own flag.
+fn check_token_file(layers: &mut Layers<'_>, choice: Choice) {
+    let Some(given) = layers.text(&table::TOKEN_FILE) else {
+        return;
+    };
+    let problem = match choice.0 {
+        // A wrong name was complained about already.
+        None if layers.text(&table::PROVIDER).is_some() => None,
+        None => Some((
+            "it is not said whose token this is".to_owned(),
+            "Name the provider with `--provider`, or write the provider's own setting.".to_owned(),
+        )),
+        Some(kind) if !kind.settings.iter().any(|setting| setting.name == "token-file") => Some((
+            format!("the provider `{}` takes no token", kind.name),
+            "Remove it, or choose another `--provider`.".to_owned(),
+        )),
+        Some(kind) => {
+            let own = id(kind.prefix, "token-file");
+            let twice = matches!(given.origin, Origin::Flag(_)) && layers.flag(&own, &own).is_some();
+            twice.then(|| {
+                (
+                    format!("`--{own}` gives this token, too"),
+                    "Keep one of the two.".to_owned(),
+                )
+            })
+        }
+    };
+    if let Some((message, help)) = problem {
+        layers.problems.push(given.origin.problem(message, Some(help)));
+    }
+}
+
+/// A setting of a provider that this build lacks counts only where another may use it.
+fn check_loans(layers: &mut Layers<'_>, choice: Choice) {
+    for loan in loans() {
+        if choice.0.is_some_and(|kind| kind.name == loan.to) {
+            continue;
+        }
+        let id = id(loan.prefix, loan.setting.name);
+        let flag = layers.flag(&id, &id).map(|given| given.origin);
+        let tables = layers.files().flat_map(|file| &file.providers);
+        let table = tables
+            .filter(|table| table.name == TableName::Section(loan.prefix))
+            .map(|table| Origin::File {
+                source: table.source.clone(),
+                span: table.span,
+            });
+        let origins: Vec<_> = flag.into_iter().chain(table).collect();
+        for origin in origins {
+            let message = format!(
+                "this build has no provider `{}` that would read this",
+                loan.prefix
+            );
+            let help = format!(
+                "Choose `--provider {}`, which reads it, too, or remove it.",
+                loan.to
+            );
+            layers.problems.push(origin.problem(message, Some(help)));
+        }
+    }
+}
+
+/// Every credential in the files that is meant as a reference has to be one, used or not.
+fn check_references(layers: &mut Layers<'_>, schemes: &Schemes) {
+    let mut problems = Vec::new();
+    for table in layers.files().flat_map(|file| &file.providers) {
+        for (name, given) in &table.references {
+            let Err(mut found) = template_of(&given.text, schemes) else {
+                continue;
+            };
+            for finding in &mut found {
+                if *finding == not_a_reference(&given.text) {
+                    finding.message = "a credential does not belong into a configuration file".to_owned();
+                    finding.help = Some(format!(
+                        "Put it into a file and name that as `{name}`, or name a reference: `{} = \"store://…\"`.",
+                        name.strip_suffix("-file").unwrap_or(name)
+                    ));
+                }
+            }
+            problems.extend(given.wrong(found));
+        }
+    }
+    layers.problems.extend(problems);
+}
+
+/// Providers that wait for each other's credentials.
+fn cycles(blueprints: &[Arc<Blueprint>], schemes: &Schemes) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for blueprint in blueprints {
+        for (setting, given) in &blueprint.references {
+            let mut reached: Vec<Arc<str>> = Vec::new();
+            let mut open = vec![given.text.clone()];
+            while let Some(text) = open.pop() {
+                let Ok(template) = template_of(&text, schemes) else {
+                    continue;
+                };
+                for reference in template.references() {
+                    if reached.iter().any(|known| **known == *reference.scheme()) {
+                        continue;
+                    }
+                    reached.push(reference.scheme().into());
+                    let next = blueprints
+                        .iter()
+                        .filter(|other| *other.name == *reference.scheme());
+                    open.extend(
+                        next.flat_map(|other| &other.references)
+                            .map(|(_, given)| given.text.clone()),
+                    );
+                }
+            }
+            if reached.contains(&blueprint.name) {
+                let message = format!(
+                    "`{}://` would need its own secrets for its credential",
+                    blueprint.name
+                );
+                let help = format!(
+                    "Take `{}` from a file, or from a provider that needs nothing.",
+                    setting.name
+                );
+                problems.push(given.origin.problem(message, Some(help)));
+            }
+        }
+    }
+    problems
+}

@@ -1,0 +1,14 @@
+//! Providers as the command line knows them: what each can be told, what it was told, and the instances made of that.
+
+mod choice;
+mod credential;
+mod deferred;
+mod flags;
+mod gather;
+mod instances;
+mod sections;
+
+pub(crate) use credential::template_of;
+pub(crate) use flags::add_flags;
+pub(crate) use instances::{ProviderSettings, settle};
+pub(crate) use sections::{check_text, kinds, literal_name, sections, settings_of, without_credentials};

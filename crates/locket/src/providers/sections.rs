@@ -1,0 +1,140 @@
+//! The table of provider settings by their prefixes: flags, configuration tables and docs walk it.
+
+use std::ffi::OsStr;
+
+use locket_core::{Diagnostic, Environment};
+use locket_providers::settings::NETWORK;
+use locket_providers::{KINDS, ProviderKind, Setting, SettingKind};
+
+use crate::options::values;
+
+/// The settings that share a prefix.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// What stands before the dot, and the name of the table.
+    pub(crate) prefix: &'static str,
+    /// The people's name of the first provider with this prefix.
+    pub(crate) title: &'static str,
+    /// The settings, each once.
+    pub(crate) settings: Vec<&'static Setting>,
+}
+
+/// A credential that another provider may use, from a prefix whose own provider is not in this build.
+#[derive(Debug)]
+pub(crate) struct Loan {
+    /// The prefix.
+    pub(crate) prefix: &'static str,
+    /// The setting under that prefix.
+    pub(crate) setting: &'static Setting,
+    /// The provider that may use it, when it is the chosen one.
+    pub(crate) to: &'static str,
+}
+
+/// `op.token-file` serves Connect when that is the chosen provider and has no token of its own.
+static OP_TOKEN: Loan = Loan {
+    prefix: "op",
+    setting: &Setting {
+        name: "token-file",
+        env: &[],
+        kind: SettingKind::Credential,
+        summary: "File with the token of op-connect where `connect.token-file` is not given",
+    },
+    to: "op-connect",
+};
+
+/// Every provider of this build.
+pub(crate) fn kinds() -> &'static [&'static ProviderKind] {
+    KINDS
+}
+
+/// The credentials that are lent.
+pub(crate) fn loans() -> impl Iterator<Item = &'static Loan> {
+    [&OP_TOKEN]
+        .into_iter()
+        .filter(|loan| ProviderKind::by_name(loan.to).is_some())
+}
+
+/// Every prefix with its settings, in the order of the registry.
+pub(crate) fn sections() -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    for kind in kinds() {
+        for setting in settings_of(kind) {
+            add(&mut sections, kind.prefix, kind.title, setting);
+        }
+    }
+    for loan in loans() {
+        add(&mut sections, loan.prefix, "1Password", loan.setting);
+    }
+    sections
+}
+
+/// What one provider can be told.
+pub(crate) fn settings_of(kind: &ProviderKind) -> impl Iterator<Item = &'static Setting> + use<> {
+    let network: &[Setting] = if kind.network { NETWORK } else { &[] };
+    kind.settings.iter().chain(network)
+}
+
+/// The name under which a credential's value itself would be given, or a reference to it: without `-file`.
+pub(crate) fn literal_name(setting: &'static Setting) -> Option<&'static str> {
+    match setting.kind {
+        SettingKind::Credential => setting.name.strip_suffix("-file"),
+        _ => None,
+    }
+}
+
+/// Whether `text` is what the setting wants.
+///
+/// # Errors
+/// It is not, with what to write instead.
+pub(crate) fn check_text(setting: &Setting, text: &str) -> Result<(), Diagnostic> {
+    match setting.kind {
+        SettingKind::Text => Ok(()),
+        SettingKind::Path | SettingKind::Credential if text.is_empty() => {
+            Err(Diagnostic::error(0..0, "the path is empty").help("Name a file, or leave the setting out."))
+        }
+        SettingKind::Path | SettingKind::Credential => Ok(()),
+        SettingKind::Choice(words) => {
+            let words: Vec<_> = words.iter().map(|word| (*word, ())).collect();
+            values::word(text, &words)
+        }
+        SettingKind::Duration => values::positive_duration(text).map(drop),
+        SettingKind::Count => match text.trim().parse::<usize>() {
+            Ok(count) if count > 0 => Ok(()),
+            _ => Err(Diagnostic::error(
+                0..text.len(),
+                format!("`{text}` is not a whole number above zero"),
+            )
+            .help("Write it in digits.")),
+        },
+    }
+}
+
+/// The environment for other programs: without the variables that hold our credentials, or that name their files.
+pub(crate) fn without_credentials(environment: &Environment) -> Environment {
+    let settings = kinds().iter().flat_map(|kind| settings_of(kind));
+    let credentials: Vec<_> = settings
+        .filter(|setting| setting.kind == SettingKind::Credential)
+        .flat_map(|setting| setting.env)
+        .flat_map(|name| [(*name).to_owned(), format!("{name}_FILE")])
+        .collect();
+    let is_ours = |name: &OsStr| credentials.iter().any(|ours| name == ours.as_str());
+    environment.iter().filter(|(name, _)| !is_ours(name)).collect()
+}
+
+fn add(sections: &mut Vec<Section>, prefix: &'static str, title: &'static str, setting: &'static Setting) {
+    let section = match sections.iter_mut().find(|section| section.prefix == prefix) {
+        Some(section) => section,
+        None => {
+            sections.push(Section {
+                prefix,
+                title,
+                settings: Vec::new(),
+            });
+            let last = sections.len() - 1;
+            &mut sections[last]
+        }
+    };
+    if !section.settings.iter().any(|known| known.name == setting.name) {
+        section.settings.push(setting);
+    }
+}

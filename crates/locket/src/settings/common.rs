@@ -1,0 +1,96 @@
+//! What every command that reads secrets was told.
+
+use std::time::Duration;
+
+use clap::ArgMatches;
+
+use crate::config;
+use crate::context::Context;
+use crate::logging::{self, LogFormat, LogLevel};
+use crate::options::{Layers, Notice, table, values};
+use crate::providers::{self, ProviderSettings};
+use crate::report::{Cause, Failure};
+
+/// What every command that reads secrets was told.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// The providers.
+    pub(crate) providers: ProviderSettings,
+    /// Time limit of one request.
+    pub(crate) request_timeout: Duration,
+    /// Time in which transient failures are tried again.
+    pub(crate) deadline: Duration,
+}
+
+/// One request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A whole one-shot.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Settled settings, with what is to be told once the log is open.
+#[derive(Debug)]
+pub(crate) struct Loaded<T> {
+    settings: T,
+    level: LogLevel,
+    format: LogFormat,
+    notices: Vec<Notice>,
+}
+
+/// Reads the files and settles whatever `settle` settles. All complaints come together.
+///
+/// # Errors
+/// Everything that is wrong with flags, variables and files.
+pub(crate) fn load<T>(
+    matches: &ArgMatches,
+    context: &Context,
+    settle: impl FnOnce(&mut Layers<'_>) -> T,
+) -> Result<Loaded<T>, Failure> {
+    let mut found = config::load(matches, context);
+    let mut layers = Layers::new(matches, context, &found.files);
+    layers.problems = found.problems;
+    let loaded = Loaded {
+        level: layers.settle(&table::LOG_LEVEL, LogLevel::default(), LogLevel::parse),
+        format: layers.settle(&table::LOG_FORMAT, LogFormat::default(), LogFormat::parse),
+        settings: settle(&mut layers),
+        notices: {
+            found.notices.append(&mut layers.notices);
+            found.notices
+        },
+    };
+    if layers.problems.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(Failure::new(Cause::Usage, layers.problems))
+    }
+}
+
+impl<T> Loaded<T> {
+    /// The form of the log lines.
+    pub(crate) fn format(&self) -> LogFormat {
+        self.format
+    }
+
+    /// Opens the log, unless it is open, and hands the settings out.
+    pub(crate) fn open(self, context: &Context) -> T {
+        logging::start(self.level, self.format, context.style, context.clock.clone());
+        self.notices.iter().for_each(Notice::log);
+        self.settings
+    }
+}
+
+impl Common {
+    /// Settles them.
+    pub(crate) fn settle(layers: &mut Layers<'_>) -> Self {
+        let request_timeout = layers.settle(
+            &table::REQUEST_TIMEOUT,
+            REQUEST_TIMEOUT,
+            values::positive_duration,
+        );
+        Self {
+            deadline: layers.settle(&table::DEADLINE, DEADLINE, values::duration),
+            providers: providers::settle(layers, request_timeout),
+            request_timeout,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Settled settings: everything a command was told, typed, after all layers have spoken.
+
+mod common;
+mod plan;
+mod run;
+
+pub(crate) use common::{Common, Loaded, load};
+pub(crate) use run::{Form, RunSettings};
