@@ -1,2 +1,33 @@
-//! Build chores.
-fn main() {}
+//! Build chores: `cargo xtask COMMAND`.
+
+mod bench;
+mod command;
+mod dist;
+mod services;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+  test       install what the tests need, then run every check and test
+  services   install the back ends and clients that the tests use, and say where
+  dist       build the static release binary and check it
+  bench      measure the release binary beside the bare minimum";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1).unwrap_or_default();
+    let result = match command.as_str() {
+        "test" => test::run(),
+        "services" => services::install().map(|home| command::say(&home.display().to_string())),
+        "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
+        "bench" => bench::run(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            command::say(&format!("xtask: {reason}"));
+            ExitCode::FAILURE
+        }
+    }
+}

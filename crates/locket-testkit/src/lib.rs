@@ -15,6 +15,7 @@ pub mod faults;
 pub mod http;
 mod journal;
 pub mod server;
+pub mod services;
 pub mod tls;
 
 pub use canary::Canary;

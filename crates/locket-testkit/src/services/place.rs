@@ -1,0 +1,57 @@
+//! Where the services are, and what a test does without them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// An installed program: `name` below the services' directory (`bin/rage`), else on the search path.
+///
+/// A test without it fails in CI and is skipped aloud elsewhere: `let Some(rage) = find("bin/rage") else { return };`
+///
+/// # Panics
+/// In CI, when it is missing.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let program = name.rsplit('/').next().unwrap_or(name);
+    let installed = home().map(|home| home.join(name)).filter(|path| path.is_file());
+    let on_path = || {
+        let path = variable("PATH")?;
+        std::env::split_paths(&path)
+            .map(|directory| directory.join(program))
+            .find(|path| path.is_file())
+    };
+    installed.or_else(on_path).or_else(|| skip(name))
+}
+
+/// The Python that has the official clients. Without it as [`find`].
+///
+/// # Panics
+/// In CI, when it is missing.
+pub fn python() -> Option<PathBuf> {
+    let python = home()
+        .map(|home| home.join("venv/bin/python"))
+        .filter(|path| path.exists());
+    python.or_else(|| skip("venv/bin/python"))
+}
+
+/// The directory that `cargo xtask services` fills.
+fn home() -> Option<PathBuf> {
+    let directory = |name: &str| variable(name).map(PathBuf::from);
+    directory("LOCKET_SERVICES_DIR")
+        .or_else(|| directory("XDG_CACHE_HOME").map(|cache| cache.join("locket-services")))
+        .or_else(|| directory("HOME").map(|home| home.join(".cache/locket-services")))
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn skip(what: &str) -> Option<PathBuf> {
+    let advice = "`cargo xtask services` installs it";
+    assert!(variable("CI").is_none(), "{what} is missing; {advice}");
+    eprintln!("SKIPPED: {what} is missing; {advice}");
+    None
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests find their servers through the environment"
+    )]
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,106 @@
+//! Installs the real servers and official clients that the tests use, through the ordinary package clients.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::command::{cargo, exists, root, run, say};
+
+/// The release of rage whose program reads our store in a test.
+const RAGE: &str = "0.12.1";
+
+/// Installs what is missing and gives the directory that holds it. Cheap when nothing is.
+pub(crate) fn install() -> Result<PathBuf, String> {
+    let home = home()?;
+    fs::create_dir_all(&home).map_err(|error| format!("{} cannot be made: {error}", home.display()))?;
+    python(&home)?;
+    debian(&["age"])?;
+    rage(&home)?;
+    Ok(home)
+}
+
+/// `$LOCKET_SERVICES_DIR`, else a cache directory that outlives a clone. The test kit looks in the same place.
+fn home() -> Result<PathBuf, String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a build chore reads its own environment"
+    )]
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    variable("LOCKET_SERVICES_DIR")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("locket-services")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/locket-services")))
+        .ok_or_else(|| "there is no HOME; set LOCKET_SERVICES_DIR".to_owned())
+}
+
+/// A virtual environment with the pinned packages, made anew when the pins change.
+fn python(home: &Path) -> Result<(), String> {
+    let pins = root().join("xtask/services/requirements.txt");
+    let wanted = fs::read_to_string(&pins).map_err(|error| format!("{}: {error}", pins.display()))?;
+    let (venv, stamp) = (home.join("venv"), home.join("venv.installed"));
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    say("installing OpenBao and the official Python clients");
+    // The stamp goes first: one that outlives what it speaks of would hide the damage.
+    let _ = fs::remove_file(&stamp);
+    let _ = fs::remove_dir_all(&venv);
+    let make = || {
+        run(Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(&venv)
+            .stdout(Stdio::null()))
+    };
+    if make().is_err() {
+        let _ = fs::remove_dir_all(&venv);
+        apt(&["python3", "python3-venv"])?;
+        make()?;
+    }
+    let pip = venv.join("bin/pip");
+    run(Command::new(pip)
+        .args(["install", "--quiet", "--require-hashes", "--no-deps", "-r"])
+        .arg(&pins))?;
+    fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
+}
+
+fn rage(home: &Path) -> Result<(), String> {
+    if home.join("bin/rage").exists() {
+        return Ok(());
+    }
+    say("building rage, which reads our store in a test");
+    let mut install = cargo(&["install", "--quiet", "--locked", "--debug", "--version", RAGE]);
+    run(install.arg("--root").arg(home).arg("rage"))
+}
+
+/// Installs the Debian packages whose program of the same name is missing.
+fn debian(packages: &[&str]) -> Result<(), String> {
+    let missing: Vec<_> = packages
+        .iter()
+        .copied()
+        .filter(|package| !exists(package))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { apt(&missing) }
+}
+
+fn apt(packages: &[&str]) -> Result<(), String> {
+    if !exists("apt-get") {
+        return Err(format!(
+            "install these with your package client, then try again: {}",
+            packages.join(" ")
+        ));
+    }
+    say(&format!("installing {}", packages.join(" ")));
+    run(Command::new("apt-get")
+        .args(["update", "-qq"])
+        .stdout(Stdio::null()))?;
+    let mut install = Command::new("apt-get");
+    install
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(packages);
+    run(install
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null()))
+}
