@@ -128,6 +128,15 @@ impl Filter {
         (kind.build)(arguments)
     }
 
+    /// Whether it makes something of an optional secret that is not there. A digest or password hash of nothing
+    /// would pass for one of something.
+    pub(crate) fn takes_nothing(&self) -> bool {
+        !matches!(
+            self,
+            Self::Sha256 | Self::Json(_) | Self::Pem(_) | Self::Totp | Self::Bcrypt | Self::Htpasswd(_)
+        )
+    }
+
     /// Whether it takes a good part of a second.
     pub fn is_slow(&self) -> bool {
         matches!(self, Self::Bcrypt | Self::Htpasswd(_))

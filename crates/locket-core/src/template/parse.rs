@@ -4,10 +4,19 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::tag::{self, Tag};
+use memchr::memmem::Finder;
+
+use super::tag::{Reader, Tag};
 use crate::filter::FilterCall;
 use crate::reference::{Parsed, Position};
 use crate::{Diagnostic, Reference, Schemes};
+
+/// Longer than any reference, in bytes.
+pub(super) const MAX_REFERENCE: usize = 4096;
+
+/// Errors after which reading stops, and warnings that are kept: nobody reads more, and one slip may stand a hundred
+/// thousand times.
+const MAX_FOUND: usize = 100;
 
 /// A parsed template. It owns its source, and holds each distinct reference and expression once however often
 /// they occur.
@@ -29,12 +38,12 @@ pub struct TemplateOptions {
     pub verbatim: bool,
 }
 
-/// The marks around a tag; `{{` and `}}` by default.
+/// The marks around a tag; `{{` and `}}` by default. See [`Delimiters::new`] for what can be one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Delimiters {
-    /// What opens a tag; never empty.
+    /// What opens a tag.
     pub open: String,
-    /// What closes it; never empty.
+    /// What closes it.
     pub close: String,
 }
 
@@ -64,12 +73,36 @@ impl Default for Delimiters {
     }
 }
 
+impl Delimiters {
+    /// These marks around a tag.
+    ///
+    /// # Errors
+    /// A mark is empty, or holds what has a meaning inside of a tag: white space, quotes, `|`, a backslash. The
+    /// place is that in the mark.
+    pub fn new(open: &str, close: &str) -> Result<Self, Diagnostic> {
+        for mark in [open, close] {
+            let meaning = |char: char| char.is_whitespace() || matches!(char, '"' | '|' | '\\');
+            if mark.is_empty() || mark.contains(meaning) {
+                return Err(
+                    Diagnostic::error(0..mark.len(), format!("`{mark}` cannot mark a tag")).help(
+                        "Use marks like `<%` and `%>`, without white space, quotes, `|` and backslashes.",
+                    ),
+                );
+            }
+        }
+        Ok(Self {
+            open: open.into(),
+            close: close.into(),
+        })
+    }
+}
+
 impl Template {
     /// Parses `source`, finding all its errors at once.
     ///
     /// # Errors
-    /// Every mistake in the source, in order, with its place. Warnings of a good template are in
-    /// [`Template::warnings`].
+    /// Every mistake in the source, the first hundred of very many, in order, with its place. Warnings of a good
+    /// template are in [`Template::warnings`].
     pub fn parse(
         source: impl Into<Arc<[u8]>>,
         options: &TemplateOptions,
@@ -85,19 +118,21 @@ impl Template {
             segments,
             expressions,
             references,
-            mut found,
+            mut errors,
+            warnings,
             ..
         } = parser;
-        if found.iter().any(Diagnostic::is_error) {
-            found.sort_by_key(|diagnostic| diagnostic.span);
-            return Err(found);
+        if !errors.is_empty() {
+            errors.extend(warnings);
+            errors.sort_by_key(|diagnostic| diagnostic.span);
+            return Err(errors);
         }
         let (expressions, references) = (expressions.items, references.items);
         Ok(Self {
             segments,
             expressions,
             references,
-            warnings: found,
+            warnings,
             source,
         })
     }
@@ -170,14 +205,17 @@ struct Parser<'a> {
     source: &'a [u8],
     delimiters: &'a Delimiters,
     schemes: &'a Schemes,
+    reader: Reader<'a>,
     segments: Vec<Segment>,
     expressions: Interner<Expression>,
     references: Interner<Reference>,
     /// Tags seen before by their text, so that the hundred-thousandth occurrence costs a look-up.
     seen: HashMap<&'a [u8], usize>,
-    found: Vec<Diagnostic>,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
     /// Where the literal that is being read began.
     literal: usize,
+    close: NextClose<'a>,
 }
 
 impl<'a> Parser<'a> {
@@ -186,12 +224,15 @@ impl<'a> Parser<'a> {
             source,
             delimiters,
             schemes,
+            reader: Reader::new(source, delimiters, schemes),
             segments: Vec::new(),
             expressions: Interner::new(),
             references: Interner::new(),
             seen: HashMap::new(),
-            found: Vec::new(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
             literal: 0,
+            close: NextClose::new(source, delimiters),
         }
     }
 
@@ -199,10 +240,16 @@ impl<'a> Parser<'a> {
         if self.whole_is_bare_reference() {
             return;
         }
-        let open = self.delimiters.open.as_bytes();
+        let open = Finder::new(&self.delimiters.open);
         let mut at = 0;
-        while let Some(start) = find(self.source, open, at) {
-            let body = start + open.len();
+        while self.errors.len() < MAX_FOUND
+            && let Some(start) = self
+                .source
+                .get(at..)
+                .and_then(|rest| open.find(rest))
+                .map(|found| at + found)
+        {
+            let body = start + self.delimiters.open.len();
             let backslashes = self.source[self.literal..start]
                 .iter()
                 .rev()
@@ -214,7 +261,7 @@ impl<'a> Parser<'a> {
                 self.literal = start - backslashes / 2;
             }
             at = if backslashes % 2 == 1 {
-                self.warn_about_escaped_reference(start, body);
+                self.warn_about_escaped_reference(start);
                 self.push_literal(start);
                 self.literal = start;
                 body
@@ -228,17 +275,19 @@ impl<'a> Parser<'a> {
 
     /// Reads the tag whose mark is at `start`; returns where to go on.
     fn tag(&mut self, start: usize, body: usize) -> usize {
-        let closed = find(self.source, self.delimiters.close.as_bytes(), body);
-        if let Some(close) = closed
+        if let Some(close) = self.close.at_or_after(body)
             && let Some(expression) = self.seen.get(&self.source[body..close]).copied()
         {
             return self.push_value(start, close, expression);
         }
-        match tag::read(self.source, start, body, self.delimiters, self.schemes) {
-            // The mark is text; another tag may start right behind it.
-            Tag::Other => body,
+        match self.reader.read(start) {
+            // The mark is text. Another may begin inside of it: `{{{ op://… }}}` is a tag in braces.
+            Tag::Other(warning) => {
+                self.warn(warning);
+                start + 1
+            }
             Tag::Wrong { found, resume } => {
-                self.found.extend(found);
+                self.errors.extend(found);
                 resume
             }
             Tag::Expression {
@@ -268,30 +317,31 @@ impl<'a> Parser<'a> {
         self.literal = end;
     }
 
-    fn warn_about_escaped_reference(&mut self, start: usize, body: usize) {
-        if let Tag::Expression { close, .. } =
-            tag::read(self.source, start, body, self.delimiters, self.schemes)
-        {
+    fn warn_about_escaped_reference(&mut self, start: usize) {
+        if let Tag::Expression { close, .. } = self.reader.read(start) {
             let open = &self.delimiters.open;
-            self.found.push(
-                Diagnostic::warning(
-                    start - 1..close + self.delimiters.close.len(),
-                    "this reference is escaped and will not be resolved",
-                )
-                .label("copied as it is")
-                .help(format!(
-                    "Remove the backslash to resolve it; write `\\\\{open}` for a backslash and a tag."
-                )),
-            );
+            let warning = Diagnostic::warning(
+                start - 1..close + self.delimiters.close.len(),
+                "this reference is escaped and will not be resolved",
+            )
+            .label("copied as it is")
+            .help(format!(
+                "Remove the backslash to resolve it; write `\\\\{open}` for a backslash and a tag."
+            ));
+            self.warn(Some(warning));
+        }
+    }
+
+    fn warn(&mut self, warning: Option<Diagnostic>) {
+        if self.warnings.len() < MAX_FOUND {
+            self.warnings.extend(warning);
         }
     }
 
     /// A text that is one reference without braces, plus white space.
     fn whole_is_bare_reference(&mut self) -> bool {
-        // Longer than any reference: a template.
-        const LIMIT: usize = 4096;
         let trimmed = self.source.trim_ascii();
-        if trimmed.len() > LIMIT {
+        if trimmed.len() > MAX_REFERENCE {
             return false;
         }
         let Ok(text) = std::str::from_utf8(trimmed) else {
@@ -299,21 +349,25 @@ impl<'a> Parser<'a> {
         };
         let offset = self.source.len() - self.source.trim_ascii_start().len();
         match Reference::parse(text, offset, Position::Bare, self.schemes) {
-            Parsed::Other => false,
-            Parsed::Reference(reference) => {
-                let reference = self.references.intern(reference);
-                let expression = self.expressions.intern(Expression {
-                    reference,
-                    filters: vec![],
-                });
-                self.segments.push(Segment::Value(expression));
-                true
-            }
-            Parsed::Wrong(found) => {
-                self.found.extend(found);
-                true
-            }
+            Parsed::Other => return false,
+            Parsed::Wrong(found) => self.errors.extend(found),
+            Parsed::Reference(reference) => match text.find(&self.delimiters.open) {
+                Some(at) => self.errors.push(
+                    Diagnostic::error(
+                        offset + at..offset + at + self.delimiters.open.len(),
+                        "a tag cannot stand inside of a reference",
+                    )
+                    .help("Write the reference without tags; one reference names one secret."),
+                ),
+                None => {
+                    let reference = self.references.intern(reference);
+                    let filters = Vec::new();
+                    let expression = self.expressions.intern(Expression { reference, filters });
+                    self.segments.push(Segment::Value(expression));
+                }
+            },
         }
+        true
     }
 
     /// A text that is one tag plus white space is the value alone.
@@ -333,16 +387,36 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Where `needle` next stands in `haystack`, from `from` on.
-pub(super) fn find(haystack: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    let (first, rest) = needle.split_first()?;
-    let mut at = from;
-    while let Some(offset) = haystack.get(at..)?.iter().position(|byte| byte == first) {
-        let start = at + offset;
-        if haystack[start + 1..].starts_with(rest) {
-            return Some(start);
+/// Finds closing marks from left to right. It remembers the last one, so that many opening marks in front of one
+/// closing mark do not look for it again each.
+struct NextClose<'a> {
+    source: &'a [u8],
+    finder: Finder<'a>,
+    /// Where the search stands, and what it found there: nothing up to the end, if `None`.
+    known: Option<(usize, Option<usize>)>,
+}
+
+impl<'a> NextClose<'a> {
+    fn new(source: &'a [u8], delimiters: &'a Delimiters) -> Self {
+        Self {
+            source,
+            finder: Finder::new(&delimiters.close),
+            known: None,
         }
-        at = start + 1;
     }
-    None
+
+    /// The first closing mark that begins at `from` or later.
+    fn at_or_after(&mut self, from: usize) -> Option<usize> {
+        match self.known {
+            Some((searched, found)) if searched <= from && found.is_none_or(|found| from <= found) => found,
+            _ => {
+                let found = self
+                    .finder
+                    .find(self.source.get(from..)?)
+                    .map(|found| from + found);
+                self.known = Some((from, found));
+                found
+            }
+        }
+    }
 }

@@ -101,16 +101,13 @@ impl Template {
         let mut values = Vec::with_capacity(self.expressions.len());
         let mut errors = Vec::new();
         for expression in &self.expressions {
-            let reference = &self.references()[expression.reference];
             match self.evaluate(expression, resolutions.get(expression.reference), cx) {
                 Ok(value) => values.push(value),
-                Err((problem, span)) => {
-                    errors.push(RenderError {
-                        reference: reference.to_string(),
-                        span,
-                        problem,
-                    });
-                }
+                Err((problem, span)) => errors.push(RenderError {
+                    reference: self.references()[expression.reference].to_string(),
+                    span,
+                    problem,
+                }),
             }
         }
         if errors.is_empty() {
@@ -120,105 +117,81 @@ impl Template {
         }
     }
 
-    fn evaluate(
+    /// Takes one expression from its resolution through its filters.
+    fn evaluate<'v>(
         &self,
         expression: &Expression,
-        resolution: Option<&Resolution>,
+        resolution: Option<&'v Resolution>,
         cx: &mut RenderCx<'_>,
-    ) -> Result<Value, (Problem, Span)> {
+    ) -> Result<Value<'v>, (Problem, Span)> {
         let reference = &self.references()[expression.reference];
-        let whole = reference.span();
-        let mut filters = expression.filters.as_slice();
-        let missing = match resolution {
-            Some(Resolution::Value(fetched)) => {
-                let fragment = reference.json_fragment(cx.schemes);
-                let mut filter_cx = FilterCx {
-                    now: cx.now,
-                    present: cx.present,
-                    memo: cx.memo,
-                    valid_until: None,
-                };
-                match start(fetched, fragment, &mut filter_cx) {
-                    Ok(mut bytes) => {
-                        for (index, call) in filters.iter().enumerate() {
-                            match call.filter.apply(&bytes, &mut filter_cx) {
-                                Ok(next) => bytes = next,
-                                Err(FilterError::Value(text)) => {
-                                    return Err((Problem::Unsuitable(text), call.span));
-                                }
-                                // A later `default` may stand in for a part that does not exist.
-                                Err(FilterError::NoSuchPart(text)) => {
-                                    filters = &filters[index + 1..];
-                                    return self.fall_back(filters, Problem::Unsuitable(text), call.span, cx);
-                                }
-                            }
-                        }
-                        return Ok(Value {
-                            bytes,
-                            valid_until: filter_cx.valid_until,
-                        });
-                    }
-                    Err(FilterError::Value(text)) => return Err((Problem::Unsuitable(text), whole)),
-                    Err(FilterError::NoSuchPart(text)) => Problem::Unsuitable(text),
-                }
-            }
-            Some(Resolution::Failed(error)) if error.kind == ErrorKind::NotFound => {
-                Problem::Unresolved(error.clone())
-            }
-            Some(Resolution::Failed(error)) => return Err((Problem::Unresolved(error.clone()), whole)),
-            None => return Err((Problem::Unsuitable("it was never asked for".into()), whole)),
-        };
-        self.fall_back(filters, missing, whole, cx)
-    }
-
-    /// Goes on from the first `default` among `filters`, or from nothing for an optional reference.
-    fn fall_back(
-        &self,
-        filters: &[crate::filter::FilterCall],
-        missing: Problem,
-        span: Span,
-        cx: &mut RenderCx<'_>,
-    ) -> Result<Value, (Problem, Span)> {
-        let found = filters
-            .iter()
-            .enumerate()
-            .find_map(|(index, call)| match &call.filter {
-                Filter::Default(text) => Some((index, text)),
-                _ => None,
-            });
-        let Some((index, text)) = found else {
-            return Err((missing, span));
-        };
         let mut filter_cx = FilterCx {
             now: cx.now,
             present: cx.present,
             memo: cx.memo,
             valid_until: None,
         };
-        let mut bytes = SecretBytes::copy_from(text.as_bytes());
-        for call in &filters[index + 1..] {
-            bytes = call
-                .filter
-                .apply(&bytes, &mut filter_cx)
-                .map_err(|error| match error {
-                    FilterError::Value(text) | FilterError::NoSuchPart(text) => {
-                        (Problem::Unsuitable(text), call.span)
-                    }
-                })?;
+        let mut step = match resolution {
+            Some(Resolution::Value(fetched)) => {
+                let fragment = reference.json_fragment(cx.schemes);
+                match start(fetched, fragment, reference.is_optional(), &mut filter_cx) {
+                    Ok(bytes) => Step::Value(bytes),
+                    Err(error) => Step::failed(error, reference.span())?,
+                }
+            }
+            Some(Resolution::Failed(error)) => {
+                let problem = (Problem::Unresolved(error.clone()), reference.span());
+                match error.kind {
+                    ErrorKind::NotFound => Step::Missing(problem),
+                    _ => return Err(problem),
+                }
+            }
+            None => {
+                return Err((
+                    Problem::Unsuitable("it was never asked for".into()),
+                    reference.span(),
+                ));
+            }
+        };
+        let has_default = expression
+            .filters
+            .iter()
+            .any(|call| matches!(call.filter, Filter::Default(_)));
+        if reference.is_optional() && !has_default && matches!(step, Step::Missing(_)) {
+            step = Step::Value(Bytes::Own(SecretBytes::copy_from(b"")));
         }
-        Ok(Value {
-            bytes,
-            valid_until: filter_cx.valid_until,
-        })
+        // An optional secret that is not there goes through the filters that make something of nothing (quotes,
+        // say); it has no digest, code or part.
+        let absent = reference.is_optional() && matches!(&step, Step::Value(bytes) if bytes.get().is_empty());
+        for call in &expression.filters {
+            step = match (step, &call.filter) {
+                (Step::Missing(_), Filter::Default(text)) => {
+                    Step::Value(Bytes::Own(SecretBytes::copy_from(text.as_bytes())))
+                }
+                (Step::Missing(problem), _) => Step::Missing(problem),
+                (Step::Value(bytes), filter) if absent && !filter.takes_nothing() => Step::Value(bytes),
+                (Step::Value(bytes), filter) => match filter.apply(bytes.get(), &mut filter_cx) {
+                    Ok(next) => Step::Value(Bytes::Own(next)),
+                    Err(error) => Step::failed(error, call.span)?,
+                },
+            };
+        }
+        match step {
+            Step::Value(bytes) => Ok(Value {
+                bytes,
+                valid_until: filter_cx.valid_until,
+            }),
+            Step::Missing(problem) => Err(problem),
+        }
     }
 
-    fn assemble(&self, values: &[Value]) -> Rendered {
+    fn assemble(&self, values: &[Value<'_>]) -> Rendered {
         let length = self
             .segments
             .iter()
             .map(|segment| match segment {
                 Segment::Literal(range) => range.len(),
-                Segment::Value(index) => values[*index].bytes.len(),
+                Segment::Value(index) => values[*index].bytes.get().len(),
             })
             .sum();
         let mut builder = SecretBuilder::with_capacity(length);
@@ -230,7 +203,7 @@ impl Template {
                     let value = &values[*index];
                     let start = builder.len();
                     #[expect(clippy::disallowed_methods, reason = "rendering puts the value in its place")]
-                    builder.extend(value.bytes.expose());
+                    builder.extend(value.bytes.get().expose());
                     if value.valid_until.is_some() {
                         volatile.push(start..builder.len());
                     }
@@ -246,32 +219,68 @@ impl Template {
     }
 }
 
-struct Value {
-    bytes: SecretBytes,
-    valid_until: Option<SystemTime>,
+/// A value on its way through the filters.
+enum Step<'v> {
+    Value(Bytes<'v>),
+    /// There is no such secret or part; a `default` further on may stand in.
+    Missing((Problem, Span)),
 }
 
-/// The value before filters: derived, then narrowed by the fragment.
-fn start(
-    fetched: &Fetched,
-    fragment: Option<&str>,
-    cx: &mut FilterCx<'_>,
-) -> Result<SecretBytes, FilterError> {
-    let value = match fetched.derive {
-        Derive::Totp => return Filter::Totp.apply(&fetched.value, cx),
-        Derive::Nothing => &fetched.value,
-    };
-    #[expect(clippy::disallowed_methods, reason = "a fragment selects a part of the value")]
-    let bytes = value.expose();
-    match fragment {
-        Some(path) => json_path::select(bytes, path),
-        None => Ok(SecretBytes::copy_from(bytes)),
+impl Step<'_> {
+    /// What a failed filter or fragment leads to.
+    fn failed(error: FilterError, span: Span) -> Result<Self, (Problem, Span)> {
+        match error {
+            FilterError::NoSuchPart(text) => Ok(Self::Missing((Problem::Unsuitable(text), span))),
+            FilterError::Value(text) => Err((Problem::Unsuitable(text), span)),
+        }
     }
 }
 
-/// Two errors over one reference are told once for each problem.
+/// A finished value.
+struct Value<'v> {
+    bytes: Bytes<'v>,
+    valid_until: Option<SystemTime>,
+}
+
+/// Bytes of the provider's answer itself, or what was made of them.
+enum Bytes<'v> {
+    Fetched(&'v SecretBytes),
+    Own(SecretBytes),
+}
+
+impl Bytes<'_> {
+    fn get(&self) -> &SecretBytes {
+        match self {
+            Self::Fetched(bytes) => bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// The value before filters: narrowed by the fragment, then derived. Nothing comes of an optional secret's nothing.
+fn start<'v>(
+    fetched: &'v Fetched,
+    fragment: Option<&str>,
+    optional: bool,
+    cx: &mut FilterCx<'_>,
+) -> Result<Bytes<'v>, FilterError> {
+    let whole = Bytes::Fetched(&fetched.value);
+    if optional && fetched.value.is_empty() {
+        return Ok(whole);
+    }
+    #[expect(clippy::disallowed_methods, reason = "a fragment selects a part of the value")]
+    let part = match fragment {
+        Some(path) => Bytes::Own(json_path::select(fetched.value.expose(), path)?),
+        None => whole,
+    };
+    match fetched.derive {
+        Derive::Nothing => Ok(part),
+        Derive::Totp => Filter::Totp.apply(part.get(), cx).map(Bytes::Own),
+    }
+}
+
 impl RenderError {
-    /// Keeps the first of each reference and problem.
+    /// Two errors over one reference are told once for each problem: keeps the first of each.
     pub fn distinct(errors: Vec<Self>) -> Vec<Self> {
         let mut seen: HashMap<String, Vec<Problem>> = HashMap::new();
         errors
