@@ -11,6 +11,7 @@ pub mod canary;
 pub mod capture;
 pub mod client;
 pub mod clock;
+pub mod fakes;
 pub mod faults;
 pub mod http;
 mod journal;

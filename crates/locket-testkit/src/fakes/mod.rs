@@ -1,0 +1,3 @@
+//! Servers that stand in for services that cannot run here.
+
+pub mod connect;
