@@ -1,9 +1,11 @@
 //! The secret managers that locket reads: a folder each, and one line in [`registry`].
 
 mod batch;
+pub mod connect;
 pub mod env;
 pub mod file;
 pub(crate) mod http;
+mod onepassword;
 pub mod registry;
 pub mod settings;
 pub mod store;

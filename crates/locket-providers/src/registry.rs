@@ -9,7 +9,12 @@ use locket_core::{Clock, Diagnostic, Environment, Locator, Provider, Reference, 
 use crate::settings::{Setting, Settings};
 
 /// Every provider of this build, in the order of the reference pages.
-pub static KINDS: &[&ProviderKind] = &[&crate::store::KIND, &crate::file::KIND, &crate::env::KIND];
+pub static KINDS: &[&ProviderKind] = &[
+    &crate::store::KIND,
+    &crate::file::KIND,
+    &crate::env::KIND,
+    &crate::connect::KIND,
+];
 
 /// One kind of secret manager.
 #[derive(Debug)]

@@ -1,0 +1,13 @@
+//! What 1Password's references and items mean, whichever way they are reached.
+
+mod item;
+mod openssh;
+mod reference;
+mod select;
+mod view;
+
+pub(crate) use item::{Item, ItemState, ItemSummary, Vault};
+#[cfg(test)]
+pub(crate) use openssh::to_openssh;
+pub(crate) use reference::{OpReference, is_id, parse};
+pub(crate) use select::{Chosen, same_name, select};
