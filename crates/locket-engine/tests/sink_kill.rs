@@ -1,7 +1,8 @@
 //! A writer killed at any instant leaves every output old or new.
 //!
-//! The writer is this program again, told by a file in its directory. It says on a short pipe what it is about to do,
-//! and blocks there when nobody reads on: so most kills fall exactly where the last word says.
+//! The writer is this program again, told by a file in its directory. Once it says on a short pipe what it is about to
+//! do, and blocks there when nobody reads on, so that kills fall exactly between two steps; once it says nothing and
+//! is killed at any time, within a step too.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,15 +12,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines, PipeReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use locket_core::SecretBytes;
 use locket_core::plan::Access;
 use locket_engine::sink::{Phase, Sink};
 use locket_engine::sources::Target;
-use tempfile::TempDir;
 use tracing_subscriber::filter::LevelFilter;
 
 const ACCESS: Access = Access {
@@ -32,86 +33,115 @@ const SIGN: &str = "to-be-killed";
 
 #[test]
 fn a_kill_on_a_disk_leaves_every_output_old_or_new() {
-    let kills = kill_again_and_again(&tempfile::tempdir().unwrap(), 150);
-    for phase in [Phase::Temporary, Phase::Sync, Phase::Rename] {
-        let count = kills.get(phase.name()).copied().unwrap_or_default();
-        assert!(count >= 10, "too few kills in {}: {kills:?}", phase.name());
-    }
+    let directory = tempfile::tempdir().unwrap();
+    let kills = kill_between_steps(directory.path(), 120);
+    assert_each(&kills, &[Phase::Temporary, Phase::Sync, Phase::Rename]);
+    kill_at_any_time(directory.path(), 60);
 }
 
 #[test]
 fn a_kill_in_memory_leaves_every_output_old_or_new() {
-    let kills = kill_again_and_again(&tempfile::tempdir_in("/dev/shm").unwrap(), 100);
-    for phase in [Phase::Temporary, Phase::Rename] {
-        let count = kills.get(phase.name()).copied().unwrap_or_default();
-        assert!(count >= 10, "too few kills in {}: {kills:?}", phase.name());
-    }
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let kills = kill_between_steps(directory.path(), 80);
+    assert_each(&kills, &[Phase::Temporary, Phase::Rename]);
+    kill_at_any_time(directory.path(), 60);
 }
 
 /// The writer. By itself it does nothing.
 #[test]
 #[ignore = "started by the tests above, in a directory of their own"]
 fn write_until_killed() {
-    if !Path::new(SIGN).exists() {
+    let Ok(level) = fs::read_to_string(SIGN) else {
         return;
-    }
+    };
     tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
+        .with_max_level(level.parse::<LevelFilter>().unwrap())
         .with_ansi(false)
         .without_time()
         .with_writer(std::io::stderr)
         .init();
+    tracing::info!("begin");
     let oldest = generations(Path::new("out")).into_iter().min().unwrap();
     for generation in oldest + 1.. {
         write(Path::new("out"), generation);
     }
 }
 
-fn kill_again_and_again(directory: &TempDir, times: u32) -> BTreeMap<String, u32> {
-    let out = directory.path().join("out");
-    fs::write(directory.path().join(SIGN), "").unwrap();
-    write(&out, 0);
+/// Kills between two steps, and counts the kills by the step that was to come.
+fn kill_between_steps(directory: &Path, times: u32) -> BTreeMap<String, u32> {
     let mut kills = BTreeMap::new();
-    let mut dice = 12345_u32;
-    for _ in 0..times {
-        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let phase = run_and_kill(directory.path(), 1 + dice / 7 % 90);
-        *kills.entry(phase).or_default() += 1;
-        check(directory.path(), &out);
-    }
+    kill_again_and_again(directory, LevelFilter::TRACE, times, |words, chance| {
+        let mut last = String::new();
+        for _ in 0..chance % 90 {
+            last = words.next().unwrap().unwrap();
+        }
+        last
+    })
+    .into_iter()
+    .for_each(|last| {
+        let phase = last
+            .split("phase=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        *kills.entry(phase.unwrap_or("none").to_owned()).or_default() += 1;
+    });
     println!("kills by phase: {kills:?}");
     kills
 }
 
-/// Starts the writer, reads `words` of what it says, kills it, and gives back its last word.
-fn run_and_kill(directory: &Path, words: u32) -> String {
-    let (pipe, stderr) = std::io::pipe().unwrap();
-    rustix::pipe::fcntl_setpipe_size(&pipe, 4096).unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "write_until_killed", "--ignored", "--nocapture"])
-        .current_dir(directory)
-        .stdout(Stdio::null())
-        .stderr(stderr)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(pipe).lines();
-    let mut last = String::new();
-    for _ in 0..words {
-        last = lines.next().unwrap().unwrap();
+fn kill_at_any_time(directory: &Path, times: u32) {
+    kill_again_and_again(directory, LevelFilter::INFO, times, |words, chance| {
+        let begin = words.next().unwrap().unwrap();
+        std::thread::sleep(Duration::from_micros(u64::from(chance % 20_000)));
+        begin
+    });
+}
+
+fn assert_each(kills: &BTreeMap<String, u32>, phases: &[Phase]) {
+    for phase in phases {
+        let count = kills.get(phase.name()).copied().unwrap_or_default();
+        assert!(count >= 10, "too few kills in {}: {kills:?}", phase.name());
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    // What was still in the pipe was said before the kill; a last half line was not said.
-    for line in lines.map_while(Result::ok) {
-        if line.contains("target=") {
-            last = line;
+}
+
+/// Starts the writer, waits as `until` says, kills it, and looks at what it left; gives back its last words.
+fn kill_again_and_again(
+    directory: &Path,
+    level: LevelFilter,
+    times: u32,
+    until: impl Fn(&mut Lines<BufReader<PipeReader>>, u32) -> String,
+) -> Vec<String> {
+    let out = directory.join("out");
+    fs::write(directory.join(SIGN), level.to_string()).unwrap();
+    if !out.exists() {
+        write(&out, 0);
+    }
+    let mut dice = 12345_u32;
+    let kill = |_| {
+        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (pipe, stderr) = std::io::pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&pipe, 4096).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "write_until_killed", "--ignored", "--nocapture"])
+            .current_dir(directory)
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let mut words = BufReader::new(pipe).lines();
+        let mut last = until(&mut words, dice / 7);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What was still in the pipe was said before the kill; a last half line was not said.
+        for word in words.map_while(Result::ok) {
+            if word.contains("target=") {
+                last = word;
+            }
         }
-    }
-    let phase = last
-        .split("phase=\"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    phase.unwrap_or("none").to_owned()
+        check(directory, &out);
+        last
+    };
+    (0..times).map(kill).collect()
 }
 
 fn check(directory: &Path, out: &Path) {

@@ -216,6 +216,8 @@ impl Agent {
                 Event::Command(Command::Reload) => {
                     if let Some(setup) = (cx.reload)() {
                         self.reload(setup);
+                        // The old watches go first: there may not be room for both.
+                        drop(watcher.take());
                         watcher = self.watcher();
                     }
                     self.refresh("reload");
