@@ -15,6 +15,9 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     fs::create_dir_all(&home).map_err(|error| format!("{} cannot be made: {error}", home.display()))?;
     python(&home)?;
     debian(&["age"])?;
+    if !exists("ssh-keygen") {
+        apt(&["openssh-client"])?;
+    }
     rage(&home)?;
     Ok(home)
 }

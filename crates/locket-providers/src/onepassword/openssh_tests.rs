@@ -1,9 +1,11 @@
-//! `ssh-keygen` is the judge of every key; Debian has it in `openssh-client`.
+//! `ssh-keygen` is the judge of every key.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+
+use locket_testkit::services;
 
 use super::*;
 
@@ -43,11 +45,11 @@ fn text(secret: &SecretBytes) -> String {
     String::from_utf8(secret.expose().to_vec()).unwrap()
 }
 
-fn ssh_keygen(args: &[&str]) -> String {
-    let output = Command::new("ssh-keygen")
+fn run(ssh_keygen: &Path, args: &[&str]) -> String {
+    let output = Command::new(ssh_keygen)
         .args(args)
         .output()
-        .expect("openssh-client is installed");
+        .expect("ssh-keygen can be started");
     assert!(
         output.status.success(),
         "{args:?}: {}",
@@ -57,11 +59,11 @@ fn ssh_keygen(args: &[&str]) -> String {
 }
 
 /// The public key that `ssh-keygen` finds in a private one, without its comment.
-fn public_of(directory: &Path, private: &str) -> String {
+fn public_of(ssh_keygen: &Path, directory: &Path, private: &str) -> String {
     let path = directory.join("key");
     fs::write(&path, private).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    let public = ssh_keygen(&["-y", "-P", "", "-f", path.to_str().unwrap()]);
+    let public = run(ssh_keygen, &["-y", "-P", "", "-f", path.to_str().unwrap()]);
     public.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
@@ -74,25 +76,37 @@ fn expected_public() -> String {
 
 #[test]
 fn ed25519_keys_of_every_pkcs8_shape_are_accepted_by_ssh_keygen() {
+    let Some(ssh_keygen) = services::find("ssh-keygen") else {
+        return;
+    };
     let directory = tempfile::tempdir().unwrap();
     // 1Password's own keys are of the explicit shape, which RFC 5958 does not have.
     let explicit = [&hex("A1230321")[..], &[0], &hex(PUBLIC)].concat();
     let implicit = [&hex("8121")[..], &[0], &hex(PUBLIC)].concat();
     for (version, rest) in [(0, &[][..]), (1, &explicit), (1, &implicit)] {
         let key = to_openssh(pem("PRIVATE KEY", &pkcs8_ed25519(version, rest)).as_bytes()).unwrap();
-        assert_eq!(public_of(directory.path(), &text(&key)), expected_public());
+        assert_eq!(
+            public_of(&ssh_keygen, directory.path(), &text(&key)),
+            expected_public()
+        );
     }
 }
 
 #[test]
 fn rsa_keys_in_pkcs1_and_pkcs8_are_accepted_by_ssh_keygen() {
+    let Some(ssh_keygen) = services::find("ssh-keygen") else {
+        return;
+    };
     let directory = tempfile::tempdir().unwrap();
     for format in ["PEM", "PKCS8"] {
         let path = directory.path().join(format);
         let name = path.to_str().unwrap();
-        ssh_keygen(&[
-            "-q", "-t", "rsa", "-b", "2048", "-m", format, "-N", "", "-f", name,
-        ]);
+        run(
+            &ssh_keygen,
+            &[
+                "-q", "-t", "rsa", "-b", "2048", "-m", format, "-N", "", "-f", name,
+            ],
+        );
         let made = fs::read_to_string(&path).unwrap();
         let before = fs::read_to_string(path.with_extension("pub")).unwrap();
         let before: Vec<_> = before.split_whitespace().take(2).collect();
@@ -101,7 +115,11 @@ fn rsa_keys_in_pkcs1_and_pkcs8_are_accepted_by_ssh_keygen() {
             key.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"),
             "{format}"
         );
-        assert_eq!(public_of(directory.path(), &key), before.join(" "), "{format}");
+        assert_eq!(
+            public_of(&ssh_keygen, directory.path(), &key),
+            before.join(" "),
+            "{format}"
+        );
     }
 }
 
@@ -133,19 +151,25 @@ fn one_key_always_gives_the_same_bytes() {
 
 #[test]
 fn a_key_that_openssh_protects_by_a_passphrase_keeps_it() {
+    let Some(ssh_keygen) = services::find("ssh-keygen") else {
+        return;
+    };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("protected");
-    ssh_keygen(&[
-        "-q",
-        "-t",
-        "ed25519",
-        "-N",
-        "correct horse",
-        "-C",
-        "",
-        "-f",
-        path.to_str().unwrap(),
-    ]);
+    run(
+        &ssh_keygen,
+        &[
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "correct horse",
+            "-C",
+            "",
+            "-f",
+            path.to_str().unwrap(),
+        ],
+    );
     let made = fs::read_to_string(&path).unwrap();
     assert_eq!(text(&to_openssh(made.as_bytes()).unwrap()), made);
 }

@@ -1,5 +1,11 @@
 //! The integration tests in one binary: one link, one start.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up fails, with the place"
+)]
 
+mod connect_official_client;
 mod documents;
 mod links;
 mod seeds_map;
