@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     /// How messages for people are dressed.
     pub(crate) style: Style,
+    /// Why core dumps and tracing could not be ruled out, where they could not.
+    pub(crate) unprotected: Option<String>,
 }
 
 /// How messages for people are dressed.
@@ -32,7 +34,7 @@ pub(crate) enum Style {
 
 impl Context {
     /// Takes everything from the process.
-    pub(crate) fn of_this_process() -> Self {
+    pub(crate) fn of_this_process(unprotected: Option<String>) -> Self {
         let environment: Environment = std::env::vars_os().collect();
         let style = Style::of(&environment, std::io::stderr().is_terminal());
         Self {
@@ -41,6 +43,7 @@ impl Context {
             environment,
             clock: Arc::new(SystemClock::start()),
             style,
+            unprotected,
         }
     }
 }

@@ -17,6 +17,8 @@ mod providers;
 mod report;
 mod runtime;
 mod settings;
+#[cfg(test)]
+mod testing;
 
 use std::alloc::System;
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ use crate::context::Context;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    let context = Context::of_this_process();
+    // Before the first thread and the first secret.
+    let hardened = locket_sys::process::harden();
+    let context = Context::of_this_process(hardened.err().map(|error| error.to_string()));
     cli::main(std::env::args_os(), &context).into()
 }

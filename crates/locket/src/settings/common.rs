@@ -71,10 +71,25 @@ impl<T> Loaded<T> {
         self.format
     }
 
+    /// The settings alone.
+    #[cfg(test)]
+    pub(crate) fn quietly(self) -> T {
+        self.settings
+    }
+
+    /// What is to be told.
+    #[cfg(test)]
+    pub(crate) fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
     /// Opens the log, unless it is open, and hands the settings out.
     pub(crate) fn open(self, context: &Context) -> T {
         logging::start(self.level, self.format, context.style, context.clock.clone());
         self.notices.iter().for_each(Notice::log);
+        if let Some(reason) = &context.unprotected {
+            tracing::warn!("core dumps and tracing of this process could not be ruled out: {reason}");
+        }
         self.settings
     }
 }

@@ -3,6 +3,8 @@
 mod common;
 mod plan;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use common::{Common, Loaded, load};
 pub(crate) use run::{Form, RunSettings};

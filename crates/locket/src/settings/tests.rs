@@ -1,0 +1,407 @@
+//! Every option in every layer: what is accepted is honoured.
+
+use std::path::Path;
+
+use locket_core::plan::OnError;
+
+use super::RunSettings;
+use crate::context::Style;
+use crate::options::{Key, table};
+use crate::testing;
+
+/// One option: a text for it, and what of the settled run shows that it was honoured.
+struct Sample {
+    option: &'static str,
+    text: &'static str,
+    /// The same in the configuration, where it is not a key in `[run]`.
+    tables: &'static str,
+    probe: fn(&RunSettings) -> String,
+}
+
+const fn sample(option: &'static str, text: &'static str, probe: fn(&RunSettings) -> String) -> Sample {
+    Sample {
+        option,
+        text,
+        tables: "",
+        probe,
+    }
+}
+
+/// A sample of every option of `run`; a test sees to it that none is left out.
+fn samples() -> Vec<Sample> {
+    vec![
+        Sample {
+            tables: "[[map]]\nsource = '/src'\ndestination = '/dst'\nmode = '0440'\n",
+            ..sample("map", "/src:/dst:mode=0440", |run| format!("{:?}", run.plan.maps))
+        },
+        Sample {
+            tables: "[[secret]]\nname = 'db'\ntemplate = '{{ file:///db }}'\n",
+            ..sample("secret", "db={{ file:///db }}", |run| {
+                format!("{:?}", run.plan.secrets)
+            })
+        },
+        sample("out", "/elsewhere", |run| run.plan.out.display().to_string()),
+        sample("mode", "park", |run| format!("{:?}", run.schedule.mode)),
+        sample("refresh", "17m", |run| format!("{:?}", run.schedule.refresh)),
+        sample("on-error", "ignore", |run| {
+            format!("{:?}", run.plan.maps.first().map(|map| map.settings.on_error))
+        }),
+        Sample {
+            tables: "[[notify]]\naction = 'exec:true'\n",
+            ..sample("notify", "exec:true", |run| format!("{:?}", run.actions))
+        },
+        sample("notify-timeout", "17m", |run| format!("{:?}", run.notify_timeout)),
+        sample("debounce", "17ms", |run| format!("{:?}", run.schedule.debounce)),
+        sample("delete-after", "17s", |run| {
+            format!("{:?}", run.plan.delete_after)
+        }),
+        sample("file-mode", "0640", |run| {
+            format!(
+                "{:?}",
+                run.plan.maps.first().map(|map| map.settings.access.file_mode)
+            )
+        }),
+        sample("dir-mode", "0750", |run| {
+            format!(
+                "{:?}",
+                run.plan.maps.first().map(|map| map.settings.access.dir_mode)
+            )
+        }),
+        sample("user", "17:18", |run| {
+            format!("{:?}", run.plan.maps.first().map(|map| map.settings.access.owner))
+        }),
+        sample("max-file-size", "17K", |run| run.plan.max_file_size.to_string()),
+        sample("status-file", "/run/status", |run| {
+            format!("{:?}", run.status_file)
+        }),
+        sample("state-dir", "/state", |run| run.state_dir.display().to_string()),
+        sample("request-timeout", "17s", |run| {
+            format!("{:?}", (run.schedule.request, run.common.request_timeout))
+        }),
+        sample("deadline", "17s", |run| {
+            format!("{:?}", (run.schedule.deadline, run.common.deadline))
+        }),
+    ]
+}
+
+/// Options of `run` that other tests look at: they change nothing that a settled run shows.
+const ELSEWHERE: &[&str] = &["config", "log-level", "log-format", "provider", "token-file"];
+
+/// Something to do, so that a run can be settled; it stands in the weakest layer.
+const WORK: &str = "[[map]]\nsource = '/templates'\ndestination = '/out'\n";
+
+fn settled(flags: &[&str], variables: &[(&str, &str)], toml: &str) -> RunSettings {
+    let directory = tempfile::tempdir().unwrap();
+    match testing::run(directory.path(), flags, variables, toml) {
+        Ok(settings) => settings,
+        Err(failure) => panic!("{}", failure.draw(Style::Plain)),
+    }
+}
+
+fn refused(flags: &[&str], variables: &[(&str, &str)], toml: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    match testing::run(directory.path(), flags, variables, toml) {
+        Ok(settings) => panic!("accepted: {settings:?}"),
+        Err(failure) => failure.draw(Style::Plain),
+    }
+}
+
+/// The configuration that gives an option, beside something to do.
+fn in_file(sample: &Sample) -> String {
+    match sample.option {
+        "map" => sample.tables.to_owned(),
+        _ if sample.tables.is_empty() => format!("[run]\n{} = '{}'\n{WORK}", sample.option, sample.text),
+        _ => format!("{}{WORK}", sample.tables),
+    }
+}
+
+#[test]
+fn every_option_of_run_has_a_sample() {
+    let rows = table::EVERY.iter().chain(table::READING).chain(table::RUN);
+    for opt in rows {
+        let is_sampled = samples().iter().any(|sample| sample.option == opt.name);
+        assert_ne!(is_sampled, ELSEWHERE.contains(&opt.name), "{}", opt.name);
+    }
+}
+
+#[test]
+fn every_option_is_honoured_in_every_layer() {
+    for sample in samples() {
+        let opt = table::all().find(|opt| opt.name == sample.option).unwrap();
+        let work = if sample.option == "map" {
+            "[[secret]]\nname = 'x'\ntemplate = 'x'\n"
+        } else {
+            WORK
+        };
+        let default = (sample.probe)(&settled(&[], &[], work));
+        let flag = format!("--{}={}", sample.option, sample.text);
+        let by_flag = (sample.probe)(&settled(&[&flag], &[], work));
+        assert_ne!(by_flag, default, "{flag} is honoured");
+        for alias in opt.aliases {
+            let flag = format!("--{alias}={}", sample.text);
+            assert_eq!((sample.probe)(&settled(&[&flag], &[], work)), by_flag, "{flag}");
+        }
+        assert!(!opt.variables.is_empty(), "{} has a variable", opt.name);
+        for variable in opt.variables {
+            let by_variable = (sample.probe)(&settled(&[], &[(variable, sample.text)], work));
+            assert_eq!(by_variable, by_flag, "{variable}");
+        }
+        let by_file = (sample.probe)(&settled(&[], &[], &in_file(&sample)));
+        assert_eq!(by_file, by_flag, "{} in the file", sample.option);
+    }
+}
+
+#[test]
+fn flags_beat_variables_beat_the_file() {
+    let toml = format!("[run]\ndebounce = '3s'\nmode = 'park'\n{WORK}");
+    let probe = |run: RunSettings| run.schedule.debounce.as_secs();
+    assert_eq!(probe(settled(&[], &[], &toml)), 3);
+    assert_eq!(probe(settled(&[], &[("WATCH_DEBOUNCE", "2s")], &toml)), 2);
+    assert_eq!(
+        probe(settled(&["--debounce", "1s"], &[("WATCH_DEBOUNCE", "2s")], &toml)),
+        1
+    );
+    assert_eq!(
+        probe(settled(&[], &[("WATCH_DEBOUNCE", "")], &toml)),
+        3,
+        "an empty variable is not set"
+    );
+}
+
+#[test]
+fn a_later_file_beats_an_earlier_one_and_lists_are_replaced_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = directory.path().join("first.toml");
+    let second = directory.path().join("sub/second.toml");
+    std::fs::create_dir(directory.path().join("sub")).unwrap();
+    let map = |name: &str| format!("[[map]]\nsource = '{name}'\ndestination = 'out'\n");
+    std::fs::write(
+        &first,
+        format!("[run]\ndebounce = '1s'\nmode = 'park'\n{}{}", map("a"), map("b")),
+    )
+    .unwrap();
+    std::fs::write(&second, format!("[run]\ndebounce = '2s'\n{}", map("c"))).unwrap();
+    let flags = ["--config", "first.toml", "--config", "sub/second.toml"];
+    let run = testing::run(directory.path(), &flags, &[], "").unwrap();
+    assert_eq!(run.schedule.debounce.as_secs(), 2);
+    assert_eq!(format!("{:?}", run.schedule.mode), "Park");
+    let sources: Vec<_> = run.plan.maps.iter().map(|map| map.source.as_path()).collect();
+    assert_eq!(
+        sources,
+        [directory.path().join("sub/c")],
+        "relative to its own file"
+    );
+    assert_eq!(run.plan.maps[0].destination, directory.path().join("sub/out"));
+    let named = [("LOCKET_CONFIG", "first.toml;sub/second.toml")];
+    let run = testing::run(directory.path(), &[], &named, "").unwrap();
+    assert_eq!(run.schedule.debounce.as_secs(), 2);
+}
+
+#[test]
+fn paths_of_flags_and_variables_count_from_the_callers_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--map", "t:out", "--secret", "x=@y", "--out", "o"];
+    let run = testing::run(directory.path(), &flags, &[("LOCKET_STATUS_FILE", "s")], "").unwrap();
+    let under = |name: &str| directory.path().join(name);
+    assert_eq!(run.plan.maps[0].source, under("t"));
+    assert_eq!(run.plan.maps[0].destination, under("out"));
+    assert_eq!(run.plan.out, under("o"));
+    assert_eq!(run.status_file, Some(under("s")));
+    assert_eq!(
+        run.plan.secrets[0].source,
+        locket_core::plan::Source::File(under("y"))
+    );
+}
+
+#[test]
+fn secrets_go_where_the_first_directory_map_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("file"), "").unwrap();
+    std::fs::create_dir(directory.path().join("templates")).unwrap();
+    let out = |flags: &[&str]| {
+        let flags: Vec<_> = flags.iter().copied().chain(["--secret", "x=y"]).collect();
+        testing::run(directory.path(), &flags, &[], "").unwrap().plan.out
+    };
+    assert_eq!(out(&[]), Path::new("/run/secrets/locket"));
+    assert_eq!(out(&["--map", "file:/a/file"]), Path::new("/run/secrets/locket"));
+    assert_eq!(
+        out(&["--map", "file:/a/file", "--map", "templates:/b"]),
+        Path::new("/b")
+    );
+}
+
+#[test]
+fn what_a_stronger_list_drops_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--map", "/a:/b", "--secret", "db=hunter2"];
+    let variables = [("SECRET_MAP", "/c:/d;/e:/f"), ("SECRET_VALUES", "one=s3cret")];
+    let told = testing::notices(
+        directory.path(),
+        &flags,
+        &variables,
+        &format!("{WORK}[[secret]]\nname='two'\ntemplate='x'\n"),
+    );
+    assert_eq!(
+        told,
+        [
+            "map: --map replaces what SECRET_MAP says: /c:/d, /e:/f",
+            "map: --map replaces what locket.toml says: /templates:/out",
+            "secret: --secret replaces what SECRET_VALUES says: one",
+            "secret: --secret replaces what locket.toml says: two",
+        ]
+    );
+}
+
+#[test]
+fn entries_of_the_file_have_settings_of_their_own() {
+    let toml = "
+        [run]
+        file-mode = 0o644
+        on-error = 'error'
+        [[map]]
+        source = 'a'
+        destination = 'b'
+        mode = 0o440
+        dir-mode = '0755'
+        user = 1000
+        on-error = 'ignore'
+        notify = ['reload', 'pid:/run/x.pid:HUP']
+        delimiters = ['<<', '>>']
+        [[secret]]
+        name = 'raw'
+        file = 'raw.txt'
+        render = false
+        [[notify]]
+        name = 'reload'
+        action = 'exec:nginx -s reload'
+        [[notify]]
+        action = 'exec:everything'
+    ";
+    let run = settled(&[], &[], toml);
+    let map = &run.plan.maps[0].settings;
+    assert_eq!((map.access.file_mode, map.access.dir_mode), (0o440, 0o755));
+    assert_eq!(
+        map.access.owner.map(|owner| (owner.uid, owner.gid)),
+        Some((1000, None))
+    );
+    assert_eq!(map.on_error, OnError::Ignore);
+    assert_eq!(map.template.delimiters.open, "<<");
+    let told: Vec<_> = map.notify.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["exec:nginx", "pid:/run/x.pid:SIGHUP"]);
+    let secret = &run.plan.secrets[0].settings;
+    assert_eq!(
+        (secret.access.file_mode, secret.on_error),
+        (0o644, OnError::Error)
+    );
+    assert!(secret.template.verbatim && !map.template.verbatim);
+    assert_eq!(run.actions.len(), 1, "a named notification is not for everything");
+}
+
+#[test]
+fn nothing_to_do_is_refused() {
+    assert!(refused(&[], &[], "").contains("nothing to render"));
+}
+
+#[test]
+fn all_mistakes_of_all_layers_come_together() {
+    let toml = "
+[run]
+mode = 'wacht'
+debonce = '3s'
+dir-mode = 750
+debounce = 3
+user = 'root'
+map = ['a:b']
+[[map]]
+source = 't'
+destination = 'out'
+mode = '0888'
+notify = ['reload', 'exce:x']
+include = ['*.conf']
+[[map]]
+source = 't'
+[[secret]]
+name = 'a/b'
+template = 'x'
+file = 'y'
+[[secret]]
+name = 'c/d'
+template = 'x'
+[[notify]]
+name = 'reload'
+action = 'exec:true'
+[[notify]]
+name = 'reload'
+action = 'pid:/x:HPU'
+[[notify]]
+name = 'lonely'
+action = 'exec:true'
+[exec]
+watch = true
+[stroe]
+x = 1
+";
+    let flags = ["--file-mode=0999", "--deadline=9", "--map=:x", "--secret=x"];
+    let variables = [
+        ("SECRET_MAP", "/a:/b,mode=9;/c"),
+        ("LOCKET_REFRESH", "0s"),
+        ("LOCKET_MODE", ""),
+    ];
+    insta::assert_snapshot!(refused(&flags, &variables, toml));
+}
+
+#[test]
+fn a_broken_file_is_shown_without_its_credentials() {
+    let drawn = refused(&[], &[], "[connect]\ntoken = hunter2\n[run\n");
+    assert!(drawn.contains("locket.toml:2"), "{drawn}");
+    assert!(!drawn.contains("hunter2"), "{drawn}");
+}
+
+#[test]
+fn a_named_file_that_is_missing_is_an_error() {
+    assert!(refused(&["--config", "nope.toml"], &[], WORK).contains("nope.toml does not exist"));
+    assert!(refused(&[], &[("LOCKET_CONFIG", "nope.toml")], WORK).contains("nope.toml does not exist"));
+}
+
+#[test]
+fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
+    for command in testing::command_names() {
+        let positional: &[&str] = match command {
+            "get" => &["store://x"],
+            "render" => &["-"],
+            "completions" => &["bash"],
+            "store" => continue,
+            _ => &[],
+        };
+        let rows: Vec<_> = match command {
+            "run" => [table::EVERY, table::READING, table::RUN].concat(),
+            "inject" => [table::EVERY, table::READING, table::INJECT].concat(),
+            "healthcheck" => [table::EVERY, table::HEALTH].concat(),
+            "get" | "render" => [table::EVERY, table::READING].concat(),
+            _ => Vec::new(),
+        };
+        for opt in table::all() {
+            let flag = format!("--{}", opt.name);
+            let text = match opt.shape {
+                crate::options::Shape::Word(words) => words[0],
+                _ => "x",
+            };
+            let line: Vec<_> = [command]
+                .iter()
+                .chain(positional)
+                .chain(&[flag.as_str(), text])
+                .copied()
+                .collect();
+            let belongs = rows.iter().any(|row| row.name == opt.name);
+            assert_eq!(testing::is_accepted(&line), belongs, "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn every_option_of_the_file_is_one_of_run() {
+    for opt in table::all().filter(|opt| opt.key == Key::Run) {
+        let known = [table::EVERY, table::READING, table::RUN, table::HEALTH].concat();
+        assert!(known.iter().any(|row| row.name == opt.name), "{}", opt.name);
+    }
+}

@@ -1,0 +1,86 @@
+//! A command line without a process, for tests.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::ArgMatches;
+
+use crate::clock::SystemClock;
+use crate::context::{Context, Style};
+use crate::options::Notice;
+use crate::report::Failure;
+use crate::settings::{self, Form, Loaded, RunSettings};
+use crate::{cli, commands};
+
+/// Surroundings with these variables only.
+pub(crate) fn context(directory: &Path, variables: &[(&str, &str)]) -> Context {
+    Context {
+        environment: variables.iter().copied().collect(),
+        directory: directory.to_owned(),
+        clock: Arc::new(SystemClock::start()),
+        style: Style::Plain,
+        unprotected: None,
+    }
+}
+
+/// The parsed arguments of the command that `line` names.
+pub(crate) fn matches(line: &[&str]) -> ArgMatches {
+    let arguments = std::iter::once("locket").chain(line.iter().copied());
+    let parsed = cli::parser(Style::Plain).try_get_matches_from(arguments).unwrap();
+    parsed.subcommand().unwrap().1.clone()
+}
+
+/// Whether the parser takes `line` at all.
+pub(crate) fn is_accepted(line: &[&str]) -> bool {
+    let arguments = std::iter::once("locket").chain(line.iter().copied());
+    cli::parser(Style::Plain).try_get_matches_from(arguments).is_ok()
+}
+
+/// What `locket run` settles on, given flags, variables and the text of `locket.toml`.
+pub(crate) fn run(
+    directory: &Path,
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    toml: &str,
+) -> Result<RunSettings, Failure> {
+    load(directory, flags, variables, toml).map(Loaded::quietly)
+}
+
+/// What `locket run` tells beside.
+pub(crate) fn notices(
+    directory: &Path,
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    toml: &str,
+) -> Vec<String> {
+    let loaded = load(directory, flags, variables, toml).unwrap();
+    let told = loaded.notices().iter().filter_map(|notice| match notice {
+        Notice::Origin(..) => None,
+        Notice::Info(text) | Notice::Warning(text) => Some(text.clone()),
+    });
+    told.collect()
+}
+
+fn load(
+    directory: &Path,
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    toml: &str,
+) -> Result<Loaded<RunSettings>, Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let file = directory.join("locket.toml");
+    std::fs::write(&file, toml).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let context = context(directory, variables);
+    let line: Vec<_> = std::iter::once("run").chain(flags.iter().copied()).collect();
+    let loaded = settings::load(&matches(&line), &context, |layers| {
+        RunSettings::settle(layers, Form::Run, &context)
+    });
+    std::fs::remove_file(&file).unwrap();
+    loaded
+}
+
+/// The names of all commands.
+pub(crate) fn command_names() -> Vec<&'static str> {
+    commands::COMMANDS.iter().map(|command| command.name).collect()
+}
