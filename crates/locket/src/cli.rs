@@ -69,13 +69,5 @@ fn answer(refused: &clap::Error, style: Style) -> Result<Exit, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parser_is_sound() {
-        let mut parser = parser(Style::Plain);
-        parser.build();
-        parser.debug_assert();
-    }
-}
+#[path = "cli_tests.rs"]
+mod tests;

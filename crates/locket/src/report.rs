@@ -82,11 +82,13 @@ impl Failure {
                 _ => None,
             });
             match same {
-                Some(known) => {
-                    known.extend(findings);
-                    known.sort_by_key(|finding| finding.span);
-                }
+                Some(known) => known.extend(findings),
                 None => gathered.push(Problem::Shown { source, findings }),
+            }
+        }
+        for problem in &mut gathered {
+            if let Problem::Shown { findings, .. } = problem {
+                findings.sort_by_key(|finding| finding.span);
             }
         }
         Self {

@@ -1,5 +1,6 @@
 //! A command line without a process, for tests.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use clap::ArgMatches;
 
 use crate::clock::SystemClock;
 use crate::context::{Context, Style};
-use crate::options::Notice;
+use crate::options::{Layers, Notice};
 use crate::report::Failure;
 use crate::settings::{self, Form, Loaded, RunSettings};
 use crate::{cli, commands};
@@ -43,7 +44,19 @@ pub(crate) fn run(
     variables: &[(&str, &str)],
     toml: &str,
 ) -> Result<RunSettings, Failure> {
-    load(directory, flags, variables, toml).map(Loaded::quietly)
+    let settle = |layers: &mut Layers<'_>, context: &Context| RunSettings::settle(layers, Form::Run, context);
+    settled(directory, flags, variables, toml, settle)
+}
+
+/// What `settle` makes of the layers of such a `locket run`.
+pub(crate) fn settled<T>(
+    directory: &Path,
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    toml: &str,
+    settle: impl FnOnce(&mut Layers<'_>, &Context) -> T,
+) -> Result<T, Failure> {
+    load(directory, flags, variables, toml, settle).map(Loaded::quietly)
 }
 
 /// What `locket run` tells beside.
@@ -53,7 +66,8 @@ pub(crate) fn notices(
     variables: &[(&str, &str)],
     toml: &str,
 ) -> Vec<String> {
-    let loaded = load(directory, flags, variables, toml).unwrap();
+    let settle = |layers: &mut Layers<'_>, context: &Context| RunSettings::settle(layers, Form::Run, context);
+    let loaded = load(directory, flags, variables, toml, settle).unwrap();
     let told = loaded.notices().iter().filter_map(|notice| match notice {
         Notice::Origin(..) => None,
         Notice::Info(text) | Notice::Warning(text) => Some(text.clone()),
@@ -61,21 +75,19 @@ pub(crate) fn notices(
     told.collect()
 }
 
-fn load(
+fn load<T>(
     directory: &Path,
     flags: &[&str],
     variables: &[(&str, &str)],
     toml: &str,
-) -> Result<Loaded<RunSettings>, Failure> {
-    use std::os::unix::fs::PermissionsExt;
+    settle: impl FnOnce(&mut Layers<'_>, &Context) -> T,
+) -> Result<Loaded<T>, Failure> {
     let file = directory.join("locket.toml");
     std::fs::write(&file, toml).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let context = context(directory, variables);
     let line: Vec<_> = std::iter::once("run").chain(flags.iter().copied()).collect();
-    let loaded = settings::load(&matches(&line), &context, |layers| {
-        RunSettings::settle(layers, Form::Run, &context)
-    });
+    let loaded = settings::load(&matches(&line), &context, |layers| settle(layers, &context));
     std::fs::remove_file(&file).unwrap();
     loaded
 }

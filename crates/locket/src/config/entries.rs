@@ -121,7 +121,7 @@ impl EntrySettings {
         for given in &self.notify {
             let action = match named(&given.text) {
                 Some(action) => Ok(action),
-                None => Action::parse(&given.text),
+                None => parse_action(given),
             };
             match action {
                 Ok(action) => settings.notify.push(action),
@@ -136,6 +136,23 @@ impl EntrySettings {
         }
         settings
     }
+}
+
+/// An action as a file writes it: relative paths in it count from the file's directory.
+pub(crate) fn parse_action(given: &Given) -> Result<Action, Diagnostic> {
+    Ok(match Action::parse(&given.text)? {
+        Action::Pid { file, signal } => Action::Pid {
+            file: given.base.join(file),
+            signal,
+        },
+        Action::Exec { mut argv } => {
+            // A name without a slash is looked up in PATH.
+            if let Some(program) = argv.first_mut().filter(|program| program.contains('/')) {
+                *program = given.base.join(&program).to_string_lossy().into_owned();
+            }
+            Action::Exec { argv }
+        }
+    })
 }
 
 /// Reads every table of an array of tables.

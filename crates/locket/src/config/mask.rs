@@ -53,8 +53,9 @@ fn hide(value: &DeValue<'_>, key: &str, span: std::ops::Range<usize>, bytes: &mu
                 hide(value.get_ref(), key.get_ref(), value.span(), bytes);
             }
         }
-        DeValue::String(text) if is_harmless(key, text) => {}
         DeValue::Boolean(_) => {}
+        _ if providers::is_plain_key(key) => {}
+        DeValue::String(text) if names_a_secret(text) => {}
         _ => {
             for byte in bytes.get_mut(span).unwrap_or_default() {
                 if !byte.is_ascii_whitespace() {
@@ -65,10 +66,10 @@ fn hide(value: &DeValue<'_>, key: &str, span: std::ops::Range<usize>, bytes: &mu
     }
 }
 
-fn is_harmless(key: &str, text: &str) -> bool {
-    let names_one = match text.trim().split_once("://") {
+/// Whether `text` has the form of a reference.
+fn names_a_secret(text: &str) -> bool {
+    match text.trim().split_once("://") {
         Some((scheme, _)) => !Schemes::is_foreign(scheme),
         None => text.trim_start().starts_with("{{"),
-    };
-    names_one || providers::is_plain_key(key)
+    }
 }

@@ -7,7 +7,7 @@ mod mask;
 mod providers;
 mod reader;
 
-pub(crate) use entries::{EntryTemplate, SecretEntry};
+pub(crate) use entries::{EntryTemplate, SecretEntry, parse_action};
 pub(crate) use file::ConfigFile;
 pub(crate) use find::load;
 pub(crate) use providers::{ProviderTable, TableName};

@@ -165,7 +165,7 @@ fn read(mut reader: Reader<'_>, name: TableName, span: Span, settings: &[&'stati
     let mut references = BTreeMap::new();
     for setting in settings {
         let numbers = match setting.kind {
-            SettingKind::Count => Numbers::Whole,
+            SettingKind::Count | SettingKind::Duration => Numbers::Whole,
             _ => Numbers::Refused,
         };
         let text = reader.text(setting.name, numbers);

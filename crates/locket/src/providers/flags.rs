@@ -3,7 +3,8 @@
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use locket_providers::{Setting, SettingKind};
 
-use super::sections::{Section, literal_name, sections};
+use super::sections::{Section, check_text, literal_name, sections};
+use crate::options::Layers;
 use crate::report::Problem;
 
 /// Adds the flags of every provider in this build.
@@ -18,33 +19,40 @@ pub(crate) fn add_flags(command: Command) -> Command {
     })
 }
 
-/// Complains about every credential whose value stands on the command line, where every process can read it.
-pub(crate) fn refuse_literals(matches: &ArgMatches) -> Vec<Problem> {
+/// Complains about flags: texts that are not what their setting wants, and credentials whose value stands on the
+/// command line, where every process can read it.
+pub(super) fn check(layers: &mut Layers<'_>) {
     let mut problems = Vec::new();
     for section in sections() {
         for setting in &section.settings {
-            let Some(name) = literal_name(setting).map(|name| id(section.prefix, name)) else {
-                continue;
-            };
-            if !matches!(matches.try_get_one::<String>(&name), Ok(Some(_))) {
-                continue;
+            let name = id(section.prefix, setting.name);
+            if let Some(given) = layers.flag(&name, &name)
+                && let Err(wrong) = check_text(setting, &given.text)
+            {
+                problems.extend(given.wrong([wrong]));
             }
-            let variables = match setting.env.first() {
-                Some(variable) => format!(", set {variable} or {variable}_FILE"),
-                None => String::new(),
-            };
-            problems.push(Problem::Told {
-                message: format!(
-                    "--{name}: a credential does not belong on the command line, where others can read it"
-                ),
-                help: Some(format!(
-                    "Name a file with --{}{variables}, or name a reference in the configuration file.",
-                    id(section.prefix, setting.name)
-                )),
-            });
+            problems.extend(refuse_literal(layers.matches(), &section, setting));
         }
     }
-    problems
+    layers.problems.extend(problems);
+}
+
+fn refuse_literal(matches: &ArgMatches, section: &Section, setting: &'static Setting) -> Option<Problem> {
+    let name = id(section.prefix, literal_name(setting)?);
+    matches.try_get_one::<String>(&name).ok().flatten()?;
+    let variables = match setting.env.first() {
+        Some(variable) => format!(", set {variable} or {variable}_FILE"),
+        None => String::new(),
+    };
+    Some(Problem::Told {
+        message: format!(
+            "--{name}: a credential does not belong on the command line, where others can read it"
+        ),
+        help: Some(format!(
+            "Name a file with --{}{variables}, or name a reference in the configuration file.",
+            id(section.prefix, setting.name)
+        )),
+    })
 }
 
 /// The identity of a setting's flag, which is its name without dashes.

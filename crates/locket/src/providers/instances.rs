@@ -11,7 +11,7 @@ use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, 
 use super::choice::Choice;
 use super::credential::{not_a_reference, template_of};
 use super::deferred::Deferred;
-use super::flags::{id, refuse_literals};
+use super::flags::{self, id};
 use super::gather::{Gathered, Subject, gather, has_credential};
 use super::sections::{kinds, loans};
 use crate::config::TableName;
@@ -53,20 +53,14 @@ pub(super) struct Ground {
 /// Settles every provider. What is wrong with one that nobody uses stays untold, unless a person wrote it for us.
 pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> ProviderSettings {
     let choice = layers.settle(&table::PROVIDER, Choice::default(), Choice::parse);
-    let literals = refuse_literals(layers.matches());
-    layers.problems.extend(literals);
+    flags::check(layers);
     check_token_file(layers, choice);
     check_loans(layers, choice);
     let instances = named_instances(layers);
-    let mut schemes = Schemes::default();
-    let mut blueprints: Vec<Arc<Blueprint>> = Vec::new();
-    let mut add = |name: &str, kind: &'static ProviderKind, spec: &SchemeSpec, gathered: Gathered| {
-        schemes.add(Scheme {
-            name: name.into(),
-            bare: spec.bare,
-            fragment: spec.fragment,
-        });
-        blueprints.push(Arc::new(Blueprint::new(name, kind, gathered, request_timeout)));
+    let mut settings = ProviderSettings {
+        schemes: Schemes::default(),
+        blueprints: Vec::new(),
+        request_timeout,
     };
     let specs = kinds().iter().flat_map(|kind| kind.schemes);
     let mut seen: Vec<&str> = Vec::new();
@@ -82,25 +76,40 @@ pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> Prov
         };
         if let Some(kind) = served {
             let gathered = gather(layers, choice, kind, Subject::Scheme(spec.name));
-            add(spec.name, kind, spec, gathered);
+            settings.add(spec.name, kind, spec, gathered);
         }
     }
     for (name, kind) in &instances {
         if let (false, Some(spec)) = (seen.contains(&name.as_str()), kind.schemes.first()) {
             let gathered = gather(layers, choice, kind, Subject::Instance(name));
-            add(name, kind, spec, gathered);
+            settings.add(name, kind, spec, gathered);
         }
     }
-    check_references(layers, &schemes);
-    layers.problems.extend(cycles(&blueprints, &schemes));
-    ProviderSettings {
-        schemes,
-        blueprints,
-        request_timeout,
-    }
+    check_references(layers, &settings.schemes);
+    layers
+        .problems
+        .extend(cycles(&settings.blueprints, &settings.schemes));
+    settings
 }
 
 impl ProviderSettings {
+    /// Adds the instance that serves `name://`.
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        kind: &'static ProviderKind,
+        spec: &SchemeSpec,
+        gathered: Gathered,
+    ) {
+        self.schemes.add(Scheme {
+            name: name.into(),
+            bare: spec.bare,
+            fragment: spec.fragment,
+        });
+        let blueprint = Blueprint::new(name, kind, gathered, self.request_timeout);
+        self.blueprints.push(Arc::new(blueprint));
+    }
+
     /// The instances, none of them made yet.
     pub(crate) fn instances(&self, context: &Context) -> Arc<Instances> {
         let ground = Arc::new(Ground {

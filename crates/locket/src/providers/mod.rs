@@ -7,6 +7,8 @@ mod flags;
 mod gather;
 mod instances;
 mod sections;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use credential::template_of;
 pub(crate) use flags::add_flags;

@@ -68,10 +68,13 @@ pub(crate) fn sections() -> Vec<Section> {
     sections
 }
 
-/// What one provider can be told.
+/// What one provider can be told: its own settings, and of the common ones those that it does not bring itself.
 pub(crate) fn settings_of(kind: &ProviderKind) -> impl Iterator<Item = &'static Setting> + use<> {
-    let network: &[Setting] = if kind.network { NETWORK } else { &[] };
-    kind.settings.iter().chain(network)
+    let own = kind.settings;
+    let common: &[Setting] = if kind.network { NETWORK } else { &[] };
+    let is_own = move |setting: &&Setting| own.iter().any(|mine| mine.name == setting.name);
+    own.iter()
+        .chain(common.iter().filter(move |setting| !is_own(setting)))
 }
 
 /// The name under which a credential's value itself would be given, or a reference to it: without `-file`.

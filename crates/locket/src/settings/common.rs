@@ -103,7 +103,7 @@ impl Common {
             values::positive_duration,
         );
         Self {
-            deadline: layers.settle(&table::DEADLINE, DEADLINE, values::duration),
+            deadline: layers.settle(&table::DEADLINE, DEADLINE, values::positive_duration),
             providers: providers::settle(layers, request_timeout),
             request_timeout,
         }

@@ -7,7 +7,7 @@ use locket_core::plan::{Access, Map, OnError, OutputSettings, Plan, Secret, Sour
 use locket_core::spec::{self, MapSpec, SecretSpec};
 use locket_core::{Action, Diagnostic, lists};
 
-use crate::config::{ConfigFile, EntryTemplate, SecretEntry};
+use crate::config::{ConfigFile, EntryTemplate, SecretEntry, parse_action};
 use crate::options::{Layers, Syntax, table, values};
 use crate::report::Problem;
 
@@ -158,7 +158,7 @@ fn actions(layers: &mut Layers<'_>) -> Vec<Action> {
         shown: Action::to_string,
         in_file: |file| {
             let entries = file.notifies.iter().filter(|entry| entry.name.is_none());
-            let actions = entries.filter_map(|entry| Action::parse(&entry.action.text).ok());
+            let actions = entries.filter_map(|entry| parse_action(&entry.action).ok());
             actions.map(|action| action.to_string()).collect()
         },
     };
@@ -177,7 +177,7 @@ fn actions(layers: &mut Layers<'_>) -> Vec<Action> {
     });
     let entries = strongest.into_iter().flatten();
     entries
-        .filter_map(|entry| Action::parse(&entry.action.text).ok())
+        .filter_map(|entry| parse_action(&entry.action).ok())
         .collect()
 }
 
@@ -186,7 +186,7 @@ fn check_entries(layers: &mut Layers<'_>) {
     let mut problems: Vec<Problem> = Vec::new();
     for file in layers.files() {
         for (index, entry) in file.notifies.iter().enumerate() {
-            if let Err(wrong) = Action::parse(&entry.action.text) {
+            if let Err(wrong) = parse_action(&entry.action) {
                 problems.extend(entry.action.wrong([wrong]));
             }
             let Some(name) = &entry.name else {
@@ -218,7 +218,7 @@ fn check_entries(layers: &mut Layers<'_>) {
 fn named_actions<'a>(files: impl Iterator<Item = &'a ConfigFile>) -> impl Fn(&str) -> Option<Action> {
     let entries = files.flat_map(|file| &file.notifies).filter_map(|entry| {
         let name = entry.name.as_ref()?.text.clone();
-        Some((name, Action::parse(&entry.action.text).ok()?))
+        Some((name, parse_action(&entry.action).ok()?))
     });
     let entries: Vec<_> = entries.collect();
     move |wanted| {

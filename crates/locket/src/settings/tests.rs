@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use locket_core::Action;
 use locket_core::plan::OnError;
 
 use super::RunSettings;
@@ -295,6 +296,35 @@ fn entries_of_the_file_have_settings_of_their_own() {
     );
     assert!(secret.template.verbatim && !map.template.verbatim);
     assert_eq!(run.actions.len(), 1, "a named notification is not for everything");
+}
+
+#[test]
+fn actions_of_a_file_count_from_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("sub")).unwrap();
+    let toml = "[[notify]]\naction = 'pid:x.pid:HUP'\n[[notify]]\naction = 'exec:./hook x/y'\n[[notify]]\naction = 'exec:hook'\n";
+    std::fs::write(directory.path().join("sub/a.toml"), format!("{toml}{WORK}")).unwrap();
+    let run = testing::run(directory.path(), &["--config=sub/a.toml"], &[], "").unwrap();
+    let under = |name: &str| directory.path().join("sub").join(name);
+    let exec = |program: &Path, rest: &[&str]| Action::Exec {
+        argv: [program.to_str().unwrap()]
+            .iter()
+            .chain(rest)
+            .map(ToString::to_string)
+            .collect(),
+    };
+    let signal = locket_core::Signal::parse("HUP").unwrap();
+    assert_eq!(
+        run.actions,
+        [
+            Action::Pid {
+                file: under("x.pid"),
+                signal
+            },
+            exec(&under("./hook"), &["x/y"]),
+            exec(Path::new("hook"), &[]),
+        ]
+    );
 }
 
 #[test]

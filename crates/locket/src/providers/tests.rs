@@ -1,0 +1,607 @@
+//! Every provider setting in every layer, and credentials that come from elsewhere.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use locket_core::schemes::Fragment;
+use locket_core::template::TemplateOptions;
+use locket_core::{
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, SecretBytes,
+};
+use locket_engine::{Instances, once};
+use locket_providers::{Credential, ProviderKind, SchemeSpec, Setting, SettingKind};
+
+use super::choice::Choice;
+use super::gather::{Gathered, Subject, gather};
+use super::instances::{ProviderSettings, settle};
+use super::sections::{kinds, literal_name, loans, sections, settings_of};
+use crate::context::{Context, Style};
+use crate::options::Layers;
+use crate::testing;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn gathered(
+    kind: &ProviderKind,
+    subject: Subject<'_>,
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    toml: &str,
+) -> Gathered {
+    let directory = tempfile::tempdir().unwrap();
+    let settle = |layers: &mut Layers<'_>, _: &Context| gather(layers, Choice::default(), kind, subject);
+    match testing::settled(directory.path(), flags, variables, toml, settle) {
+        Ok(gathered) => gathered,
+        Err(failure) => panic!("{}", failure.draw(Style::Plain)),
+    }
+}
+
+fn complaints(flags: &[&str], variables: &[(&str, &str)], toml: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let settle = |layers: &mut Layers<'_>, _: &Context| settle(layers, TIMEOUT);
+    match testing::settled(directory.path(), flags, variables, toml, settle) {
+        Ok(_) => String::new(),
+        Err(failure) => failure.draw(Style::Plain),
+    }
+}
+
+/// What a setting came to: its text, or what kind of credential it is.
+fn shown(gathered: &Gathered, setting: &Setting) -> Option<String> {
+    let text = gathered.settings.text(setting.name).map(str::to_owned);
+    let credential = gathered.settings.credential(setting.name);
+    text.or_else(|| credential.map(|credential| format!("{credential:?}")))
+}
+
+fn example(setting: &Setting) -> &'static str {
+    match setting.kind {
+        SettingKind::Text => "text",
+        SettingKind::Choice(words) => words[0],
+        SettingKind::Path | SettingKind::Credential => "/a/file",
+        SettingKind::Duration => "7s",
+        SettingKind::Count => "7",
+    }
+}
+
+#[test]
+fn every_setting_is_honoured_in_every_layer() {
+    let mut walked = 0;
+    for kind in kinds() {
+        let scheme = kind.schemes[0].name;
+        for setting in settings_of(kind) {
+            let text = example(setting);
+            let expected = match setting.kind {
+                SettingKind::Credential => "File(\"/a/file\")".to_owned(),
+                _ => text.to_owned(),
+            };
+            let name = format!("{}.{}", kind.prefix, setting.name);
+            let expect = |subject, flags: &[&str], variables: &[(&str, &str)], toml: &str| {
+                let gathered = gathered(kind, subject, flags, variables, toml);
+                assert_eq!(
+                    shown(&gathered, setting),
+                    Some(expected.clone()),
+                    "{name} {flags:?} {variables:?} {toml}"
+                );
+            };
+            let own = Subject::Scheme(scheme);
+            expect(own, &[&format!("--{name}={text}")], &[], "");
+            expect(
+                own,
+                &[&format!("--{}-{}={text}", kind.prefix, setting.name)],
+                &[],
+                "",
+            );
+            expect(
+                own,
+                &[],
+                &[],
+                &format!("[{}]\n{} = '{text}'\n", kind.prefix, setting.name),
+            );
+            let table = |name: &str| {
+                format!(
+                    "[providers.{name}]\ntype = '{}'\n{} = '{text}'\n",
+                    kind.name, setting.name
+                )
+            };
+            expect(own, &[], &[], &table(scheme));
+            expect(Subject::Instance("other"), &[], &[], &table("other"));
+            for variable in setting.env {
+                if setting.kind == SettingKind::Credential {
+                    expect(own, &[], &[(&format!("{variable}_FILE"), text)], "");
+                    let by_value = gathered(kind, own, &[], &[(variable, "s3cret")], "");
+                    let Some(Credential::Value(value)) = by_value.settings.credential(setting.name) else {
+                        panic!("{variable} gives no value");
+                    };
+                    assert!(value.matches(b"s3cret"), "{variable}");
+                } else {
+                    expect(own, &[], &[(variable, text)], "");
+                }
+            }
+            let nothing = gathered(kind, own, &[], &[], "");
+            assert_eq!(shown(&nothing, setting), None, "{name} is not set by itself");
+            walked += 1;
+        }
+    }
+    assert!(walked > 10, "the registry has settings: {walked}");
+}
+
+#[test]
+fn a_setting_follows_flag_then_variable_then_own_table_then_section() {
+    let kind = ProviderKind::by_name("store").unwrap();
+    let toml = "[store]\nfile = '/section'\n[providers.store]\ntype = 'store'\nfile = '/own'\n";
+    let file = |flags: &[&str], variables: &[(&str, &str)], toml: &str| {
+        let gathered = gathered(kind, Subject::Scheme("store"), flags, variables, toml);
+        gathered.settings.text("file").unwrap().to_owned()
+    };
+    let variable = [("LOCKET_STORE_FILE", "/variable")];
+    assert_eq!(file(&["--store.file=/flag"], &variable, toml), "/flag");
+    assert_eq!(file(&[], &variable, toml), "/variable");
+    assert_eq!(file(&[], &[], toml), "/own");
+    assert_eq!(file(&[], &[], "[store]\nfile = '/section'\n"), "/section");
+}
+
+#[test]
+fn a_named_instance_hears_neither_flags_nor_variables_nor_its_section() {
+    let kind = ProviderKind::by_name("op-connect").unwrap();
+    let toml =
+        "[connect]\nhost = 'http://section'\n[providers.prod]\ntype = 'op-connect'\nhost = 'http://prod'\n";
+    let flags = ["--connect.token-file=/flag", "--connect.host=http://flag"];
+    let variables = [
+        ("OP_CONNECT_TOKEN", "t0ken"),
+        ("OP_CONNECT_HOST", "http://variable"),
+    ];
+    let prod = gathered(kind, Subject::Instance("prod"), &flags, &variables, toml);
+    assert_eq!(prod.settings.text("host"), Some("http://prod"));
+    assert!(
+        prod.settings.credential("token-file").is_none(),
+        "a token meant for another server"
+    );
+    let own = gathered(kind, Subject::Scheme("op"), &flags, &variables, toml);
+    assert_eq!(
+        own.settings.text("host"),
+        Some("http://flag"),
+        "the scheme itself hears them"
+    );
+}
+
+#[test]
+fn a_variable_and_its_file_form_are_one_too_many_when_the_provider_is_used() {
+    let kind = ProviderKind::by_name("op-connect").unwrap();
+    let variables = [("OP_CONNECT_TOKEN", "t0ken"), ("OP_CONNECT_TOKEN_FILE", "/file")];
+    let error = gathered(kind, Subject::Scheme("op"), &[], &variables, "")
+        .error
+        .unwrap();
+    assert_eq!(
+        error.message,
+        "both OP_CONNECT_TOKEN and OP_CONNECT_TOKEN_FILE are set"
+    );
+    let flag = ["--connect.token-file=/flag"];
+    assert_eq!(
+        gathered(kind, Subject::Scheme("op"), &flag, &variables, "").error,
+        None,
+        "a flag decides"
+    );
+    assert_eq!(complaints(&[], &variables, ""), "", "nobody uses it");
+}
+
+#[test]
+fn a_wrong_text_is_told_where_it_stands() {
+    let drawn = complaints(
+        &["--connect.timeout=soon", "--connect.max-concurrent=0"],
+        &[],
+        "[connect]\ndaily-budget = 'lots'\ntimeout = 3\n[providers.x]\ntype = 'op-connect'\nproxi = 'none'\n",
+    );
+    insta::assert_snapshot!(drawn);
+}
+
+#[test]
+fn a_wrong_variable_matters_only_to_who_reads_it() {
+    for kind in kinds() {
+        for setting in settings_of(kind) {
+            let is_checked = matches!(
+                setting.kind,
+                SettingKind::Choice(_) | SettingKind::Duration | SettingKind::Count
+            );
+            for variable in setting.env.iter().filter(|_| is_checked) {
+                let variables = [(*variable, "!")];
+                let error = gathered(kind, Subject::Scheme(kind.schemes[0].name), &[], &variables, "").error;
+                assert!(error.unwrap().message.contains(variable));
+                assert_eq!(complaints(&[], &variables, ""), "");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_credential_on_the_command_line_is_refused_and_not_repeated() {
+    let mut walked = 0;
+    for section in sections() {
+        for setting in &section.settings {
+            let Some(name) = literal_name(setting) else {
+                continue;
+            };
+            for flag in [
+                format!("--{}.{name}", section.prefix),
+                format!("--{}-{name}", section.prefix),
+            ] {
+                let drawn = complaints(&[&flag, "s3cret"], &[], "");
+                assert!(
+                    drawn.contains("does not belong on the command line"),
+                    "{flag}: {drawn}"
+                );
+                assert!(
+                    drawn.contains(&format!("--{}.{}", section.prefix, setting.name)),
+                    "{drawn}"
+                );
+                assert!(!drawn.contains("s3cret"), "{drawn}");
+            }
+            walked += 1;
+        }
+    }
+    assert!(walked > 2, "{walked}");
+}
+
+#[test]
+fn a_credential_in_the_configuration_is_refused_and_not_shown() {
+    for section in sections() {
+        for setting in &section.settings {
+            let Some(name) = literal_name(setting) else {
+                continue;
+            };
+            for toml in [
+                format!("[{}]\n{name} = 's3cret'\n", section.prefix),
+                format!("[{}]\n{name} = '''\ns3cret\n'''\n", section.prefix),
+                format!(
+                    "{} = {{ {name} = 's3cret', nonsense = 'pa55word' }}\n",
+                    section.prefix
+                ),
+            ] {
+                let drawn = complaints(&[], &[], &toml);
+                assert!(
+                    drawn.contains("credential does not belong into a configuration file"),
+                    "{drawn}"
+                );
+                assert!(
+                    !drawn.contains("s3cret") && !drawn.contains("pa55word"),
+                    "{drawn}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_misspelt_credential_is_not_shown_either() {
+    let drawn = complaints(
+        &[],
+        &[],
+        "[connect]\ntokn = 's3cret'\n[conect]\ntoken = 's3cret'\n",
+    );
+    assert!(
+        drawn.contains("Did you mean `token`?") && drawn.contains("Did you mean `connect`?"),
+        "{drawn}"
+    );
+    assert!(!drawn.contains("s3cret"), "{drawn}");
+}
+
+#[test]
+fn a_credential_is_given_once() {
+    let drawn = complaints(&[], &[], "[connect]\ntoken = 'file:///t'\ntoken-file = '/t'\n");
+    assert!(drawn.contains("given twice"), "{drawn}");
+}
+
+#[test]
+fn token_file_belongs_to_the_chosen_provider() {
+    let directory = tempfile::tempdir().unwrap();
+    let token = |flags: &[&str], variables: &[(&str, &str)], toml: &str| {
+        let kind = ProviderKind::by_name("op-connect").unwrap();
+        let settle = |layers: &mut Layers<'_>, _: &Context| {
+            gather(layers, Choice(Some(kind)), kind, Subject::Scheme("op"))
+        };
+        let gathered = testing::settled(directory.path(), flags, variables, toml, settle).unwrap();
+        gathered
+            .settings
+            .credential("token-file")
+            .map(|credential| format!("{credential:?}"))
+    };
+    let file = |path: &Path| Some(format!("File({path:?})"));
+    assert_eq!(
+        token(&["--token-file=t"], &[], ""),
+        file(&directory.path().join("t"))
+    );
+    assert_eq!(
+        token(&[], &[("LOCKET_TOKEN_FILE", "/t")], ""),
+        file(Path::new("/t"))
+    );
+    assert_eq!(
+        token(&[], &[], "[run]\ntoken-file = '/t'\n"),
+        file(Path::new("/t"))
+    );
+    let both = [("LOCKET_TOKEN_FILE", "/t"), ("OP_CONNECT_TOKEN_FILE", "/own")];
+    assert_eq!(
+        token(&[], &both, ""),
+        file(Path::new("/own")),
+        "its own variable knows better"
+    );
+
+    let chosen = "--provider=op-connect";
+    for (flags, told) in [
+        (vec!["--token-file=t"], "not said whose token this is"),
+        (vec!["--token-file=t", "--provider=env"], "takes no token"),
+        (
+            vec!["--token-file=t", "--provider=op-conect"],
+            "no provider `op-conect`",
+        ),
+        (
+            vec!["--token-file=t", chosen, "--connect.token-file=u"],
+            "gives this token, too",
+        ),
+    ] {
+        let drawn = complaints(&flags, &[], "");
+        assert!(drawn.contains(told), "{flags:?}: {drawn}");
+    }
+    assert_eq!(complaints(&["--token-file=t", chosen], &[], ""), "");
+}
+
+#[test]
+fn op_token_file_serves_connect_when_that_is_chosen_and_has_none_of_its_own() {
+    let loan = loans().next().unwrap();
+    assert_eq!((loan.prefix, loan.to), ("op", "op-connect"));
+    let kind = ProviderKind::by_name("op-connect").unwrap();
+    let token = |choice: Choice, flags: &[&str], variables: &[(&str, &str)], toml: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let settle =
+            |layers: &mut Layers<'_>, _: &Context| gather(layers, choice, kind, Subject::Scheme("op"));
+        let gathered = testing::settled(directory.path(), flags, variables, toml, settle).unwrap();
+        gathered
+            .settings
+            .credential("token-file")
+            .map(|credential| format!("{credential:?}"))
+    };
+    let chosen = Choice(Some(kind));
+    let lent = Some("File(\"/op\")".to_owned());
+    assert_eq!(token(chosen, &["--op.token-file=/op"], &[], ""), lent);
+    assert_eq!(token(chosen, &["--op-token-file=/op"], &[], ""), lent);
+    assert_eq!(token(chosen, &[], &[], "[op]\ntoken-file = '/op'\n"), lent);
+    assert_eq!(token(Choice::default(), &["--op.token-file=/op"], &[], ""), None);
+    let own = [("OP_CONNECT_TOKEN_FILE", "/own")];
+    assert_eq!(
+        token(chosen, &["--op.token-file=/op"], &own, ""),
+        Some("File(\"/own\")".to_owned())
+    );
+
+    let refused = "this build has no provider `op`";
+    assert!(complaints(&["--op.token-file=/op"], &[], "").contains(refused));
+    assert!(complaints(&[], &[], "[op]\ntoken-file = '/op'\n").contains(refused));
+    assert_eq!(
+        complaints(&["--op.token-file=/op", "--provider=op-connect"], &[], ""),
+        ""
+    );
+    assert_eq!(
+        complaints(
+            &["--op.token-file=/op"],
+            &[("SECRETS_PROVIDER", "op-connect")],
+            ""
+        ),
+        ""
+    );
+}
+
+#[test]
+fn an_unknown_provider_comes_with_the_near_one() {
+    let drawn = complaints(&["--provider", "op-conect"], &[], "");
+    assert!(drawn.contains("Did you mean `op-connect`?"), "{drawn}");
+    assert!(complaints(&[], &[("SECRETS_PROVIDER", "nonsense")], "").contains("SECRETS_PROVIDER"));
+    assert!(complaints(&[], &[], "[run]\nprovider = 'nonsense'\n").contains("locket.toml:2"));
+}
+
+#[test]
+fn instances_have_names_that_nothing_else_has() {
+    for (name, told) in [
+        ("https", "other programs use"),
+        ("bws", "belongs to another type"),
+        ("env", "belongs to another type"),
+        ("'a b'", "cannot stand before"),
+        ("1st", "cannot stand before"),
+    ] {
+        let drawn = complaints(&[], &[], &format!("[providers.{name}]\ntype = 'store'\n"));
+        assert!(drawn.contains(told), "{name}: {drawn}");
+    }
+    for name in ["prod", "store", "my-store.v2"] {
+        let quoted = format!("[providers.'{name}']\ntype = 'store'\n");
+        assert_eq!(complaints(&[], &[], &quoted), "", "{name}");
+    }
+    assert!(complaints(&[], &[], "[providers.prod]\ntype = 'stor'\n").contains("Did you mean `store`?"));
+    assert!(complaints(&[], &[], "[providers.prod]\n").contains("has no `type`"));
+    assert!(complaints(&[], &[], "[providers]\nprod = 'store'\n").contains("[providers.prod]"));
+}
+
+#[test]
+fn providers_that_wait_for_each_other_are_refused() {
+    let table =
+        |name: &str, identity: &str| format!("[providers.{name}]\ntype = 'store'\nidentity = '{identity}'\n");
+    let circle = [
+        table("a", "b://x"),
+        table("b", "{{ c://x | trim }}"),
+        table("c", "a://x"),
+    ]
+    .concat();
+    let drawn = complaints(&[], &[], &circle);
+    for name in ["a", "b", "c"] {
+        assert!(
+            drawn.contains(&format!("`{name}://` would need its own secrets")),
+            "{drawn}"
+        );
+    }
+    assert!(complaints(&[], &[], &table("a", "a://x")).contains("would need its own secrets"));
+    let chain = [table("a", "b://x"), table("b", "file:///key")].concat();
+    assert_eq!(complaints(&[], &[], &chain), "", "a chain is no circle");
+}
+
+#[test]
+fn the_chosen_provider_serves_its_scheme_else_the_one_with_credentials() {
+    let both: &[&'static ProviderKind] = &[&FIRST, &SECOND];
+    let serves = |choice, equipped: &[&str]| {
+        let (kind, others) = Choice(choice)
+            .for_scheme("both", both, |kind| equipped.contains(&kind.name))
+            .unwrap();
+        (kind.name, others.len())
+    };
+    assert_eq!(serves(None, &[]), ("first", 0));
+    assert_eq!(serves(None, &["second"]), ("second", 0));
+    assert_eq!(serves(None, &["first", "second"]), ("first", 1));
+    assert_eq!(serves(Some(&SECOND), &["first"]), ("second", 0));
+}
+
+#[test]
+fn programs_that_are_told_do_not_get_our_credentials() {
+    let variables = [
+        ("OP_CONNECT_TOKEN", "t"),
+        ("OP_CONNECT_TOKEN_FILE", "f"),
+        ("OP_CONNECT_HOST", "h"),
+        ("PATH", "p"),
+    ];
+    let environment = variables.into_iter().collect();
+    let left = super::without_credentials(&environment);
+    let names: Vec<_> = left.names().map(|name| name.to_str().unwrap()).collect();
+    assert_eq!(names, ["OP_CONNECT_HOST", "PATH"]);
+}
+
+// ---- credentials that are references ----
+
+/// Takes the credential `good`, and gives it back for every secret, so that tests see what it got.
+static FIRST: ProviderKind = fake("first");
+static SECOND: ProviderKind = fake("second");
+
+const fn fake(name: &'static str) -> ProviderKind {
+    ProviderKind {
+        name,
+        title: "a fake",
+        summary: "",
+        schemes: &[SchemeSpec {
+            name: "both",
+            bare: false,
+            fragment: Fragment::Json,
+        }],
+        prefix: "fake",
+        settings: &[Setting {
+            name: "token-file",
+            env: &[],
+            kind: SettingKind::Credential,
+            summary: "",
+        }],
+        network: false,
+        parse: |reference| Ok(Locator::new(reference.locator(), "", ())),
+        build: |cx| Ok(Arc::new(Echo(cx.settings.credential("token-file").cloned()))),
+    }
+}
+
+#[derive(Debug)]
+struct Echo(Option<Credential>);
+
+impl Provider for Echo {
+    fn capability(&self) -> Capability {
+        Capability {
+            items_per_call: 9,
+            max_concurrent: 9,
+            local: false,
+        }
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        batch: &'a [Locator],
+        _: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
+        let token = move || {
+            self.0
+                .as_ref()
+                .ok_or_else(|| ProviderError::auth("no token"))?
+                .read()
+        };
+        let answer = move |_: &Locator| match token()? {
+            token if token.matches(b"good") => Ok(Fetched::new(token)),
+            _ => Err(ProviderError::auth("wrong token")),
+        };
+        Box::pin(async move { batch.iter().map(answer).collect() })
+    }
+}
+
+/// Instances of the fake and of files, where the fake's token is `reference`.
+fn with_token(directory: &Path, reference: &str) -> Arc<Instances> {
+    let context = testing::context(directory, &[]);
+    let settle = |layers: &mut Layers<'_>, _: &Context| settle(layers, TIMEOUT);
+    let mut settings = testing::settled(directory, &[], &[], "", settle).unwrap();
+    settings.add_fake("fake", &FIRST, "token-file", reference);
+    settings.instances(&context)
+}
+
+async fn ask(instances: &Arc<Instances>, text: &str) -> Result<SecretBytes, Vec<String>> {
+    let clock: Arc<dyn locket_core::Clock> = Arc::new(crate::clock::SystemClock::start());
+    let parsed = once::parse("test", text.as_bytes(), &TemplateOptions::default(), instances).unwrap();
+    let rendered = once::render(&parsed, instances, &clock, TIMEOUT, TIMEOUT).await;
+    rendered.map(|rendered| rendered.bytes).map_err(|errors| {
+        errors
+            .into_iter()
+            .map(|error| format!("{:?}", error.problem))
+            .collect()
+    })
+}
+
+#[tokio::test]
+async fn a_credential_may_be_a_secret_of_another_provider() {
+    let directory = tempfile::tempdir().unwrap();
+    let token = directory.path().join("token");
+    std::fs::write(&token, "good\n").unwrap();
+    for reference in [
+        format!("file://{}", token.display()),
+        "{{ file://token | trim }}".to_owned(),
+    ] {
+        let instances = with_token(directory.path(), &reference);
+        let value = ask(&instances, "{{ fake://a }}{{ fake://b }}").await.unwrap();
+        assert!(value.matches(b"goodgood"), "{reference}");
+        assert_eq!(instances.provider("fake").unwrap().capability().items_per_call, 9);
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_credential_is_found_after_a_refusal() {
+    let directory = tempfile::tempdir().unwrap();
+    let token = directory.path().join("token");
+    std::fs::write(&token, "old").unwrap();
+    let instances = with_token(directory.path(), "file://token");
+    assert!(ask(&instances, "{{ fake://a }}").await.unwrap_err()[0].contains("wrong token"));
+    std::fs::write(&token, "good").unwrap();
+    assert!(ask(&instances, "{{ fake://a }}").await.unwrap().matches(b"good"));
+}
+
+#[tokio::test]
+async fn a_missing_credential_is_no_missing_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let instances = with_token(directory.path(), "file://token");
+    let told = ask(&instances, "{{ fake://a | default \"x\" }}")
+        .await
+        .unwrap_err();
+    assert!(
+        told[0].contains("its credential file://token has no value"),
+        "{told:?}"
+    );
+    assert!(told[0].contains(&format!("{:?}", ErrorKind::Auth)), "{told:?}");
+}
+
+impl ProviderSettings {
+    /// Adds an instance of a kind that the registry does not have.
+    fn add_fake(&mut self, name: &str, kind: &'static ProviderKind, setting: &'static str, reference: &str) {
+        let given = crate::options::Given {
+            text: reference.to_owned(),
+            origin: crate::options::Origin::Variable("TEST".to_owned()),
+            base: Path::new("/").into(),
+        };
+        let setting = kind.settings.iter().find(|known| known.name == setting).unwrap();
+        let gathered = Gathered {
+            references: vec![(setting, given)],
+            ..Gathered::default()
+        };
+        self.add(name, kind, &kind.schemes[0], gathered);
+    }
+}
