@@ -6,6 +6,7 @@
 )]
 
 mod connect_official_client;
+mod connect_run;
 mod documents;
 mod links;
 mod seeds_map;
