@@ -65,7 +65,7 @@ pub enum Filter {
     YamlString,
     /// A basic TOML string.
     TomlString,
-    /// The first PEM block with this label, or all of them in order for a chain.
+    /// The PEM blocks with this label, in their order.
     Pem(String),
     /// Stands in when the provider says that there is no such secret.
     Default(String),

@@ -52,7 +52,7 @@ pub static FILTERS: &[FilterKind] = &[
     FilterKind {
         name: "lines",
         arguments: &["N"],
-        summary: "The first N lines",
+        summary: "The first N lines, without the line break behind the last",
         build: |arguments| number(&arguments[0]).map(Filter::Lines),
     },
     FilterKind {

@@ -1,13 +1,11 @@
 //! From text to segments.
 
 use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::Arc;
 
 use memchr::memmem::Finder;
 
+use super::model::{Delimiters, Expression, Segment};
 use super::tag::{Reader, Tag};
-use crate::filter::FilterCall;
 use crate::reference::{Parsed, Position};
 use crate::{Diagnostic, Reference, Schemes};
 
@@ -18,187 +16,44 @@ pub(super) const MAX_REFERENCE: usize = 4096;
 /// thousand times.
 const MAX_FOUND: usize = 100;
 
-/// A parsed template. It owns its source, and holds each distinct reference and expression once however often
-/// they occur.
-#[derive(Debug)]
-pub struct Template {
-    pub(super) source: Arc<[u8]>,
+/// What a source consists of.
+pub(super) struct Parts {
     pub(super) segments: Vec<Segment>,
     pub(super) expressions: Vec<Expression>,
-    references: Vec<Reference>,
-    warnings: Vec<Diagnostic>,
+    pub(super) references: Vec<Reference>,
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
-/// What surrounds a tag, and whether tags count at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TemplateOptions {
-    /// The marks around a tag.
-    pub delimiters: Delimiters,
-    /// `false` copies the text as it is (`render = false`).
-    pub verbatim: bool,
-}
-
-/// The marks around a tag; `{{` and `}}` by default. See [`Delimiters::new`] for what can be one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Delimiters {
-    /// What opens a tag.
-    pub open: String,
-    /// What closes it.
-    pub close: String,
-}
-
-/// One piece of the output.
-#[derive(Debug)]
-pub(super) enum Segment {
-    /// Bytes of the source.
-    Literal(Range<usize>),
-    /// The value of an expression, by index.
-    Value(usize),
-}
-
-/// A reference and what is made of its value.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Expression {
-    /// Index into the template's references.
-    pub(super) reference: usize,
-    pub(super) filters: Vec<FilterCall>,
-}
-
-impl Default for Delimiters {
-    fn default() -> Self {
-        Self {
-            open: "{{".into(),
-            close: "}}".into(),
-        }
+/// Reads `source` in one pass.
+///
+/// # Errors
+/// Every mistake and warning, in order.
+pub(super) fn parse(
+    source: &[u8],
+    delimiters: &Delimiters,
+    schemes: &Schemes,
+) -> Result<Parts, Vec<Diagnostic>> {
+    let mut parser = Parser::new(source, delimiters, schemes);
+    parser.run();
+    let Parser {
+        segments,
+        expressions,
+        references,
+        mut errors,
+        warnings,
+        ..
+    } = parser;
+    if !errors.is_empty() {
+        errors.extend(warnings);
+        errors.sort_by_key(|diagnostic| diagnostic.span);
+        return Err(errors);
     }
-}
-
-impl Delimiters {
-    /// These marks around a tag.
-    ///
-    /// # Errors
-    /// A mark is empty, or holds what has a meaning inside of a tag: white space, quotes, `|`, a backslash. The
-    /// place is that in the mark.
-    pub fn new(open: &str, close: &str) -> Result<Self, Diagnostic> {
-        for mark in [open, close] {
-            let meaning = |char: char| char.is_whitespace() || matches!(char, '"' | '|' | '\\');
-            if mark.is_empty() || mark.contains(meaning) {
-                return Err(
-                    Diagnostic::error(0..mark.len(), format!("`{mark}` cannot mark a tag")).help(
-                        "Use marks like `<%` and `%>`, without white space, quotes, `|` and backslashes.",
-                    ),
-                );
-            }
-        }
-        Ok(Self {
-            open: open.into(),
-            close: close.into(),
-        })
-    }
-}
-
-impl Template {
-    /// Parses `source`, finding all its errors at once.
-    ///
-    /// # Errors
-    /// Every mistake in the source, the first hundred of very many, in order, with its place. Warnings of a good
-    /// template are in [`Template::warnings`].
-    pub fn parse(
-        source: impl Into<Arc<[u8]>>,
-        options: &TemplateOptions,
-        schemes: &Schemes,
-    ) -> Result<Self, Vec<Diagnostic>> {
-        let source = source.into();
-        if options.verbatim {
-            return Ok(Self::literal(source));
-        }
-        let mut parser = Parser::new(&source, &options.delimiters, schemes);
-        parser.run();
-        let Parser {
-            segments,
-            expressions,
-            references,
-            mut errors,
-            warnings,
-            ..
-        } = parser;
-        if !errors.is_empty() {
-            errors.extend(warnings);
-            errors.sort_by_key(|diagnostic| diagnostic.span);
-            return Err(errors);
-        }
-        let (expressions, references) = (expressions.items, references.items);
-        Ok(Self {
-            segments,
-            expressions,
-            references,
-            warnings,
-            source,
-        })
-    }
-
-    /// A template whose output is its source.
-    fn literal(source: Arc<[u8]>) -> Self {
-        let segments = vec![Segment::Literal(0..source.len())];
-        Self {
-            source,
-            segments,
-            expressions: vec![],
-            references: vec![],
-            warnings: vec![],
-        }
-    }
-
-    /// The distinct references, in the order of their first occurrence. Rendering takes one
-    /// [`Resolution`](super::Resolution) for each.
-    pub fn references(&self) -> &[Reference] {
-        &self.references
-    }
-
-    /// What a person should know about a template that can be used.
-    pub fn warnings(&self) -> &[Diagnostic] {
-        &self.warnings
-    }
-
-    /// The text it was parsed from.
-    pub fn source(&self) -> &[u8] {
-        &self.source
-    }
-
-    /// Whether rendering hashes passwords, which takes a good part of a second and belongs on another thread.
-    pub fn is_slow(&self) -> bool {
-        self.expressions
-            .iter()
-            .flat_map(|expression| &expression.filters)
-            .any(|call| call.filter.is_slow())
-    }
-}
-
-/// Distinct values in the order of their first occurrence.
-struct Interner<T> {
-    items: Vec<T>,
-    index: HashMap<u64, Vec<usize>>,
-}
-
-impl<T: PartialEq + std::hash::Hash> Interner<T> {
-    fn new() -> Self {
-        Self {
-            items: Vec::new(),
-            index: HashMap::new(),
-        }
-    }
-
-    fn intern(&mut self, item: T) -> usize {
-        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&item);
-        let same = self.index.entry(hash).or_default();
-        if let Some(known) = same.iter().find(|known| self.items[**known] == item) {
-            return *known;
-        }
-        same.push(self.items.len());
-        self.items.push(item);
-        self.items.len() - 1
-    }
+    Ok(Parts {
+        segments,
+        expressions: expressions.items,
+        references: references.items,
+        warnings,
+    })
 }
 
 struct Parser<'a> {
@@ -384,6 +239,33 @@ impl<'a> Parser<'a> {
             self.segments
                 .retain(|segment| matches!(segment, Segment::Value(_)));
         }
+    }
+}
+
+/// Distinct values in the order of their first occurrence.
+struct Interner<T> {
+    items: Vec<T>,
+    index: HashMap<u64, Vec<usize>>,
+}
+
+impl<T: PartialEq + std::hash::Hash> Interner<T> {
+    fn new() -> Self {
+        Self {
+            items: Vec::new(),
+            index: HashMap::new(),
+        }
+    }
+
+    fn intern(&mut self, item: T) -> usize {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&item);
+        let same = self.index.entry(hash).or_default();
+        if let Some(known) = same.iter().find(|known| self.items[**known] == item) {
+            return *known;
+        }
+        same.push(self.items.len());
+        self.items.push(item);
+        self.items.len() - 1
     }
 }
 

@@ -5,12 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::parse::{Expression, Segment, Template};
+use super::model::{Expression, Segment, Template};
 use crate::filter::{Filter, FilterCx, FilterError, HashMemo};
 use crate::provider::Derive;
-use crate::{ErrorKind, Fetched, ProviderError, Schemes, SecretBuilder, SecretBytes, Span, json_path};
+use crate::{
+    ErrorKind, Fetched, ProviderError, Reference, Schemes, SecretBuilder, SecretBytes, Span, json_path,
+};
 
-/// What became of one reference.
+/// What became of one reference. Rendering itself makes the empty value of an optional secret that does not exist.
 #[derive(Clone, Debug)]
 pub enum Resolution {
     /// The provider's answer.
@@ -132,13 +134,10 @@ impl Template {
             valid_until: None,
         };
         let mut step = match resolution {
-            Some(Resolution::Value(fetched)) => {
-                let fragment = reference.json_fragment(cx.schemes);
-                match start(fetched, fragment, reference.is_optional(), &mut filter_cx) {
-                    Ok(bytes) => Step::Value(bytes),
-                    Err(error) => Step::failed(error, reference.span())?,
-                }
-            }
+            Some(Resolution::Value(fetched)) => match start(fetched, reference, cx.schemes, &mut filter_cx) {
+                Ok(bytes) => Step::Value(bytes),
+                Err(error) => Step::failed(error, reference.span())?,
+            },
             Some(Resolution::Failed(error)) => {
                 let problem = (Problem::Unresolved(error.clone()), reference.span());
                 match error.kind {
@@ -260,16 +259,16 @@ impl Bytes<'_> {
 /// The value before filters: narrowed by the fragment, then derived. Nothing comes of an optional secret's nothing.
 fn start<'v>(
     fetched: &'v Fetched,
-    fragment: Option<&str>,
-    optional: bool,
+    reference: &Reference,
+    schemes: &Schemes,
     cx: &mut FilterCx<'_>,
 ) -> Result<Bytes<'v>, FilterError> {
     let whole = Bytes::Fetched(&fetched.value);
-    if optional && fetched.value.is_empty() {
+    if reference.is_optional() && fetched.value.is_empty() {
         return Ok(whole);
     }
     #[expect(clippy::disallowed_methods, reason = "a fragment selects a part of the value")]
-    let part = match fragment {
+    let part = match reference.json_fragment(schemes) {
         Some(path) => Bytes::Own(json_path::select(fetched.value.expose(), path)?),
         None => whole,
     };

@@ -2,7 +2,8 @@
 
 use memchr::memmem;
 
-use super::parse::{Delimiters, MAX_REFERENCE};
+use super::model::Delimiters;
+use super::parse::MAX_REFERENCE;
 use crate::filter::{Argument, Filter, FilterCall};
 use crate::reference::{Parsed, Position};
 use crate::{Diagnostic, Reference, Schemes, Span};
