@@ -89,6 +89,18 @@ impl Client {
             .block_on(self.send(request))
     }
 
+    /// The same on a thread of its own, for code that may or may not stand in a runtime.
+    ///
+    /// # Errors
+    /// No connection, or no whole response.
+    ///
+    /// # Panics
+    /// The thread does.
+    pub fn send_apart(&self, request: Request) -> io::Result<Response> {
+        std::thread::scope(|scope| scope.spawn(|| self.send_blocking(request)).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
     async fn exchange<S>(&self, stream: S, request: Request) -> io::Result<Response>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

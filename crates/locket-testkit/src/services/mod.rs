@@ -1,6 +1,6 @@
 //! Real servers and official clients, installed by `cargo xtask services`.
 
-mod openbao;
+pub mod openbao;
 mod place;
 
 pub use openbao::OpenBao;
