@@ -6,7 +6,7 @@ use std::sync::Arc;
 use locket_core::schemes::Fragment;
 use locket_core::{Clock, Diagnostic, Environment, Locator, Provider, Reference, Scheme, Schemes};
 
-use crate::settings::{Setting, Settings};
+use crate::settings::{self, Setting, Settings};
 
 /// Every provider of this build, in the order of the reference pages.
 pub static KINDS: &[&ProviderKind] = &[
@@ -14,6 +14,8 @@ pub static KINDS: &[&ProviderKind] = &[
     &crate::file::KIND,
     &crate::env::KIND,
     &crate::connect::KIND,
+    &crate::bao::BAO,
+    &crate::bao::VAULT,
 ];
 
 /// One kind of secret manager.
@@ -89,6 +91,15 @@ impl ProviderKind {
     /// The kind of this name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
         KINDS.iter().copied().find(|kind| kind.name == name)
+    }
+
+    /// Everything it can be told: its own settings, then those of every provider with a network. A setting of its
+    /// own stands in for the common one of that name, to add the variables that its users know.
+    pub fn all_settings(&self) -> impl Iterator<Item = &'static Setting> {
+        let own = self.settings;
+        let common: &'static [Setting] = if self.network { settings::NETWORK } else { &[] };
+        let is_own = move |setting: &&Setting| own.iter().all(|mine| mine.name != setting.name);
+        own.iter().chain(common.iter().filter(is_own))
     }
 }
 

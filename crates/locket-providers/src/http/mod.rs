@@ -17,10 +17,9 @@ mod token;
 pub(crate) use body::Body;
 pub(crate) use client::Client;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use error::status_error;
 pub(crate) use request::{Request, Response};
 pub(crate) use stamp::Stamp;
-pub(crate) use token::{Authority, Grant, TokenCache};
+pub(crate) use token::{Authority, Grant, OnNewSource, Token, TokenCache};
 
 #[cfg(test)]
 mod tests;

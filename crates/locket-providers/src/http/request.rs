@@ -5,7 +5,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Method, StatusCode, Url};
 use zeroize::Zeroizing;
 
-use crate::http::{Body, status_error};
+use crate::http::body::Body;
+use crate::http::error::status_error;
 
 /// A request under construction.
 pub(crate) struct Request {
@@ -123,18 +124,6 @@ impl Request {
 }
 
 impl Response {
-    /// The response itself when its status is 2xx.
-    ///
-    /// # Errors
-    /// What the status means to most servers; a provider whose server differs looks at the status first.
-    pub(crate) fn ok(self) -> Result<Self, ProviderError> {
-        if self.status.is_success() {
-            Ok(self)
-        } else {
-            Err(self.error())
-        }
-    }
-
     /// What the status means to most servers.
     pub(crate) fn error(&self) -> ProviderError {
         status_error(self.status, &self.headers, &self.place, self.arrived)

@@ -1,245 +1,145 @@
-//! Trust and client certificates, against servers with certificates of an authority made for the test.
+//! Trust and client certificates, against servers with certificates of authorities made for the test.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-use locket_core::{Clock, Environment, ErrorKind, FetchCx};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use locket_core::{ErrorKind, ProviderError};
+use locket_testkit::{Response as Reply, Server, TestCa};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use crate::http::{Client, Endpoint, Request};
-use crate::{BuildCx, Settings};
+use crate::testing::Fixture;
 
-#[derive(Debug)]
-struct Now;
-
-impl Clock for Now {
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
+fn https(ca: &TestCa) -> Server {
+    Server::builder().tls(ca).start(|_| Reply::text(200, ""))
 }
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(vec![]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// Certificate and key, in PEM.
-    fn issue(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.0).unwrap(), key)
-    }
-
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        roots
-    }
+fn trusting(ca: &TestCa) -> Fixture {
+    Fixture::new().set_file("ca-file", &ca.pem())
 }
 
-/// A TLS server for `name`; asks for certificates of `clients` when given.
-async fn serve(authority: &Authority, name: &str, clients: Option<&Authority>) -> (u16, JoinSet<()>) {
-    let (certificate, key) = authority.issue(name);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(clients) => builder.with_client_cert_verifier(
-            WebPkiClientVerifier::builder_with_provider(clients.roots().into(), provider)
-                .build()
-                .unwrap(),
-        ),
-    };
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = builder
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            connections.spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let mut request = [0; 4096];
-                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-                    if stream.write_all(answer).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    (port, task)
+async fn ask(client: &Client, fixture: &Fixture, url: &str) -> Result<(), ProviderError> {
+    let url = Endpoint::parse("url", url).unwrap().join(["x"]);
+    client
+        .send(Request::get(url), &fixture.fetch_cx())
+        .await
+        .map(drop)
 }
 
-struct Fixture {
-    dir: tempfile::TempDir,
-    settings: Settings,
-    environment: Environment,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-            settings: Settings::default(),
-            // The system's own store plays no part unless a test points at it.
-            environment: [("SSL_CERT_FILE", "/dev/null")].into_iter().collect(),
-        }
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn set(mut self, setting: &'static str, name: &str, text: &str) -> Self {
-        self.file(name, text);
-        self.settings = self.settings.with(setting, name);
-        self
-    }
-
-    fn client(&self) -> Client {
-        let clock: Arc<dyn Clock> = Arc::new(Now);
-        Client::new(&BuildCx {
-            instance: "test",
-            settings: &self.settings,
-            environment: &self.environment,
-            base_dir: self.dir.path(),
-            clock: &clock,
-        })
-        .unwrap()
-    }
-}
-
-async fn get(client: &Client, port: u16) -> Result<(), locket_core::ProviderError> {
-    let url = Endpoint::parse("url", &format!("https://localhost:{port}"))
-        .unwrap()
-        .join(["x"]);
-    let cx = FetchCx {
-        clock: Arc::new(Now),
-        deadline: Duration::from_secs(60),
-    };
-    client.send(Request::get(url), &cx).await?.ok().map(drop)
+async fn get(fixture: &Fixture, server: &Server) -> Result<(), ProviderError> {
+    let client = fixture.build(Client::new).unwrap();
+    ask(&client, fixture, &server.url()).await
 }
 
 #[tokio::test]
 async fn a_private_authority_is_trusted_once_its_file_is_given() {
-    let authority = Authority::new();
-    let (port, _server) = serve(&authority, "localhost", None).await;
-    let error = get(&Fixture::new().client(), port).await.unwrap_err();
+    let ca = TestCa::new();
+    let server = https(&ca);
+    let error = get(&Fixture::new(), &server).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
     assert!(error.context.contains("is not trusted"), "{error}");
     assert!(error.hint.unwrap().contains("ca-file"));
-    let fixture = Fixture::new().set("ca-file", "ca.pem", &authority.0.pem());
-    get(&fixture.client(), port).await.unwrap();
+    get(&trusting(&ca), &server).await.unwrap();
 }
 
 #[tokio::test]
 async fn ssl_cert_file_is_trusted_too() {
-    let authority = Authority::new();
-    let (port, _server) = serve(&authority, "localhost", None).await;
-    let mut fixture = Fixture::new();
-    let path = fixture.file("system.pem", &authority.0.pem());
-    fixture.environment = [("SSL_CERT_FILE", path)].into_iter().collect();
-    get(&fixture.client(), port).await.unwrap();
+    let ca = TestCa::new();
+    let server = https(&ca);
+    let file = ca.file();
+    let fixture = Fixture::new().environment([("SSL_CERT_FILE", file.to_str().unwrap())]);
+    get(&fixture, &server).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_trusted_certificate_for_another_name_is_refused() {
-    let authority = Authority::new();
-    let (port, _server) = serve(&authority, "other.example", None).await;
-    let fixture = Fixture::new().set("ca-file", "ca.pem", &authority.0.pem());
-    let error = get(&fixture.client(), port).await.unwrap_err();
+    let ca = TestCa::new();
+    let server = https(&ca);
+    let fixture = trusting(&ca);
+    let client = fixture.build(Client::new).unwrap();
+    let port = server.address().port();
+    ask(&client, &fixture, &format!("https://localhost:{port}"))
+        .await
+        .unwrap();
+    let error = ask(&client, &fixture, &format!("https://other.localhost:{port}"))
+        .await
+        .unwrap_err();
     assert!(error.context.contains("is for another name"), "{error}");
 }
 
 #[tokio::test]
 async fn a_replaced_ca_file_counts_at_the_next_request() {
-    let (first, second) = (Authority::new(), Authority::new());
-    let (port, _server) = serve(&second, "localhost", None).await;
-    let fixture = Fixture::new().set("ca-file", "ca.pem", &first.0.pem());
-    let client = fixture.client();
-    assert!(get(&client, port).await.is_err());
-    let staged = fixture.file("new.pem", &second.0.pem());
-    std::fs::rename(staged, fixture.dir.path().join("ca.pem")).unwrap();
-    get(&client, port).await.unwrap();
+    let (first, second) = (TestCa::new(), TestCa::new());
+    let server = https(&second);
+    let fixture = trusting(&first);
+    let client = fixture.build(Client::new).unwrap();
+    assert!(ask(&client, &fixture, &server.url()).await.is_err());
+    fixture.write("ca-file", &second.pem());
+    ask(&client, &fixture, &server.url()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_server_that_wants_a_client_certificate_gets_it_or_the_user_hears_of_it() {
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let (port, _server) = serve(&authority, "localhost", Some(&clients)).await;
-    let trusting = || Fixture::new().set("ca-file", "ca.pem", &authority.0.pem());
-    let error = get(&trusting().client(), port).await.unwrap_err();
+    let ca = TestCa::new();
+    let server = Server::builder().mutual_tls(&ca).start(|_| Reply::text(200, ""));
+    let error = get(&trusting(&ca), &server).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Auth, "{error}");
     assert!(error.hint.unwrap().contains("client-cert-file"));
 
-    let (certificate, key) = clients.issue("client");
-    let fixture = trusting()
-        .set("client-cert-file", "client.pem", &certificate.pem())
-        .set("client-key-file", "client.key", &key.serialize_pem());
-    get(&fixture.client(), port).await.unwrap();
+    let (client, stranger) = (ca.client_leaf("client"), ca.client_leaf("stranger"));
+    let fixture = trusting(&ca)
+        .set_file("client-cert-file", &client.certificate_pem)
+        .set_file("client-key-file", &client.key_pem);
+    get(&fixture, &server).await.unwrap();
+    let shown = server.requests().remove(0).client_certificate;
+    assert_eq!(shown.as_deref(), Some(client.der()));
 
-    let (_, stranger) = clients.issue("stranger");
-    let fixture = trusting()
-        .set("client-cert-file", "client.pem", &certificate.pem())
-        .set("client-key-file", "client.key", &stranger.serialize_pem());
-    let error = get(&fixture.client(), port).await.unwrap_err();
+    fixture.write("client-key-file", &stranger.key_pem);
+    let error = get(&fixture, &server).await.unwrap_err();
     assert!(error.hint.unwrap().contains("belong together"));
 }
 
 #[tokio::test]
 async fn files_that_hold_nothing_useful_are_named() {
-    for (setting, content) in [("ca-file", "no PEM"), ("ca-file", "")] {
-        let fixture = Fixture::new().set(setting, "broken.pem", content);
-        let error = get(&fixture.client(), 1).await.unwrap_err();
-        assert!(error.context.contains("broken.pem"), "{error}");
+    let server = https(&TestCa::new());
+    for content in ["no PEM", ""] {
+        let error = get(&Fixture::new().set_file("ca-file", content), &server)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert!(error.context.contains("ca-file"), "{error}");
     }
-    let mut fixture = Fixture::new();
-    fixture.settings = fixture.settings.with("ca-file", "absent.pem");
-    let error = get(&fixture.client(), 1).await.unwrap_err();
+    let error = get(&Fixture::new().set("ca-file", "absent.pem"), &server)
+        .await
+        .unwrap_err();
     assert!(error.context.contains("absent.pem"), "{error}");
 }
 
 #[tokio::test]
+async fn a_server_without_tls_never_needs_a_certificate_file() {
+    let server = Server::start(|_| Reply::text(200, ""));
+    get(&Fixture::new().set("ca-file", "absent.pem"), &server)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_plain_server_behind_an_https_address_is_told_apart() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-            let _ = stream.read(&mut [0; 1024]).await;
-        }
-    });
-    let error = get(&Fixture::new().client(), port).await.unwrap_err();
-    assert!(error.context.ends_with("does not speak TLS"), "{error}");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let fixture = Fixture::new();
+    let client = fixture.build(Client::new).unwrap();
+    let answering = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let hello = stream.read(&mut [0; 1024]).await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        hello
+    };
+    let (outcome, hello) = tokio::join!(ask(&client, &fixture, &url), answering);
+    let error = outcome.unwrap_err();
+    assert!(
+        hello > 0 && error.context.ends_with("does not speak TLS"),
+        "{error}"
+    );
     assert!(error.hint.unwrap().contains("http://"));
 }

@@ -42,6 +42,28 @@ pub(crate) trait Authority: fmt::Debug + Send + Sync {
     }
 }
 
+impl<A: Authority + ?Sized> Authority for Box<A> {
+    fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        (**self).login(cx)
+    }
+
+    fn renew<'a>(
+        &'a self,
+        token: &'a SecretBytes,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        (**self).renew(token, cx)
+    }
+
+    fn source(&self) -> Vec<Stamp> {
+        (**self).source()
+    }
+
+    fn on_new_source(&self) -> OnNewSource {
+        (**self).on_new_source()
+    }
+}
+
 /// What a change of an [`Authority`]'s source means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnNewSource {
@@ -65,7 +87,6 @@ pub(crate) struct Grant {
 pub(crate) struct Token {
     value: Arc<SecretBytes>,
     serial: u64,
-    granted: Duration,
 }
 
 /// The token of one provider instance.
@@ -143,9 +164,9 @@ impl Token {
         &self.value
     }
 
-    /// When it was granted or last renewed, on the monotonic clock.
-    pub(crate) fn granted(&self) -> Duration {
-        self.granted
+    /// A number that is the token's own in its cache.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
     }
 }
 
@@ -157,11 +178,6 @@ impl<A: Authority> TokenCache<A> {
             state: Mutex::default(),
             ended: AtomicU64::new(0),
         }
-    }
-
-    /// What hands out the tokens.
-    pub(crate) fn authority(&self) -> &A {
-        &self.authority
     }
 
     /// Makes `request` with the token. If it fails with [`ErrorKind::Auth`], which must mean that the server refuses
@@ -195,6 +211,17 @@ impl<A: Authority> TokenCache<A> {
         let seen = self.ended.load(Ordering::Acquire);
         let mut state = self.lock(cx).await?;
         self.take(&mut state, seen, cx).await
+    }
+
+    /// Counts one more use of `token`, for a request that was made with it beside [`TokenCache::with`].
+    pub(crate) fn spend(&self, token: &Token) {
+        // Whoever holds the state is about to replace the token.
+        if let Ok(mut state) = self.state.try_lock()
+            && let Some(issued) = &mut state.issued
+            && issued.token.serial == token.serial
+        {
+            issued.use_once();
+        }
     }
 
     /// Another token than `refused`, which the server no longer accepts, as `error` says.
@@ -241,9 +268,7 @@ impl<A: Authority> TokenCache<A> {
         }
         match &mut state.issued {
             Some(issued) => {
-                if let Some(uses) = &mut issued.uses {
-                    *uses = uses.saturating_sub(1);
-                }
+                issued.use_once();
                 Ok(issued.token.clone())
             }
             None => Err(ProviderError::auth("the login gave no token")),
@@ -328,7 +353,6 @@ impl Issued {
             token: Token {
                 value: grant.token,
                 serial,
-                granted,
             },
             source,
             lifetime: grant.lifetime,
@@ -340,6 +364,12 @@ impl Issued {
                 .filter(|_| renewable)
                 .map(|lifetime| granted + lifetime * 2 / 3),
             uses: grant.uses,
+        }
+    }
+
+    fn use_once(&mut self) {
+        if let Some(uses) = &mut self.uses {
+            *uses = uses.saturating_sub(1);
         }
     }
 

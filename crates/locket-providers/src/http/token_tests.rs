@@ -1,23 +1,9 @@
 use std::sync::Mutex as SyncMutex;
-use std::time::SystemTime;
 
 use futures_util::future::join_all;
-use locket_core::Clock;
+use locket_testkit::ManualClock;
 
 use super::*;
-
-#[derive(Debug, Default)]
-struct Hand(SyncMutex<Duration>);
-
-impl Clock for Hand {
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.monotonic()
-    }
-
-    fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-}
 
 /// Grants what the test prepared, and counts.
 #[derive(Debug)]
@@ -99,17 +85,17 @@ fn bytes(token: &SecretBytes) -> &[u8] {
     token.expose()
 }
 
-fn cx() -> (Arc<Hand>, FetchCx) {
-    let hand = Arc::new(Hand::default());
+fn cx() -> (Arc<ManualClock>, FetchCx) {
+    let clock = Arc::new(ManualClock::new());
     let cx = FetchCx {
-        clock: hand.clone(),
+        clock: clock.clone(),
         deadline: Duration::from_secs(1 << 20),
     };
-    (hand, cx)
+    (clock, cx)
 }
 
-fn pass(hand: &Hand, seconds: u64) {
-    *hand.0.lock().unwrap() += Duration::from_secs(seconds);
+fn pass(clock: &ManualClock, seconds: u64) {
+    clock.advance(Duration::from_secs(seconds));
 }
 
 fn refusal() -> ProviderError {
@@ -123,74 +109,74 @@ async fn many_readers_share_one_login() {
     for token in join_all((0..50).map(|_| cache.current(&cx))).await {
         assert!(token.unwrap().value().matches(b"token-1"));
     }
-    assert_eq!(cache.authority().logins(), 1);
+    assert_eq!(cache.authority.logins(), 1);
 }
 
 #[tokio::test]
 async fn many_readers_share_one_failed_login_even_a_transient_one() {
     let (_, cx) = cx();
     let cache = TokenCache::new(Desk::new(Lifetime::Endless));
-    *cache.authority().answer.lock().unwrap() = Err(ProviderError::unavailable("down"));
+    *cache.authority.answer.lock().unwrap() = Err(ProviderError::unavailable("down"));
     for token in join_all((0..50).map(|_| cache.current(&cx))).await {
         assert_eq!(token.unwrap_err().context, "down");
     }
-    assert_eq!(cache.authority().logins(), 1);
-    *cache.authority().answer.lock().unwrap() = Ok(Lifetime::Endless);
+    assert_eq!(cache.authority.logins(), 1);
+    *cache.authority.answer.lock().unwrap() = Ok(Lifetime::Endless);
     assert!(cache.current(&cx).await.is_ok(), "the next attempt asks again");
 }
 
 #[tokio::test]
 async fn a_refused_login_is_not_repeated_at_once_but_in_time() {
-    let (hand, cx) = cx();
+    let (clock, cx) = cx();
     let cache = TokenCache::new(Desk::new(Lifetime::Endless));
-    *cache.authority().answer.lock().unwrap() = Err(refusal());
+    *cache.authority.answer.lock().unwrap() = Err(refusal());
     for _ in 0..20 {
         assert_eq!(cache.current(&cx).await.unwrap_err(), refusal());
     }
-    assert_eq!(cache.authority().logins(), 1);
-    pass(&hand, 31);
-    *cache.authority().answer.lock().unwrap() = Ok(Lifetime::Endless);
+    assert_eq!(cache.authority.logins(), 1);
+    pass(&clock, 31);
+    *cache.authority.answer.lock().unwrap() = Ok(Lifetime::Endless);
     assert!(cache.current(&cx).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_token_is_renewed_once_two_thirds_are_gone() {
-    let (hand, cx) = cx();
+    let (clock, cx) = cx();
     let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
     cache.current(&cx).await.unwrap();
-    pass(&hand, 39);
+    pass(&clock, 39);
     cache.current(&cx).await.unwrap();
-    assert_eq!(cache.authority().renewals(), 0);
-    pass(&hand, 1);
+    assert_eq!(cache.authority.renewals(), 0);
+    pass(&clock, 1);
     for token in join_all((0..9).map(|_| cache.current(&cx))).await {
         assert!(token.unwrap().value().matches(b"token-1"));
     }
-    assert_eq!((cache.authority().renewals(), cache.authority().logins()), (1, 1));
+    assert_eq!((cache.authority.renewals(), cache.authority.logins()), (1, 1));
 }
 
 #[tokio::test]
 async fn a_token_that_ended_is_replaced_without_asking_to_renew_it() {
-    let (hand, cx) = cx();
+    let (clock, cx) = cx();
     let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
     cache.current(&cx).await.unwrap();
-    pass(&hand, 60);
+    pass(&clock, 60);
     assert!(cache.current(&cx).await.unwrap().value().matches(b"token-2"));
-    assert_eq!(cache.authority().renewals(), 0);
+    assert_eq!(cache.authority.renewals(), 0);
 }
 
 #[tokio::test]
 async fn a_renewal_that_fails_for_now_keeps_the_token_and_is_not_a_hot_loop() {
-    let (hand, cx) = cx();
+    let (clock, cx) = cx();
     let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
     cache.current(&cx).await.unwrap();
-    *cache.authority().renewal.lock().unwrap() = Err(ProviderError::unavailable("down"));
-    pass(&hand, 40);
+    *cache.authority.renewal.lock().unwrap() = Err(ProviderError::unavailable("down"));
+    pass(&clock, 40);
     for _ in 0..5 {
         assert!(cache.current(&cx).await.unwrap().value().matches(b"token-1"));
     }
-    assert_eq!(cache.authority().renewals(), 1);
-    *cache.authority().renewal.lock().unwrap() = Err(refusal());
-    pass(&hand, 8);
+    assert_eq!(cache.authority.renewals(), 1);
+    *cache.authority.renewal.lock().unwrap() = Err(refusal());
+    pass(&clock, 8);
     assert!(
         cache.current(&cx).await.unwrap().value().matches(b"token-2"),
         "refused: log in"
@@ -199,16 +185,16 @@ async fn a_renewal_that_fails_for_now_keeps_the_token_and_is_not_a_hot_loop() {
 
 #[tokio::test]
 async fn renewals_that_grant_less_and_less_end_in_a_login() {
-    let (hand, cx) = cx();
+    let (clock, cx) = cx();
     let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
     cache.current(&cx).await.unwrap();
-    *cache.authority().renewal.lock().unwrap() = Ok(20);
-    pass(&hand, 40);
+    *cache.authority.renewal.lock().unwrap() = Ok(20);
+    pass(&clock, 40);
     cache.current(&cx).await.unwrap();
-    pass(&hand, 15);
+    pass(&clock, 15);
     cache.current(&cx).await.unwrap();
-    assert_eq!(cache.authority().renewals(), 1);
-    pass(&hand, 4);
+    assert_eq!(cache.authority.renewals(), 1);
+    pass(&clock, 4);
     assert!(cache.current(&cx).await.unwrap().value().matches(b"token-2"));
 }
 
@@ -219,7 +205,7 @@ async fn a_token_of_few_uses_is_replaced_when_they_are_spent() {
     for _ in 0..7 {
         cache.current(&cx).await.unwrap();
     }
-    assert_eq!(cache.authority().logins(), 3);
+    assert_eq!(cache.authority.logins(), 3);
 }
 
 #[tokio::test]
@@ -237,7 +223,7 @@ async fn a_refused_token_is_replaced_once_for_all_who_used_it() {
         })
     };
     assert!(join_all((0..20).map(|_| read())).await.iter().all(Result::is_ok));
-    assert_eq!(cache.authority().logins(), 2);
+    assert_eq!(cache.authority.logins(), 2);
 }
 
 #[tokio::test]
@@ -265,7 +251,7 @@ async fn other_errors_leave_the_token_alone() {
     let outcome = cache.with(&cx, async |_| Err::<(), _>(ProviderError::denied("no")));
     assert_eq!(outcome.await, Err(ProviderError::denied("no")));
     cache.current(&cx).await.unwrap();
-    assert_eq!(cache.authority().logins(), 1);
+    assert_eq!(cache.authority.logins(), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,51 @@
+//! A token that somebody else obtained. It is read again when its file changes, and never renewed: whoever made
+//! it decides how long it lasts.
+
+use std::path::PathBuf;
+
+use locket_core::{BoxFuture, FetchCx, ProviderError};
+
+use crate::Credential;
+use crate::http::{Authority, Grant, OnNewSource, Stamp};
+
+/// Where a token comes from.
+#[derive(Debug)]
+pub(in crate::bao) enum GivenToken {
+    /// The user named it.
+    Set(Credential),
+    /// Nobody did: the files that the command lines of OpenBao and Vault keep in the home directory, the first
+    /// that is there.
+    Home(Vec<PathBuf>),
+}
+
+impl Authority for GivenToken {
+    fn login<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        Box::pin(async {
+            let token = match self {
+                Self::Set(credential) => credential.read()?,
+                Self::Home(paths) => match paths.iter().find(|path| path.exists()) {
+                    Some(path) => Credential::File(path.clone()).read()?,
+                    None => return Err(no_token()),
+                },
+            };
+            Ok(Grant::new(token))
+        })
+    }
+
+    fn source(&self) -> Vec<Stamp> {
+        match self {
+            Self::Set(credential) => Stamp::of_credential(credential),
+            Self::Home(paths) => paths.iter().map(|path| Stamp::of(path)).collect(),
+        }
+    }
+
+    fn on_new_source(&self) -> OnNewSource {
+        OnNewSource::Replace
+    }
+}
+
+fn no_token() -> ProviderError {
+    ProviderError::auth("there is no token to read with").hint(
+        "Set `token-file` to a file that holds one, BAO_TOKEN or VAULT_TOKEN to its value, or `role-id` and `secret-id-file` for an AppRole login.",
+    )
+}

@@ -1,0 +1,92 @@
+//! Requests as the server wants them, and what its failures mean. Knows no token of its own and no reference.
+
+use locket_core::{FetchCx, ProviderError, SecretBytes};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderName};
+
+use crate::http::{Client, Endpoint, Request, Response};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+/// Proves to agents that listen for it that no browser was tricked into the request.
+const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+
+/// One server, in one namespace.
+#[derive(Debug)]
+pub(super) struct Api {
+    http: Client,
+    endpoint: Endpoint,
+    namespace: Option<String>,
+}
+
+impl Api {
+    /// The server at `endpoint`.
+    pub(super) fn new(http: Client, endpoint: Endpoint, namespace: Option<&str>) -> Self {
+        let namespace = namespace
+            .map(|text| text.trim_matches('/').to_owned())
+            .filter(|text| !text.is_empty());
+        Self {
+            http,
+            endpoint,
+            namespace,
+        }
+    }
+
+    /// A `GET` of the API path `segments`, without the leading `v1`.
+    pub(super) fn get<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Request {
+        Request::get(self.endpoint.join(["v1"].into_iter().chain(segments)))
+    }
+
+    /// A `POST` to the API path `segments`, without the leading `v1`.
+    pub(super) fn post<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Request {
+        Request::post(self.endpoint.join(["v1"].into_iter().chain(segments)))
+    }
+
+    /// Sends `request` with `token`.
+    ///
+    /// # Errors
+    /// There is no answer, or one that no such server gives; every status is an answer.
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        token: Option<&SecretBytes>,
+        cx: &FetchCx,
+    ) -> Result<Response, ProviderError> {
+        let mut request = request.header(REQUEST, "true")?;
+        if let Some(namespace) = &self.namespace {
+            request = request.header(NAMESPACE, namespace)?;
+        }
+        if let Some(token) = token {
+            request = request.secret_header(TOKEN, token)?;
+        }
+        let response = self.http.send(request, cx).await?;
+        let is_json = response
+            .header(&CONTENT_TYPE)
+            .is_some_and(|kind| kind.starts_with("application/json"));
+        // What stands in front of the server answers in HTML or plain text. Its 404 is no missing secret.
+        let speaks_for_the_server = is_json || response.status == StatusCode::NO_CONTENT;
+        if speaks_for_the_server || response.status.is_server_error() || response.status.is_redirection() {
+            return Ok(response);
+        }
+        Err(ProviderError::unavailable(format!(
+            "{} answered {} without JSON: this is not the API of OpenBao or Vault",
+            response.place,
+            response.status.as_u16()
+        ))
+        .hint("Check `url`: scheme, host, port, and the path in front of `/v1` if there is one."))
+    }
+
+    /// What a status that the caller has no use for means.
+    pub(super) fn error(&self, response: &Response) -> ProviderError {
+        let error = response.error();
+        match response.status {
+            StatusCode::SERVICE_UNAVAILABLE => error.hint(
+                "The server is sealed, or has no active node: `bao status` tells. Locket goes on asking.",
+            ),
+            StatusCode::BAD_REQUEST => {
+                error.hint("Check the path, and `namespace` if the server uses namespaces.")
+            }
+            _ => error,
+        }
+    }
+}

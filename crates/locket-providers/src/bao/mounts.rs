@@ -1,0 +1,145 @@
+//! Which engine is mounted where. A path does not say where its mount ends, and the two kinds of key/value store
+//! are read differently; the server is asked once for each mount.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use locket_core::{ErrorKind, FetchCx, ProviderError};
+use reqwest::StatusCode;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::bao::session::Session;
+use crate::bao::wire::{self, Engine};
+
+/// After this time a secret that is missing is reason to ask again: the mount may have moved or been upgraded.
+const SETTLED_FOR: Duration = Duration::from_secs(60);
+
+/// The mounts that are known so far.
+#[derive(Debug, Default)]
+pub(super) struct Mounts(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    mounts: Vec<Mount>,
+    /// First components of paths whose mount the server would not tell, and when it was asked.
+    untold: HashMap<String, Duration>,
+}
+
+/// One mount.
+#[derive(Clone, Debug)]
+pub(super) struct Mount {
+    /// Its path, in components.
+    pub(super) path: Vec<String>,
+    /// What is mounted there.
+    pub(super) engine: Engine,
+    seen: Duration,
+}
+
+impl Mounts {
+    /// The mount that `path` is in; `None` when the server does not tell.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or answers nonsense.
+    pub(super) async fn of(
+        &self,
+        path: &[String],
+        session: &Session,
+        cx: &FetchCx,
+    ) -> Result<Option<Mount>, ProviderError> {
+        // Held while asking: the paths of a round mostly share their mounts.
+        let mut known = self.lock(cx).await?;
+        if let Some(mount) = known.find(path) {
+            return Ok(Some(mount.clone()));
+        }
+        let now = cx.clock.monotonic();
+        let asked = path.first().and_then(|first| known.untold.get(first));
+        if asked.is_some_and(|asked| now < *asked + SETTLED_FOR) {
+            return Ok(None);
+        }
+        known.ask(path, session, cx).await
+    }
+
+    /// The mount that `path` is in now, if that may differ from `before`, which led to no secret.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or answers nonsense.
+    pub(super) async fn moved(
+        &self,
+        before: &Mount,
+        path: &[String],
+        session: &Session,
+        cx: &FetchCx,
+    ) -> Result<Option<Mount>, ProviderError> {
+        if cx.clock.monotonic() < before.seen + SETTLED_FOR {
+            return Ok(None);
+        }
+        let mut known = self.lock(cx).await?;
+        let current = known.find(path).cloned();
+        let now = match current {
+            // Somebody else asked meanwhile.
+            Some(current) if current.seen > before.seen => Some(current),
+            _ => {
+                known.mounts.retain(|mount| mount.path != before.path);
+                known.ask(path, session, cx).await?
+            }
+        };
+        Ok(now.filter(|now| now.path != before.path || now.engine != before.engine))
+    }
+
+    async fn lock(&self, cx: &FetchCx) -> Result<MutexGuard<'_, Known>, ProviderError> {
+        tokio::time::timeout(cx.remaining(), self.0.lock())
+            .await
+            .map_err(|_| ProviderError::unavailable("looking up the mount took all the time there was"))
+    }
+}
+
+impl Known {
+    fn find(&self, path: &[String]) -> Option<&Mount> {
+        // No mount lies inside another: the server refuses that.
+        self.mounts.iter().find(|mount| path.starts_with(&mount.path))
+    }
+
+    async fn ask(
+        &mut self,
+        path: &[String],
+        session: &Session,
+        cx: &FetchCx,
+    ) -> Result<Option<Mount>, ProviderError> {
+        let asked: Vec<&str> = ["sys", "internal", "ui", "mounts"]
+            .into_iter()
+            .chain(path.iter().map(String::as_str))
+            .collect();
+        let now = cx.clock.monotonic();
+        let response = match session.get(&asked, None, cx).await {
+            Ok(response) if response.status.is_success() => response,
+            Ok(response) => match response.status {
+                StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => return Ok(self.not_told(path, now)),
+                _ => return Err(session.error(&response)),
+            },
+            Err(error) if error.kind == ErrorKind::Denied => return Ok(self.not_told(path, now)),
+            Err(error) => return Err(error),
+        };
+        let answer = wire::mount(&response)?;
+        let mount = Mount {
+            path: answer.path.split('/').map(str::to_owned).collect(),
+            engine: answer.engine,
+            seen: now,
+        };
+        if !path.starts_with(&mount.path) {
+            return Err(ProviderError::unavailable(format!(
+                "{} told of a mount that the path is not in",
+                response.place
+            )));
+        }
+        tracing::debug!(path = answer.path, engine = ?mount.engine, "mount");
+        self.mounts.push(mount.clone());
+        Ok(Some(mount))
+    }
+
+    fn not_told(&mut self, path: &[String], now: Duration) -> Option<Mount> {
+        if let Some(first) = path.first() {
+            self.untold.insert(first.clone(), now);
+        }
+        None
+    }
+}

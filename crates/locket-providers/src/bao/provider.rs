@@ -1,0 +1,275 @@
+//! Reads secrets: one request for each path and version, however many of its fields are wanted.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use locket_core::{
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, suggest,
+};
+use reqwest::StatusCode;
+
+use crate::bao::client::Api;
+use crate::bao::locator::Item;
+use crate::bao::mounts::Mounts;
+use crate::bao::session::Session;
+use crate::bao::wire::{self, Engine, Fields, Versioned};
+use crate::http::{Authority, Response};
+
+/// Field names that an error lists at most.
+const NAMES_SHOWN: usize = 20;
+
+/// One OpenBao or Vault server, as one user of it.
+#[derive(Debug)]
+pub(super) struct Bao {
+    session: Session,
+    mounts: Mounts,
+}
+
+/// An answer that says what is at a path, or that nothing is.
+#[derive(Debug)]
+struct Answer {
+    response: Response,
+    engine: Engine,
+}
+
+impl Bao {
+    /// A server reached by `api`, with tokens of `authority`.
+    pub(super) fn new(api: Arc<Api>, authority: Box<dyn Authority>) -> Self {
+        Self {
+            session: Session::new(api, authority),
+            mounts: Mounts::default(),
+        }
+    }
+
+    /// All of `locators`, which are of one item.
+    async fn fetch_item(&self, locators: &[&Locator], cx: &FetchCx) -> Vec<Result<Fetched, ProviderError>> {
+        let same = |error: &ProviderError| locators.iter().map(|_| Err(error.clone())).collect();
+        let Some(item) = locators.first().and_then(|locator| locator.typed::<Item>()) else {
+            return same(&ProviderError::invalid("this reference is another provider's"));
+        };
+        let answer = match self.read(item, cx).await {
+            Ok(answer) => answer,
+            Err(error) => return same(&error),
+        };
+        match answer.fields(item) {
+            Ok((fields, version)) => locators
+                .iter()
+                .map(|locator| field(&fields, locator.part(), version, item, &answer.response))
+                .collect(),
+            Err(error) => same(&error),
+        }
+    }
+
+    async fn read(&self, item: &Item, cx: &FetchCx) -> Result<Answer, ProviderError> {
+        let Some(mount) = self.mounts.of(&item.path, &self.session, cx).await? else {
+            return self.guess(item, cx).await;
+        };
+        let answer = self.read_in(&mount.path, &mount.engine, item, cx).await?;
+        if answer.response.status == StatusCode::NOT_FOUND
+            && let Some(moved) = self.mounts.moved(&mount, &item.path, &self.session, cx).await?
+        {
+            return self.read_in(&moved.path, &moved.engine, item, cx).await;
+        }
+        Ok(answer)
+    }
+
+    async fn read_in(
+        &self,
+        mount: &[String],
+        engine: &Engine,
+        item: &Item,
+        cx: &FetchCx,
+    ) -> Result<Answer, ProviderError> {
+        let name = mount.join("/");
+        let rest = &item.path[mount.len()..];
+        if rest.is_empty() {
+            return Err(
+                ProviderError::invalid(format!("`{name}` is a mount, and no secret in it is named"))
+                    .hint(format!("Write the secret's path between `{name}` and the field.")),
+            );
+        }
+        let version = item.version.map(|version| version.to_string());
+        let mut segments: Vec<&str> = item.path.iter().map(String::as_str).collect();
+        match engine {
+            Engine::Kv2 => segments.insert(mount.len(), "data"),
+            Engine::Kv1 if version.is_some() => {
+                return Err(ProviderError::invalid(format!("`{name}` keeps no versions"))
+                    .hint("Leave `version` out, or upgrade the mount with `bao kv enable-versioning`."));
+            }
+            Engine::Kv1 => {}
+            Engine::Other(kind) => {
+                return Err(ProviderError::invalid(format!(
+                    "`{name}` is a `{kind}` engine, which this version of locket does not read"
+                ))
+                .hint("Key/value engines of both versions are read."));
+            }
+        }
+        let query = version.as_deref().map(|version| ("version", version));
+        let response = self.session.get(&segments, query, cx).await?;
+        if response.status == StatusCode::NOT_FOUND || response.status.is_success() {
+            return Ok(Answer {
+                response,
+                engine: engine.clone(),
+            });
+        }
+        Err(self.session.error(&response))
+    }
+
+    /// Reads a path whose mount the server does not tell, with every mount it can have. What a policy allows decides;
+    /// a path that is denied everywhere is denied.
+    async fn guess(&self, item: &Item, cx: &FetchCx) -> Result<Answer, ProviderError> {
+        let versioned = (1..item.path.len()).map(|length| (length, Engine::Kv2));
+        let plain = item.version.is_none().then_some((1, Engine::Kv1));
+        let mut denied = None;
+        let mut missing = None;
+        for (length, engine) in versioned.chain(plain) {
+            match self.read_in(&item.path[..length], &engine, item, cx).await {
+                Ok(answer) if answer.response.status.is_success() && answer.is_shaped() => return Ok(answer),
+                Ok(answer) => missing = Some(answer),
+                Err(error) if error.kind == ErrorKind::Denied => denied = denied.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        match (denied, missing) {
+            (None, Some(answer)) => Ok(answer),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(ProviderError::invalid(format!("`{item}` names no secret"))),
+        }
+    }
+}
+
+impl Provider for Bao {
+    fn capability(&self) -> Capability {
+        Capability {
+            items_per_call: 1,
+            max_concurrent: 32,
+            local: false,
+        }
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        batch: &'a [Locator],
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
+        Box::pin(async move {
+            let mut items: Vec<Vec<usize>> = Vec::new();
+            for (index, locator) in batch.iter().enumerate() {
+                match items
+                    .iter_mut()
+                    .find(|item| batch[item[0]].item() == locator.item())
+                {
+                    Some(item) => item.push(index),
+                    None => items.push(vec![index]),
+                }
+            }
+            let read = items.iter().map(|item| async {
+                let locators: Vec<_> = item.iter().map(|index| &batch[*index]).collect();
+                self.fetch_item(&locators, cx).await
+            });
+            let mut results: Vec<_> = join_all(read)
+                .await
+                .into_iter()
+                .zip(&items)
+                .flat_map(|(results, item)| item.iter().copied().zip(results))
+                .collect();
+            results.sort_by_key(|(index, _)| *index);
+            results.into_iter().map(|(_, result)| result).collect()
+        })
+    }
+}
+
+impl Answer {
+    /// The fields, and the version where there are versions.
+    fn fields(&self, item: &Item) -> Result<(Fields<'_>, Option<u64>), ProviderError> {
+        if self.engine != Engine::Kv2 {
+            return match self.response.status {
+                StatusCode::NOT_FOUND => Err(self.missing(item)),
+                _ => wire::kv1(&self.response).map(|fields| (fields, None)),
+            };
+        }
+        let path = item.path.join("/");
+        match wire::kv2(&self.response)? {
+            Some(Versioned::Present { fields, version }) => Ok((fields, Some(version))),
+            Some(Versioned::Deleted { version }) => {
+                Err(ProviderError::not_found(format!("version {version} of `{path}` is deleted")).hint(
+                    "Bring it back with `bao kv undelete`, write a new version, or name another one with `?version=N`.",
+                ))
+            }
+            Some(Versioned::Destroyed { version }) => {
+                Err(ProviderError::not_found(format!("version {version} of `{path}` was destroyed"))
+                    .hint("Write a new version, or name another one with `?version=N`."))
+            }
+            None => Err(self.missing(item)),
+        }
+    }
+
+    /// Whether the body is what the engine gives, rather than what happens to be stored at a path that looks alike.
+    fn is_shaped(&self) -> bool {
+        match self.engine {
+            Engine::Kv2 => matches!(wire::kv2(&self.response), Ok(Some(_))),
+            _ => true,
+        }
+    }
+
+    fn missing(&self, item: &Item) -> ProviderError {
+        let path = item.path.join("/");
+        if let Some(version) = item.version {
+            return ProviderError::not_found(format!("`{path}` has no version {version}"));
+        }
+        let error = ProviderError::not_found(format!("`{path}` does not exist"));
+        match &item.path[..] {
+            [mount, data, rest @ ..] if self.engine == Engine::Kv2 && data == "data" && !rest.is_empty() => {
+                error.hint(format!(
+                    "Write it as `{mount}/{}`: the `data` of the API's paths is not part of a reference.",
+                    rest.join("/")
+                ))
+            }
+            _ => error,
+        }
+    }
+}
+
+fn field(
+    fields: &Fields<'_>,
+    name: &str,
+    version: Option<u64>,
+    item: &Item,
+    response: &Response,
+) -> Result<Fetched, ProviderError> {
+    match fields.get(name, response)? {
+        Some(value) => {
+            let fetched = Fetched::new(value);
+            Ok(match version {
+                Some(version) => fetched.version(version.to_string()),
+                None => fetched,
+            })
+        }
+        None => Err(no_field(fields, name, item)),
+    }
+}
+
+fn no_field(fields: &Fields<'_>, name: &str, item: &Item) -> ProviderError {
+    let error = ProviderError::not_found(format!("`{}` has no field `{name}`", item.path.join("/")));
+    let names = fields.names();
+    if names.contains(&name) {
+        return error.hint("The field is there, but it is null.");
+    }
+    let shown: Vec<String> = names
+        .iter()
+        .take(NAMES_SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let more = if names.len() > shown.len() {
+        " and more"
+    } else {
+        ""
+    };
+    let guess = suggest::nearest(name, names.iter().copied())
+        .map(|near| format!("Did you mean `{near}`? "))
+        .unwrap_or_default();
+    if shown.is_empty() {
+        return error.hint("It has no fields at all.");
+    }
+    error.hint(format!("{guess}Its fields are {}{more}.", shown.join(", ")))
+}

@@ -1,0 +1,150 @@
+//! Requests with a token, and what it means that the server refuses one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use locket_core::{FetchCx, ProviderError};
+use reqwest::StatusCode;
+use tokio::sync::Mutex;
+
+use crate::bao::client::Api;
+use crate::http::{Authority, Request, Response, Token, TokenCache};
+
+/// How long the answer to "does this token still count?" is good for: long enough for all the paths of a round that
+/// are denied at once, short enough not to outlive the token by much.
+const VERDICT_LASTS: Duration = Duration::from_secs(5);
+
+/// A server and the token to read it with.
+#[derive(Debug)]
+pub(super) struct Session {
+    api: Arc<Api>,
+    tokens: TokenCache<Box<dyn Authority>>,
+    /// Held while asking, so that many denied reads ask once.
+    verdict: Mutex<Option<Verdict>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Verdict {
+    token: u64,
+    at: Duration,
+    standing: Standing,
+}
+
+/// What the server thinks of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Good,
+    Refused,
+}
+
+impl Session {
+    /// A session that logs in with the first request.
+    pub(super) fn new(api: Arc<Api>, authority: Box<dyn Authority>) -> Self {
+        Self {
+            api,
+            tokens: TokenCache::new(authority),
+            verdict: Mutex::default(),
+        }
+    }
+
+    /// What a status that the caller has no use for means.
+    pub(super) fn error(&self, response: &Response) -> ProviderError {
+        self.api.error(response)
+    }
+
+    /// Reads the API path `segments`. A token that ended meanwhile is replaced, once.
+    ///
+    /// # Errors
+    /// There is no answer, the login failed, or the token may not read this; any other status is an answer.
+    pub(super) async fn get(
+        &self,
+        segments: &[&str],
+        query: Option<(&str, &str)>,
+        cx: &FetchCx,
+    ) -> Result<Response, ProviderError> {
+        self.tokens
+            .with(cx, async |token| {
+                let mut request = self.api.get(segments.iter().copied());
+                if let Some((name, value)) = query {
+                    request = request.query(name, value);
+                }
+                let response = self.api.send(request, Some(token.value()), cx).await?;
+                match response.status {
+                    StatusCode::UNAUTHORIZED => Err(self.api.error(&response)),
+                    StatusCode::FORBIDDEN => Err(self.refusal(&token, segments, &response, cx).await),
+                    _ => Ok(response),
+                }
+            })
+            .await
+    }
+
+    /// 403 stands for a token that no longer counts as well as for a path that its policies do not cover.
+    async fn refusal(
+        &self,
+        token: &Token,
+        segments: &[&str],
+        response: &Response,
+        cx: &FetchCx,
+    ) -> ProviderError {
+        let place = &response.place;
+        match self.standing(token, cx).await {
+            Err(error) => error,
+            Ok(Standing::Refused) => ProviderError::auth(format!(
+                "{place} does not accept the token: it is unknown or has ended"
+            ))
+            .hint("Give a fresh token, or log in by a method that renews it, such as AppRole."),
+            Ok(Standing::Good) => ProviderError::denied(format!(
+                "{place} may not be read with this token: its policies do not allow it"
+            ))
+            .hint(format!(
+                "Give it a policy with `path \"{}\" {{ capabilities = [\"read\"] }}`.",
+                segments.join("/")
+            )),
+        }
+    }
+
+    async fn standing(&self, token: &Token, cx: &FetchCx) -> Result<Standing, ProviderError> {
+        let mut verdict = tokio::time::timeout(cx.remaining(), self.verdict.lock())
+            .await
+            .map_err(|_| {
+                ProviderError::unavailable("the server took too long to say whether the token counts")
+            })?;
+        let now = cx.clock.monotonic();
+        if let Some(known) = *verdict
+            && known.token == token.serial()
+            && now < known.at + VERDICT_LASTS
+        {
+            return Ok(known.standing);
+        }
+        let standing = self.ask_standing(token, cx).await?;
+        *verdict = Some(Verdict {
+            token: token.serial(),
+            at: now,
+            standing,
+        });
+        Ok(standing)
+    }
+
+    /// The default policy lets every token look itself up. A token without it still gets the list of mounts, which
+    /// is cut to what it may see and refused only to tokens that do not count.
+    async fn ask_standing(&self, token: &Token, cx: &FetchCx) -> Result<Standing, ProviderError> {
+        let itself = self.api.get(["auth", "token", "lookup-self"]);
+        let mounts = self.api.get(["sys", "internal", "ui", "mounts"]);
+        for request in [itself, mounts] {
+            if self.accepts(request, token, cx).await? {
+                return Ok(Standing::Good);
+            }
+        }
+        Ok(Standing::Refused)
+    }
+
+    async fn accepts(&self, request: Request, token: &Token, cx: &FetchCx) -> Result<bool, ProviderError> {
+        self.tokens.spend(token);
+        let response = self.api.send(request, Some(token.value()), cx).await?;
+        match response.status {
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Ok(false),
+            status if status.is_success() => Ok(true),
+            _ => Err(self.api.error(&response)),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The server's JSON. Values are borrowed from the response and copied once, into secrets.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use locket_core::json_path;
+use locket_core::{ProviderError, SecretBytes};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::http::{Grant, Response};
+
+/// The fields of one secret, still in the response that brought them.
+#[derive(Debug)]
+pub(super) struct Fields<'a>(HashMap<String, &'a RawValue>);
+
+/// One read of a versioned secret.
+#[derive(Debug)]
+pub(super) enum Versioned<'a> {
+    /// It is there.
+    Present { fields: Fields<'a>, version: u64 },
+    /// It was, and can be brought back.
+    Deleted { version: u64 },
+    /// It was, and is gone.
+    Destroyed { version: u64 },
+}
+
+/// The engine behind a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// Key and value, with versions.
+    Kv2,
+    /// Key and value, without.
+    Kv1,
+    /// Another, by its own name.
+    Other(String),
+}
+
+/// What `sys/internal/ui/mounts/PATH` says of the mount that a path is in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MountAnswer {
+    /// Without the slash at the end.
+    pub(super) path: String,
+    pub(super) engine: Engine,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Kv2Data<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    metadata: Kv2Metadata,
+}
+
+#[derive(Deserialize)]
+struct Kv2Metadata {
+    version: u64,
+    #[serde(default)]
+    destroyed: bool,
+}
+
+#[derive(Deserialize)]
+struct MountData {
+    path: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    options: Option<HashMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct LoginEnvelope<'a> {
+    #[serde(borrow)]
+    auth: LoginAuth<'a>,
+}
+
+#[derive(Deserialize)]
+struct LoginAuth<'a> {
+    #[serde(borrow)]
+    client_token: &'a RawValue,
+    /// Seconds; 0 for a token without end.
+    #[serde(default)]
+    lease_duration: u64,
+    #[serde(default)]
+    renewable: bool,
+    /// Requests; 0 for no limit.
+    #[serde(default)]
+    num_uses: u64,
+}
+
+#[derive(Serialize)]
+struct AppRoleLogin<'a> {
+    role_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_id: Option<&'a str>,
+}
+
+impl Fields<'_> {
+    /// The value of `field`: a string unescaped, anything else as its JSON text. `None` when there is none, or null.
+    ///
+    /// # Errors
+    /// The string is no Unicode text.
+    pub(super) fn get(&self, field: &str, response: &Response) -> Result<Option<SecretBytes>, ProviderError> {
+        let Some(raw) = self.0.get(field).filter(|raw| raw.get() != "null") else {
+            return Ok(None);
+        };
+        json_path::select(raw.get().as_bytes(), "")
+            .map(Some)
+            .map_err(|_| garbage(response))
+    }
+
+    /// The names of the fields, in order. They are no secrets.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The fields of an unversioned secret.
+///
+/// # Errors
+/// The body is not what the API promises.
+pub(super) fn kv1(response: &Response) -> Result<Fields<'_>, ProviderError> {
+    envelope(response)?
+        .and_then(|data| serde_json::from_str(data.get()).ok())
+        .map(Fields)
+        .ok_or_else(|| garbage(response))
+}
+
+/// A versioned secret; `None` where the body speaks of no version at all, as it does for a path that never was.
+///
+/// # Errors
+/// The body is not what the API promises.
+pub(super) fn kv2(response: &Response) -> Result<Option<Versioned<'_>>, ProviderError> {
+    let Some(data) = envelope(response)? else {
+        return Ok(None);
+    };
+    let secret: Kv2Data<'_> = serde_json::from_str(data.get()).map_err(|_| garbage(response))?;
+    let version = secret.metadata.version;
+    Ok(Some(match secret.data {
+        Some(fields) => Versioned::Present {
+            fields: Fields(serde_json::from_str(fields.get()).map_err(|_| garbage(response))?),
+            version,
+        },
+        None if secret.metadata.destroyed => Versioned::Destroyed { version },
+        None => Versioned::Deleted { version },
+    }))
+}
+
+/// The mount that a path is in.
+///
+/// # Errors
+/// The body is not what the API promises.
+pub(super) fn mount(response: &Response) -> Result<MountAnswer, ProviderError> {
+    let data: MountData = envelope(response)?
+        .and_then(|data| serde_json::from_str(data.get()).ok())
+        .ok_or_else(|| garbage(response))?;
+    let versioned = data
+        .options
+        .is_some_and(|options| options.get("version").is_some_and(|version| version == "2"));
+    let engine = match data.kind.as_str() {
+        "kv" if versioned => Engine::Kv2,
+        "kv" | "generic" | "cubbyhole" => Engine::Kv1,
+        _ => Engine::Other(data.kind),
+    };
+    Ok(MountAnswer {
+        path: data.path.trim_matches('/').to_owned(),
+        engine,
+    })
+}
+
+/// The token that a login or a renewal brought.
+///
+/// # Errors
+/// The body is not what the API promises.
+pub(super) fn grant(response: &Response) -> Result<Grant, ProviderError> {
+    let LoginEnvelope { auth } =
+        serde_json::from_slice(response.body.bytes()).map_err(|_| garbage(response))?;
+    let token = json_path::select(auth.client_token.get().as_bytes(), "").map_err(|_| garbage(response))?;
+    if token.is_empty() {
+        return Err(garbage(response));
+    }
+    let mut grant = Grant::new(token);
+    if auth.lease_duration > 0 {
+        grant = grant.lasting(Duration::from_secs(auth.lease_duration));
+    }
+    if auth.renewable {
+        grant = grant.renewable();
+    }
+    if auth.num_uses > 0 {
+        grant = grant.uses(auth.num_uses);
+    }
+    Ok(grant)
+}
+
+/// The body of an AppRole login.
+///
+/// # Errors
+/// The secret id is not text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the secret id goes to the server that issued it"
+)]
+pub(super) fn approle_login(
+    role_id: &str,
+    secret_id: Option<&SecretBytes>,
+) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+    let secret_id = secret_id
+        .map(|secret| std::str::from_utf8(secret.expose()))
+        .transpose()
+        .map_err(|_| ProviderError::auth("the secret id is not text"))?;
+    let login = AppRoleLogin { role_id, secret_id };
+    // Room for every byte escaped, so that growing leaves no copy behind.
+    let room = 64 + 6 * (role_id.len() + secret_id.map_or(0, str::len));
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
+    serde_json::to_writer(&mut *body, &login)
+        .map_err(|_| ProviderError::auth("the AppRole login is not JSON"))?;
+    Ok(body)
+}
+
+/// What all answers wrap their content in; `None` for an error's or an empty one.
+fn envelope(response: &Response) -> Result<Option<&RawValue>, ProviderError> {
+    let envelope: Envelope<'_> =
+        serde_json::from_slice(response.body.bytes()).map_err(|_| garbage(response))?;
+    Ok(envelope.data)
+}
+
+/// The server, or something that answers in its place, does not speak the protocol.
+fn garbage(response: &Response) -> ProviderError {
+    ProviderError::unavailable(format!(
+        "{} answered with something that is not the API's JSON",
+        response.place
+    ))
+}
