@@ -9,6 +9,7 @@ use locket_engine::sources::SourceError;
 use super::{Command, once};
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::options::values::alternatives;
 use crate::options::{self, table};
 use crate::report::{Cause, Failure, Problem, SourceText};
 use crate::settings::{self, Common};
@@ -35,8 +36,17 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let GetArgs { reference } = super::arguments(matches)?;
     let common = settings::load(matches, context, Common::settle)?.open(context);
     let instances = common.providers.instances(context);
-    let template = providers::template_of(&reference, instances.schemes())
-        .map_err(|findings| refused(&reference, findings))?;
+    let schemes = instances.schemes();
+    let template = providers::template_of(&reference, schemes).map_err(|findings| {
+        let forms = alternatives(schemes.names());
+        let advised = |finding: Diagnostic| match finding.help {
+            None => finding.help(format!(
+                "Write a reference, whose scheme is {forms}: `store://name`."
+            )),
+            Some(_) => finding,
+        };
+        refused(&reference, findings.into_iter().map(advised).collect())
+    })?;
     let options = TemplateOptions::default();
     let parsed =
         engine::parse("", template.source(), &options, &instances).map_err(|error| match &*error {
@@ -45,7 +55,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
             other => Failure::usage(other.to_string()),
         })?;
     let value = once::render(&parsed, &common, &instances, context, |errors| {
-        errors.into_iter().map(unresolved).collect()
+        errors.iter().map(unresolved).collect()
     })?;
     output::secret(&value)?;
     Ok(Exit::Done)
@@ -70,7 +80,7 @@ fn everywhere(reference: &str, findings: &[Diagnostic]) -> Vec<Diagnostic> {
         .collect()
 }
 
-fn unresolved(error: RenderError) -> Problem {
+fn unresolved(error: &RenderError) -> Problem {
     let (reason, help) = once::reason(&error.problem);
     Problem::Told {
         message: format!("{}: {reason}", error.reference),

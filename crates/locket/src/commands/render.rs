@@ -56,7 +56,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
             name: name.to_owned(),
             text: text.clone().into(),
         };
-        let findings = errors.into_iter().map(finding).collect();
+        let findings = errors.iter().map(finding).collect();
         vec![Problem::Shown { source, findings }]
     })?;
     output::secret(&value)?;
@@ -77,7 +77,7 @@ fn unusable(error: &SourceError) -> Failure {
     }
 }
 
-fn finding(error: RenderError) -> Diagnostic {
+fn finding(error: &RenderError) -> Diagnostic {
     let (reason, help) = once::reason(&error.problem);
     Diagnostic {
         help,

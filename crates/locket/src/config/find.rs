@@ -40,10 +40,11 @@ pub(crate) fn load(matches: &ArgMatches, context: &Context) -> Found {
         notices: layers.notices,
         ..Found::default()
     };
-    if named.is_empty() && found.problems.is_empty() {
-        if let Some((path, file)) = find(&context.directory, &mut found.notices) {
-            found.read(&path, Ok(file), context);
-        }
+    if named.is_empty()
+        && found.problems.is_empty()
+        && let Some((path, file)) = find(&context.directory, &mut found.notices)
+    {
+        found.read(&path, Ok(file), context);
     }
     for path in named {
         found.read(&path, File::open(&path), context);

@@ -55,12 +55,12 @@ pub(super) fn may_hold_credentials(name: &str) -> bool {
 
 /// Whether the values of a key may be shown.
 pub(super) fn is_plain_key(name: &str) -> bool {
-    let is_text = |setting: &&Setting| setting.name == name;
+    let is_text = |setting: &&'static Setting| setting.name == name;
     name == "type"
         || sections()
             .iter()
             .flat_map(|section| &section.settings)
-            .any(|setting| is_text(setting))
+            .any(is_text)
 }
 
 /// Reads `[PREFIX]`; `None` when no provider has this prefix.
