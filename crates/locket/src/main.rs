@@ -13,6 +13,7 @@ mod exit;
 mod logging;
 mod options;
 mod output;
+mod prompt;
 mod providers;
 mod report;
 mod runtime;

@@ -6,6 +6,7 @@ mod healthcheck;
 mod once;
 mod render;
 mod run;
+mod store;
 
 use clap::ArgMatches;
 
@@ -20,6 +21,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     healthcheck::COMMAND,
     get::COMMAND,
     render::COMMAND,
+    store::COMMAND,
     completions::COMMAND,
 ];
 

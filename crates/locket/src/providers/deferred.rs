@@ -2,13 +2,14 @@
 //! the credential was refused, since it may have been rotated.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use locket_core::template::{Problem, RenderError, TemplateOptions};
 use locket_core::{
     BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, SecretBytes,
 };
 use locket_engine::{Instances, once};
-use locket_providers::Credential;
+use locket_providers::{Credential, Settings};
 
 use super::credential::template_of;
 use super::instances::{Blueprint, Ground};
@@ -43,35 +44,42 @@ impl Deferred {
             .instances
             .upgrade()
             .ok_or_else(|| ProviderError::unavailable("the configuration is being replaced"))?;
-        let mut settings = self.blueprint.settings.clone();
-        for (setting, given) in &self.blueprint.references {
-            let invalid = |_| ProviderError::invalid(format!("`{}` is not a reference", setting.name));
-            let template = template_of(&given.text, instances.schemes()).map_err(|_| invalid(()))?;
-            let parsed = once::parse(
-                &given.origin.to_string(),
-                template.source(),
-                &TemplateOptions::default(),
-                &instances,
-            )
-            .map_err(|_| invalid(()))?;
-            let rendered = once::render(
-                &parsed,
-                &instances,
-                &cx.clock,
-                self.ground.request_timeout,
-                cx.remaining(),
-            )
-            .await
-            .map_err(|errors| credential_error(&errors))?;
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "a credential goes to its provider without a line ending"
-            )]
-            let value = SecretBytes::copy_from(rendered.bytes.expose().trim_ascii_end());
-            settings = settings.with_credential(setting.name, Credential::Value(Arc::new(value)));
-        }
+        let settings = with_credentials(&self.blueprint, &instances, &self.ground, cx.remaining()).await?;
         self.blueprint.build(&settings, &self.ground)
     }
+}
+
+/// What the provider of `blueprint` was told, with the credentials that other providers hold.
+pub(super) async fn with_credentials(
+    blueprint: &Blueprint,
+    instances: &Arc<Instances>,
+    ground: &Ground,
+    deadline: Duration,
+) -> Result<Settings, ProviderError> {
+    let mut settings = blueprint.settings.clone();
+    for (setting, given) in &blueprint.references {
+        let invalid = |_| ProviderError::invalid(format!("`{}` is not a reference", setting.name));
+        let template = template_of(&given.text, instances.schemes()).map_err(|_| invalid(()))?;
+        let origin = given.origin.to_string();
+        let parsed = once::parse(&origin, template.source(), &TemplateOptions::default(), instances)
+            .map_err(|_| invalid(()))?;
+        let rendered = once::render(
+            &parsed,
+            instances,
+            &ground.clock,
+            ground.request_timeout,
+            deadline,
+        )
+        .await
+        .map_err(|errors| credential_error(&errors))?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a credential goes to its provider without a line ending"
+        )]
+        let value = SecretBytes::copy_from(rendered.bytes.expose().trim_ascii_end());
+        settings = settings.with_credential(setting.name, Credential::Value(Arc::new(value)));
+    }
+    Ok(settings)
 }
 
 impl Provider for Deferred {

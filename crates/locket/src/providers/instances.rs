@@ -10,7 +10,7 @@ use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, 
 
 use super::choice::Choice;
 use super::credential::{not_a_reference, template_of};
-use super::deferred::Deferred;
+use super::deferred::{Deferred, with_credentials};
 use super::flags::{self, id};
 use super::gather::{Gathered, Subject, gather, has_credential};
 use super::sections::{kinds, loans};
@@ -112,12 +112,7 @@ impl ProviderSettings {
 
     /// The instances, none of them made yet.
     pub(crate) fn instances(&self, context: &Context) -> Arc<Instances> {
-        let ground = Arc::new(Ground {
-            environment: context.environment.clone(),
-            directory: context.directory.clone(),
-            clock: context.clock.clone(),
-            request_timeout: self.request_timeout,
-        });
+        let ground = Arc::new(self.ground(context));
         Arc::new_cyclic(|instances| {
             let each = self.blueprints.iter().map(|blueprint| {
                 let instance = blueprint.clone().instance(ground.clone(), instances.clone());
@@ -125,6 +120,47 @@ impl ProviderSettings {
             });
             Instances::new(self.schemes.clone(), each)
         })
+    }
+
+    /// What the provider that serves `scheme` was told, for a command that does more with it than read. Credentials
+    /// that other providers hold are asked for.
+    ///
+    /// # Errors
+    /// What it was told is wrong, or a credential has no value.
+    pub(crate) async fn told(
+        &self,
+        scheme: &str,
+        context: &Context,
+        deadline: Duration,
+    ) -> Result<Settings, ProviderError> {
+        let Some(blueprint) = self
+            .blueprints
+            .iter()
+            .find(|blueprint| *blueprint.name == *scheme)
+        else {
+            return Ok(Settings::default());
+        };
+        match &blueprint.error {
+            Some(error) => Err(refused(error.clone())),
+            None => {
+                with_credentials(
+                    blueprint,
+                    &self.instances(context),
+                    &self.ground(context),
+                    deadline,
+                )
+                .await
+            }
+        }
+    }
+
+    fn ground(&self, context: &Context) -> Ground {
+        Ground {
+            environment: context.environment.clone(),
+            directory: context.directory.clone(),
+            clock: context.clock.clone(),
+            request_timeout: self.request_timeout,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The integration tests in one binary: one link, one start.
 #![expect(
+    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a test that cannot be set up fails, with the place"
@@ -10,3 +11,4 @@ mod connect_run;
 mod documents;
 mod links;
 mod seeds_map;
+mod store;
