@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::reader::{Numbers, Reader, Reading};
 use crate::options::Given;
 use crate::options::values::alternatives;
-use crate::providers::{check_text, kinds, literal_name, sections, settings_of};
+use crate::providers::{check_text, kinds, literal_name, sections};
 use crate::report::SourceText;
 
 /// One table of provider settings.
@@ -96,7 +96,7 @@ pub(super) fn read_instances(reading: &mut Reading, table: &DeTable<'_>) -> Vec<
         let Some(kind) = read_kind(&mut reader, name, span) else {
             continue;
         };
-        let settings: Vec<_> = settings_of(kind).collect();
+        let settings: Vec<_> = kind.all_settings().collect();
         let name = TableName::Instance {
             name: name.to_owned(),
             kind: kind.name,

@@ -8,7 +8,7 @@ use locket_providers::{ConfigError, Credential, ProviderKind, Setting, SettingKi
 
 use super::choice::Choice;
 use super::flags::id;
-use super::sections::{check_text, loans, settings_of};
+use super::sections::{check_text, loans};
 use crate::config::{ConfigFile, ProviderTable, TableName};
 use crate::options::{Given, Layers, Origin, table};
 
@@ -53,7 +53,7 @@ pub(super) fn gather(
     subject: Subject<'_>,
 ) -> Gathered {
     let mut gathered = Gathered::default();
-    for setting in settings_of(kind) {
+    for setting in kind.all_settings() {
         match find(layers, choice, kind, subject, setting) {
             Ok(None) => {}
             Ok(Some(found)) => gathered.add(setting, found),
@@ -79,7 +79,7 @@ pub(super) fn has_credential(
     kind: &ProviderKind,
     scheme: &str,
 ) -> bool {
-    settings_of(kind)
+    kind.all_settings()
         .filter(|setting| setting.kind == SettingKind::Credential)
         .any(|setting| {
             let found = find(layers, choice, kind, Subject::Scheme(scheme), setting);

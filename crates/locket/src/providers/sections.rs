@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 
 use locket_core::{Diagnostic, Environment};
-use locket_providers::settings::NETWORK;
 use locket_providers::{KINDS, ProviderKind, Setting, SettingKind};
 
 use crate::options::values;
@@ -58,7 +57,7 @@ pub(crate) fn loans() -> impl Iterator<Item = &'static Loan> {
 pub(crate) fn sections() -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     for kind in kinds() {
-        for setting in settings_of(kind) {
+        for setting in kind.all_settings() {
             add(&mut sections, kind.prefix, kind.title, setting);
         }
     }
@@ -66,15 +65,6 @@ pub(crate) fn sections() -> Vec<Section> {
         add(&mut sections, loan.prefix, "1Password", loan.setting);
     }
     sections
-}
-
-/// What one provider can be told: its own settings, and of the common ones those that it does not bring itself.
-pub(crate) fn settings_of(kind: &ProviderKind) -> impl Iterator<Item = &'static Setting> + use<> {
-    let own = kind.settings;
-    let common: &[Setting] = if kind.network { NETWORK } else { &[] };
-    let is_own = move |setting: &&Setting| own.iter().any(|mine| mine.name == setting.name);
-    own.iter()
-        .chain(common.iter().filter(move |setting| !is_own(setting)))
 }
 
 /// The name under which a credential's value itself would be given, or a reference to it: without `-file`.
@@ -114,7 +104,7 @@ pub(crate) fn check_text(setting: &Setting, text: &str) -> Result<(), Diagnostic
 
 /// The environment for other programs: without the variables that hold our credentials, or that name their files.
 pub(crate) fn without_credentials(environment: &Environment) -> Environment {
-    let settings = kinds().iter().flat_map(|kind| settings_of(kind));
+    let settings = kinds().iter().flat_map(|kind| kind.all_settings());
     let credentials: Vec<_> = settings
         .filter(|setting| setting.kind == SettingKind::Credential)
         .flat_map(|setting| setting.env)

@@ -15,7 +15,7 @@ use locket_providers::{Credential, ProviderKind, SchemeSpec, Setting, SettingKin
 use super::choice::Choice;
 use super::gather::{Gathered, Subject, gather};
 use super::instances::{ProviderSettings, settle};
-use super::sections::{kinds, literal_name, loans, sections, settings_of};
+use super::sections::{kinds, literal_name, loans, sections};
 use crate::context::{Context, Style};
 use crate::options::Layers;
 use crate::testing;
@@ -68,7 +68,7 @@ fn every_setting_is_honoured_in_every_layer() {
     let mut walked = 0;
     for kind in kinds() {
         let scheme = kind.schemes[0].name;
-        for setting in settings_of(kind) {
+        for setting in kind.all_settings() {
             let text = example(setting);
             let expected = match setting.kind {
                 SettingKind::Credential => "File(\"/a/file\")".to_owned(),
@@ -197,7 +197,7 @@ fn a_wrong_text_is_told_where_it_stands() {
 #[test]
 fn a_wrong_variable_matters_only_to_who_reads_it() {
     for kind in kinds() {
-        for setting in settings_of(kind) {
+        for setting in kind.all_settings() {
             let is_checked = matches!(
                 setting.kind,
                 SettingKind::Choice(_) | SettingKind::Duration | SettingKind::Count
