@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::filter::HashMemo;
-use locket_core::provider::Fetched;
 use locket_core::template::{RenderCx, RenderError, Rendered, Resolution, TemplateOptions};
-use locket_core::{Clock, ErrorKind, ProviderError, SecretBytes};
+use locket_core::{Clock, ProviderError};
 
 use crate::instances::Instances;
 use crate::resolve::{Answer, Backoff, Resolver, Timing};
@@ -22,7 +21,7 @@ pub fn parse(
     options: &TemplateOptions,
     instances: &Instances,
 ) -> Result<Arc<Parsed>, Arc<SourceError>> {
-    sources::parse(name.to_owned(), text.into(), options, instances)
+    sources::parse(name, &text.into(), options, instances)
 }
 
 /// Asks for everything that `parsed` wants, retrying what fails transiently until `deadline` is over, and renders it.
@@ -44,9 +43,10 @@ pub async fn render(
     let mut resolver = Resolver::new(instances.clone(), clock.clone(), timing);
     resolver.want(&parsed.keys);
     resolver.settle(clock.monotonic() + deadline).await;
-    let references = parsed.template.references().iter().zip(&parsed.keys);
-    let resolutions: Vec<_> = references
-        .map(|(reference, key)| resolution(resolver.answer(key), reference.is_optional()))
+    let resolutions: Vec<_> = parsed
+        .keys
+        .iter()
+        .map(|key| resolution(resolver.answer(key)))
         .collect();
     let mut memo = HashMemo::default();
     let mut cx = RenderCx {
@@ -61,13 +61,10 @@ pub async fn render(
         .map_err(RenderError::distinct)
 }
 
-/// What rendering makes of an answer: an optional secret that does not exist is empty.
-pub(crate) fn resolution(answer: Answer, is_optional: bool) -> Resolution {
+/// What rendering is given of an answer.
+pub(crate) fn resolution(answer: Answer) -> Resolution {
     match answer {
         Answer::Value(value) | Answer::Stale(value, _) => Resolution::Value(value),
-        Answer::Failed(error) if error.kind == ErrorKind::NotFound && is_optional => {
-            Resolution::Value(Arc::new(Fetched::new(SecretBytes::copy_from(b""))))
-        }
         Answer::Failed(error) => Resolution::Failed(error),
         Answer::Pending => {
             let error = ProviderError::unavailable("no answer came in time")

@@ -70,7 +70,9 @@ fn misconfigured(setup: &Setup, scan: &Scan) -> Vec<Refusal> {
         .flat_map(|parsed| &parsed.keys)
         .map(|key| key.instance.clone())
         .collect();
-    let errors = names.iter().filter_map(|name| setup.instances.provider(name).err());
+    let errors = names
+        .iter()
+        .filter_map(|name| setup.instances.provider(name).err());
     errors
         .map(|error| Refusal {
             message: error.context,
@@ -355,7 +357,8 @@ impl Agent {
         self.next_refresh = match (schedule.mode, schedule.refresh) {
             (Mode::OneShot, _) | (_, None) => None,
             (_, Some(interval)) => {
-                let jitter = schedule.jitter.mul_f64(fraction());
+                // A short interval is asked for by somebody who waits.
+                let jitter = schedule.jitter.min(interval / 10).mul_f64(fraction());
                 Some(self.clock.monotonic() + interval + jitter)
             }
         };

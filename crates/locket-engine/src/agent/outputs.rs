@@ -204,7 +204,7 @@ impl Output {
                         kind: TroubleKind::Stale,
                     });
                 }
-                resolution(answer, reference.is_optional())
+                resolution(answer)
             })
             .collect();
         (resolutions, stale)

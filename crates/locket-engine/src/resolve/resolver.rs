@@ -39,13 +39,16 @@ pub struct Timing {
     pub backoff: Backoff,
 }
 
+/// A call that came back, with one result for each of its locators.
+type Answered = (Batch, Vec<Result<Fetched, ProviderError>>);
+
 /// Asks providers, each distinct item once, and remembers the answers.
 pub struct Resolver {
     instances: Arc<Instances>,
     clock: Arc<dyn Clock>,
     timing: Timing,
     board: Board,
-    in_flight: FuturesUnordered<BoxFuture<'static, (Batch, Vec<Result<Fetched, ProviderError>>)>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
     calls: u64,
 }
 
@@ -213,11 +216,7 @@ impl std::fmt::Debug for Resolver {
     }
 }
 
-async fn call(
-    instances: Arc<Instances>,
-    batch: Batch,
-    cx: FetchCx,
-) -> (Batch, Vec<Result<Fetched, ProviderError>>) {
+async fn call(instances: Arc<Instances>, batch: Batch, cx: FetchCx) -> Answered {
     let every = |error: ProviderError| batch.locators.iter().map(|_| Err(error.clone())).collect();
     let results = match instances.provider(&batch.instance) {
         Err(error) => every(error),

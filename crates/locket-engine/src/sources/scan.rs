@@ -249,7 +249,12 @@ impl Scanner {
                         root: root.clone(),
                         relative: secret.name.clone().into(),
                     },
-                    template: parse(name, text.as_bytes().into(), &settings.template, &self.instances),
+                    template: parse(
+                        &name,
+                        &text.as_bytes().into(),
+                        &settings.template,
+                        &self.instances,
+                    ),
                     source: secret.source.clone(),
                     settings: settings.clone(),
                 })
@@ -272,12 +277,10 @@ impl Scanner {
             return known.template.clone();
         }
         let template = match read(path, self.plan.max_file_size) {
-            Ok(text) => parse(
-                path.display().to_string(),
-                text.into(),
-                &settings.template,
-                &self.instances,
-            ),
+            Ok(text) => {
+                let name = path.display().to_string();
+                parse(&name, &text.into(), &settings.template, &self.instances)
+            }
             Err(error) => Err(Arc::new(error)),
         };
         // An unchanged content is the same template, whatever happened to the file.
@@ -325,14 +328,14 @@ impl Stamp {
 
 /// Parses a template and finds what its references name.
 pub(crate) fn parse(
-    name: String,
-    text: Arc<[u8]>,
+    name: &str,
+    text: &Arc<[u8]>,
     options: &TemplateOptions,
     instances: &Instances,
 ) -> Result<Arc<Parsed>, Arc<SourceError>> {
     let wrong = |found| {
         Err(Arc::new(SourceError::Template {
-            name: name.clone(),
+            name: name.to_owned(),
             text: text.clone(),
             found,
         }))

@@ -1,0 +1,134 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
+use crate::support::{Mount, Scene};
+
+#[test]
+fn a_full_file_system_loses_nothing_and_says_what_to_do() {
+    let scene = Scene::new();
+    let _mount = Mount::tmpfs(&scene.path("out"), "64k");
+    scene.write("secrets/a", "small");
+    scene.write("in/t", "{{ file://secrets/a }}\n---\n");
+    let first = scene.locket(["inject", "--map", "in:out"]).output().unwrap();
+    assert!(
+        first.status.success(),
+        "{}",
+        String::from_utf8_lossy(&first.stderr)
+    );
+    scene.write("secrets/a", "large ".repeat(20_000));
+    let full = scene.locket(["inject", "--map", "in:out"]).output().unwrap();
+    let log = String::from_utf8_lossy(&full.stderr).into_owned();
+    assert_eq!(full.status.code(), Some(1), "{log}");
+    assert!(log.contains("space") && log.contains("out/t"), "{log}");
+    assert_eq!(
+        scene.read("out/t").as_deref(),
+        Some("small\n---\n"),
+        "the old content is there"
+    );
+    assert_eq!(
+        fs::read_dir(scene.path("out")).unwrap().count(),
+        1,
+        "nothing is left over"
+    );
+}
+
+#[test]
+fn a_read_only_destination_is_refused_at_the_start() {
+    let scene = Scene::new();
+    scene.write("in/t", "text");
+    scene.write("out/t", "old");
+    let _mount = Mount::read_only(&scene.path("out"));
+    let refused = scene.locket(["inject", "--map", "in:out"]).output().unwrap();
+    let log = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{log}");
+    assert!(log.contains("ead-only") && log.contains(":ro"), "{log}");
+    assert_eq!(scene.read("out/t").as_deref(), Some("old"));
+}
+
+#[test]
+fn a_link_in_the_place_of_an_output_is_replaced_and_never_followed() {
+    let scene = Scene::new();
+    scene.write("in/t", "secret text");
+    scene.write("victim", "another user's file");
+    chown(scene.path("victim"), Some(12_345), Some(12_345)).unwrap();
+    fs::create_dir(scene.path("out")).unwrap();
+    symlink(scene.path("victim"), scene.path("out/t")).unwrap();
+    let done = scene.locket(["inject", "--map", "in:out"]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(scene.read("victim").as_deref(), Some("another user's file"));
+    let metadata = fs::symlink_metadata(scene.path("out/t")).unwrap();
+    assert!(metadata.is_file());
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+    assert_eq!(scene.read("out/t").as_deref(), Some("secret text"));
+}
+
+#[test]
+fn a_link_on_the_way_to_an_output_is_not_followed_out_of_the_destination() {
+    let scene = Scene::new();
+    scene.write("in/sub/t", "secret text");
+    scene.write("in/good", "good");
+    fs::create_dir_all(scene.path("out")).unwrap();
+    fs::create_dir_all(scene.path("elsewhere")).unwrap();
+    symlink(scene.path("elsewhere"), scene.path("out/sub")).unwrap();
+    let done = scene.locket(["inject", "--map", "in:out"]).output().unwrap();
+    let log = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{log}");
+    assert!(log.contains("out/sub"), "{log}");
+    assert_eq!(fs::read_dir(scene.path("elsewhere")).unwrap().count(), 0);
+    assert_eq!(
+        scene.read("out/good").as_deref(),
+        Some("good"),
+        "the other output is written"
+    );
+}
+
+#[test]
+fn modes_and_owners_are_exact_whatever_the_umask() {
+    let scene = Scene::new();
+    scene.write("in/sub/t", "text");
+    let script = format!(
+        "umask 077; exec {} inject --map in:out --file-mode 0644 --dir-mode 0755 --user 1234:4321",
+        env!("CARGO_BIN_EXE_locket")
+    );
+    let status = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(scene.base())
+        .status();
+    assert!(status.unwrap().success());
+    let file = fs::metadata(scene.path("out/sub/t")).unwrap();
+    assert_eq!(
+        (file.mode() & 0o7777, file.uid(), file.gid()),
+        (0o644, 1234, 4321)
+    );
+    let dir = fs::metadata(scene.path("out/sub")).unwrap();
+    assert_eq!((dir.mode() & 0o7777, dir.uid(), dir.gid()), (0o755, 1234, 4321));
+    // Equal content: no write, but the mode is put right.
+    fs::set_permissions(scene.path("out/sub/t"), fs::Permissions::from_mode(0o666)).unwrap();
+    let inode = file.ino();
+    std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(scene.base())
+        .status()
+        .unwrap();
+    let file = fs::metadata(scene.path("out/sub/t")).unwrap();
+    assert_eq!((file.mode() & 0o7777, file.ino()), (0o644, inode));
+}
+
+#[test]
+fn plans_that_would_lose_something_are_refused_at_the_start() {
+    let scene = Scene::new();
+    scene.write("in/t", "text");
+    scene.write("other/t", "text");
+    let cases: [(&[&str], &str); 3] = [
+        (&["--map", "in:out", "--map", "other:out"], "both"),
+        (&["--map", "in:in/out"], "inside"),
+        (&["--map", "nowhere:out"], "nowhere"),
+    ];
+    for (maps, expected) in cases {
+        let refused = scene.locket(["inject"].iter().chain(maps)).output().unwrap();
+        let log = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{maps:?}: {log}");
+        assert!(log.contains(expected), "{maps:?}: {log}");
+        assert!(scene.read("out/t").is_none(), "{maps:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! `locket run` as its users meet it.
+
+mod editing;
+mod faults;
+mod kill;
+mod notify;
+mod outage;
+mod policy;
+mod sidecar;
