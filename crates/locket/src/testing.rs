@@ -75,6 +75,18 @@ pub(crate) fn notices(
     told.collect()
 }
 
+/// Where the options of `locket run` came from.
+pub(crate) fn origins(flags: &[&str], variables: &[(&str, &str)], toml: &str) -> Vec<(&'static str, String)> {
+    let directory = tempfile::tempdir().unwrap();
+    let settle = |layers: &mut Layers<'_>, context: &Context| RunSettings::settle(layers, Form::Run, context);
+    let loaded = load(directory.path(), flags, variables, toml, settle).unwrap();
+    let origins = loaded.notices().iter().filter_map(|notice| match notice {
+        Notice::Origin(option, origin) => Some((*option, origin.to_string())),
+        _ => None,
+    });
+    origins.collect()
+}
+
 fn load<T>(
     directory: &Path,
     flags: &[&str],

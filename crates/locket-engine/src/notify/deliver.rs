@@ -33,7 +33,7 @@ pub enum Delivery {
 const EXEC_LIMIT: Duration = Duration::from_secs(60);
 
 /// Names the changed files, a line each.
-const CHANGED_VARIABLE: &str = "LOCKET_CHANGED";
+pub const CHANGED_VARIABLE: &str = "LOCKET_CHANGED";
 
 impl Notifier {
     /// Tells one consumer about `changed` files.

@@ -5,5 +5,5 @@ mod journal;
 #[cfg(test)]
 mod tests;
 
-pub use deliver::{Delivery, Notifier};
+pub use deliver::{CHANGED_VARIABLE, Delivery, Notifier};
 pub use journal::{Journal, Promise};

@@ -13,4 +13,4 @@ mod tests;
 pub(crate) use credential::template_of;
 pub(crate) use flags::add_flags;
 pub(crate) use instances::{ProviderSettings, settle};
-pub(crate) use sections::{check_text, kinds, literal_name, sections, without_credentials};
+pub(crate) use sections::{check_text, kinds, literal_name, sections, variables, without_credentials};

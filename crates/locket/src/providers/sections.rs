@@ -102,6 +102,12 @@ pub(crate) fn check_text(setting: &Setting, text: &str) -> Result<(), Diagnostic
     }
 }
 
+/// The variables that providers read, without the `_FILE` forms.
+pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
+    let settings = kinds().iter().flat_map(|kind| kind.all_settings());
+    settings.flat_map(|setting| setting.env).copied()
+}
+
 /// The environment for other programs: without the variables that hold our credentials, or that name their files.
 pub(crate) fn without_credentials(environment: &Environment) -> Environment {
     let settings = kinds().iter().flat_map(|kind| kind.all_settings());

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use clap::ArgMatches;
+use locket_core::suggest;
+use locket_engine::notify;
 
 use crate::config;
 use crate::context::Context;
@@ -49,6 +51,7 @@ pub(crate) fn load<T>(
     let mut found = config::load(matches, context);
     let mut layers = Layers::new(matches, context, &found.files);
     layers.problems = found.problems;
+    layers.notices.extend(unknown_variables(context));
     let loaded = Loaded {
         level: layers.settle(&table::LOG_LEVEL, LogLevel::default(), LogLevel::parse),
         format: layers.settle(&table::LOG_FORMAT, LogFormat::default(), LogFormat::parse),
@@ -63,6 +66,27 @@ pub(crate) fn load<T>(
     } else {
         Err(Failure::new(Cause::Usage, layers.problems))
     }
+}
+
+/// Variables that look like ours and are not. The names may also be another program's, so they are no error.
+fn unknown_variables(context: &Context) -> Vec<Notice> {
+    const OURS: &str = "LOCKET_";
+    let known = providers::variables().chain(table::all().flat_map(|opt| opt.variables.iter().copied()));
+    let known: Vec<_> = known.filter(|name| name.starts_with(OURS)).collect();
+    let given = context.environment.names().filter_map(|name| name.to_str());
+    let unknown = given
+        .filter(|name| name.starts_with(OURS) && *name != notify::CHANGED_VARIABLE)
+        .filter(|name| {
+            let is_known = |name: &str| known.contains(&name);
+            !is_known(name) && !name.strip_suffix("_FILE").is_some_and(is_known)
+        });
+    let notice = |name: &str| match suggest::nearest(name, known.iter().copied()) {
+        Some(near) => Notice::Warning(format!(
+            "the variable {name} means nothing here; did you mean {near}?"
+        )),
+        None => Notice::Info(format!("the variable {name} means nothing here")),
+    };
+    unknown.map(notice).collect()
 }
 
 impl<T> Loaded<T> {

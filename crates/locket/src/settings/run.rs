@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use locket_core::plan::Plan;
+use locket_core::plan::{Owner, Plan};
 use locket_core::{Action, Environment};
 use locket_engine::agent::{Mode, Schedule};
 
 use super::common::Common;
 use super::plan;
 use crate::context::Context;
-use crate::options::{Layers, table, values};
+use crate::options::{Layers, Notice, table, values};
 use crate::report::Problem;
 
 /// Everything that a run was told.
@@ -90,8 +90,23 @@ impl RunSettings {
                 help: Some("Give `--map SRC:DST` or `--secret NAME=TEMPLATE`, or write `[[map]]` or `[[secret]]` in locket.toml.".to_owned()),
             });
         }
+        layers.notices.extend(readers(&settings.plan));
         settings
     }
+}
+
+/// Says so when nobody but the agent's own user could read what is written.
+fn readers(plan: &Plan) -> Option<Notice> {
+    const OTHERS: u32 = 0o077;
+    let us = rustix::process::geteuid().as_raw();
+    let maps = plan.maps.iter().map(|map| &map.settings.access);
+    let mut all = maps.chain(plan.secrets.iter().map(|secret| &secret.settings.access));
+    let is_ours = |owner: Option<Owner>| owner.is_none_or(|owner| owner.uid == us);
+    all.any(|access| access.file_mode & OTHERS == 0 && is_ours(access.owner)).then(|| {
+        Notice::Info(format!(
+            "only the agent's own user ({us}) can read what is written; `--file-mode 0440` or `--user UID` lets others"
+        ))
+    })
 }
 
 /// The machine's directory for root, else the user's; the machine's again for a user without a home, as in

@@ -234,7 +234,7 @@ fn secrets_go_where_the_first_directory_map_goes() {
 #[test]
 fn what_a_stronger_list_drops_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let flags = ["--map", "/a:/b", "--secret", "db=hunter2"];
+    let flags = ["--map", "/a:/b", "--secret", "db=hunter2", "--file-mode", "0440"];
     let variables = [("SECRET_MAP", "/c:/d;/e:/f"), ("SECRET_VALUES", "one=s3cret")];
     let told = testing::notices(
         directory.path(),
@@ -251,6 +251,70 @@ fn what_a_stronger_list_drops_is_told() {
             "secret: --secret replaces what locket.toml says: two",
         ]
     );
+}
+
+#[test]
+fn every_value_says_where_it_came_from() {
+    let toml = format!("[run]\nrefresh = '1h'\ndebounce = '1s'\nout = '/x'\n{WORK}");
+    let variables = [
+        ("LOCKET_MODE", "park"),
+        ("WATCH_DEBOUNCE", "2s"),
+        ("SECRETS_PROVIDER", "store"),
+    ];
+    let origins = testing::origins(&["--deadline=9s", "--debounce=3s"], &variables, &toml);
+    let origin = |option: &str| {
+        origins
+            .iter()
+            .find(|(name, _)| *name == option)
+            .map(|(_, origin)| origin.as_str())
+    };
+    assert_eq!(origin("deadline"), Some("--deadline"));
+    assert_eq!(origin("debounce"), Some("--debounce"));
+    assert_eq!(origin("mode"), Some("LOCKET_MODE"));
+    assert_eq!(origin("provider"), Some("SECRETS_PROVIDER"));
+    assert_eq!(origin("refresh"), Some("locket.toml:2"));
+    assert_eq!(origin("out"), Some("locket.toml:4"));
+    assert_eq!(origin("user"), None, "nobody says anything");
+}
+
+#[test]
+fn a_variable_that_looks_like_ours_and_is_not_is_told() {
+    let told = |variables: &[(&str, &str)]| {
+        let directory = tempfile::tempdir().unwrap();
+        testing::notices(directory.path(), &["--user=1:1"], variables, WORK)
+    };
+    assert_eq!(
+        told(&[
+            ("LOCKET_MDOE", "park"),
+            ("LOCKET_SECRET_ONE", "x"),
+            ("OTHER", "x")
+        ]),
+        [
+            "the variable LOCKET_MDOE means nothing here; did you mean LOCKET_MODE?",
+            "the variable LOCKET_SECRET_ONE means nothing here",
+        ]
+    );
+    let known = [
+        ("LOCKET_MODE", "park"),
+        ("LOCKET_IDENTITY_FILE", "/x"),
+        ("LOCKET_CHANGED", "/x"),
+    ];
+    assert_eq!(told(&known), [""; 0]);
+}
+
+#[test]
+fn outputs_that_only_the_agent_can_read_are_told_about() {
+    let told = |flags: &[&str], toml: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let told = testing::notices(directory.path(), flags, &[], toml);
+        told.iter()
+            .any(|notice| notice.contains("only the agent's own user"))
+    };
+    assert!(told(&[], WORK));
+    assert!(!told(&["--file-mode=0440"], WORK));
+    assert!(!told(&["--user=4242"], WORK));
+    assert!(!told(&[], &format!("{WORK}mode = 0o444\n")));
+    assert!(told(&["--file-mode=0440"], &format!("{WORK}mode = 0o400\n")));
 }
 
 #[test]
