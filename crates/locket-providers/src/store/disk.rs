@@ -44,14 +44,9 @@ impl Locked {
         let failed = |error: std::io::Error| failed("cannot be locked", path, &error);
         let path = std::fs::canonicalize(path).map_err(failed)?;
         for _ in 0..=patience.as_millis() / PAUSE.as_millis() {
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-            let file = rustix::fs::open(&path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                // The lock is the file's, and the last writer put another file in its place: look again.
-                Ok(()) => {
-                    let stat = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
-                    let present = rustix::fs::stat(&path).map_err(|error| failed(error.into()))?;
-                    if (stat.st_dev, stat.st_ino) == (present.st_dev, present.st_ino) {
+            match lock(&path) {
+                Ok(file) => {
+                    if let Some(stat) = in_place(&file, &path).map_err(|error| failed(error.into()))? {
                         return Ok(Self {
                             path,
                             stat,
@@ -156,6 +151,32 @@ impl Drop for Temporary<'_> {
             let _ = rustix::fs::unlinkat(self.directory, &self.name, AtFlags::empty());
         }
     }
+}
+
+/// The file that is at `path` now, locked.
+pub(super) fn lock(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let open = |access| {
+        let flags = access | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        rustix::fs::open(path, flags, Mode::empty())
+    };
+    let file = open(OFlags::RDONLY)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        // NFS locks exclusively only what is open for writing.
+        Err(Errno::BADF) => {
+            let file = open(OFlags::RDWR)?;
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(file)
+        }
+        taken => taken.map(|()| file),
+    }
+}
+
+/// The state of `file` if it still is the one at `path`. The lock is the file's, and the last writer may have put
+/// another in its place between our opening and locking it.
+pub(super) fn in_place(file: &OwnedFd, path: &Path) -> rustix::io::Result<Option<Stat>> {
+    let (stat, present) = (rustix::fs::fstat(file)?, rustix::fs::stat(path)?);
+    let same = (stat.st_dev, stat.st_ino) == (present.st_dev, present.st_ino);
+    Ok(same.then_some(stat))
 }
 
 /// The directory of `path`, opened, and the file's name in it.

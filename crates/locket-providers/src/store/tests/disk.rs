@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use locket_core::ErrorKind;
 
-use super::super::disk::{Locked, create};
+use super::super::disk::{Locked, create, in_place, lock};
 use super::{filled, name, now, secret, store};
 
 fn names(dir: &Path) -> Vec<String> {
@@ -52,6 +52,17 @@ fn a_writer_gives_up_on_a_lock_that_is_never_released() {
     );
     drop(held);
     store.set(&name("b"), secret(b"y"), now()).unwrap();
+}
+
+#[test]
+fn a_lock_on_a_file_that_was_replaced_meanwhile_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path(), &[]);
+    let early = lock(store.path()).unwrap();
+    assert!(in_place(&early, store.path()).unwrap().is_some());
+    std::fs::write(dir.path().join("next"), "").unwrap();
+    std::fs::rename(dir.path().join("next"), store.path()).unwrap();
+    assert!(in_place(&early, store.path()).unwrap().is_none());
 }
 
 #[test]
