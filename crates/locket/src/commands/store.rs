@@ -112,6 +112,9 @@ enum Action {
     },
     /// Print all secrets as plain text
     Export {
+        /// Print them on a terminal, too
+        #[arg(long)]
+        show: bool,
         /// How they are written
         #[arg(long, value_name = "FORMAT", default_value = "json")]
         format: Format,
@@ -155,6 +158,10 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         } => {
             let name = parse_name(&name)?;
             refuse_argument(&name, &value)?;
+            if io::stdin().is_terminal() {
+                // Nobody should type a secret for a store that does not open.
+                store.list().map_err(failed)?;
+            }
             let value = read_value(&name)?;
             if value.is_empty() && !allow_empty {
                 return Err(Failure::usage("standard input is empty, so nothing was set")
@@ -185,7 +192,13 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
             };
             import(&store, &context.directory, &source, format, on_conflict, now)?;
         }
-        Action::Export { format } => output::secret(&store.export(format.into()).map_err(failed)?)?,
+        Action::Export { show, format } => {
+            if io::stdout().is_terminal() && !show {
+                return Err(Failure::usage("all secrets would be shown on this terminal")
+                    .help("Redirect the output, or confirm with `--show`."));
+            }
+            output::secret(&store.export(format.into()).map_err(failed)?)?;
+        }
         Action::Rekey {
             add,
             remove,

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{LocalModes, Termios};
 
-use super::User;
+use super::{Ran, User};
 
 /// A terminal with `locket store set a` at its question.
 struct Asked {
@@ -23,15 +23,20 @@ struct Asked {
     shown: Vec<u8>,
 }
 
+/// A new terminal: the end that its user types into, and the end that programs have.
+fn terminal() -> (File, OwnedFd) {
+    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    rustix::pty::grantpt(&master).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let terminal = rustix::fs::open(&name, flags, Mode::empty()).unwrap();
+    (master.into(), terminal)
+}
+
 impl Asked {
     fn new(user: &User) -> Self {
-        let master =
-            rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        rustix::pty::grantpt(&master).unwrap();
-        rustix::pty::unlockpt(&master).unwrap();
-        let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let terminal = rustix::fs::open(&name, flags, Mode::empty()).unwrap();
+        let (keyboard, terminal) = terminal();
         let before = rustix::termios::tcgetattr(&terminal).unwrap();
         assert!(
             before.local_modes.contains(LocalModes::ECHO),
@@ -46,7 +51,7 @@ impl Asked {
             .unwrap();
         let mut asked = Self {
             child,
-            keyboard: master.into(),
+            keyboard,
             terminal,
             before,
             shown: Vec::new(),
@@ -131,4 +136,40 @@ fn a_paste_of_several_lines_is_refused_and_none_of_it_reaches_the_shell() {
     assert!(shown_text.contains("more than one line"), "{shown_text}");
     assert_absent([&canary], "the terminal", &shown);
     assert!(user.store(["list"]).stdout().is_empty());
+}
+
+#[test]
+fn nobody_types_a_secret_for_a_store_that_does_not_open() {
+    let user = User::new();
+    let (_keyboard, terminal) = terminal();
+    let ran = Ran(user.command(["set", "a"]).stdin(terminal).output().unwrap()).fails_with(1);
+    assert!(ran.stderr().contains("there is no store") && !ran.stderr().contains("not shown"));
+}
+
+#[test]
+fn an_export_to_a_terminal_needs_to_be_meant() {
+    let user = User::with_store();
+    user.set("a", b"canary");
+    let (mut screen, terminal) = terminal();
+    let mut export = |arguments: &[&str]| {
+        let stdout = terminal.try_clone().unwrap();
+        let ran = user
+            .command([&["export"], arguments].concat())
+            .stdout(stdout)
+            .output()
+            .unwrap();
+        let mut shown = [0; 1024];
+        let count = if is_ready(&screen) {
+            screen.read(&mut shown).unwrap()
+        } else {
+            0
+        };
+        (Ran(ran), shown[..count].to_vec())
+    };
+    let (ran, shown) = export(&[]);
+    assert!(ran.fails_with(2).stderr().contains("--show"));
+    assert!(shown.is_empty());
+    let (ran, shown) = export(&["--show"]);
+    ran.succeeds();
+    assert!(String::from_utf8(shown).unwrap().contains("canary"));
 }
