@@ -37,7 +37,7 @@ pub struct ProviderKind {
     pub network: bool,
     /// Turns a reference into the provider's own form, without asking anybody.
     pub parse: fn(&Reference) -> Result<Locator, Vec<Diagnostic>>,
-    /// Makes an instance. Contacts nobody: logins happen with the first read.
+    /// Makes an instance. Contacts nobody and looks at no credential's value: logins happen with the first read.
     pub build: fn(&BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError>,
 }
 

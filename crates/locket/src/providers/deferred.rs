@@ -1,7 +1,7 @@
 //! A provider whose credential is a secret of another provider: made when that secret is there, and made anew when
 //! the credential was refused, since it may have been rotated.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use locket_core::template::{Problem, RenderError, TemplateOptions};
@@ -10,6 +10,7 @@ use locket_core::{
 };
 use locket_engine::{Instances, once};
 use locket_providers::{Credential, Settings};
+use tokio::sync::Mutex;
 
 use super::credential::template_of;
 use super::instances::{Blueprint, Ground};
@@ -18,34 +19,57 @@ pub(super) struct Deferred {
     blueprint: Arc<Blueprint>,
     ground: Arc<Ground>,
     instances: Weak<Instances>,
-    built: Mutex<Option<Arc<dyn Provider>>>,
+    /// The same provider with credentials that are none: it tells what can be told without asking anybody.
+    stand_in: Arc<dyn Provider>,
+    /// The provider with its credentials. Whoever comes first fetches them, the others wait for that.
+    made: Mutex<Option<Arc<dyn Provider>>>,
 }
 
 impl Deferred {
-    pub(super) fn new(blueprint: Arc<Blueprint>, ground: Arc<Ground>, instances: Weak<Instances>) -> Self {
-        Self {
+    /// The provider of `blueprint`, as soon as its credentials are there.
+    ///
+    /// # Errors
+    /// What else it was told does not suffice.
+    pub(super) fn new(
+        blueprint: Arc<Blueprint>,
+        ground: Arc<Ground>,
+        instances: Weak<Instances>,
+    ) -> Result<Self, ProviderError> {
+        let nothing = || Credential::Value(Arc::new(SecretBytes::copy_from(b"none")));
+        let names = blueprint.references.iter().map(|(setting, _)| setting.name);
+        let settings = names.fold(blueprint.settings.clone(), |settings, name| {
+            settings.with_credential(name, nothing())
+        });
+        Ok(Self {
+            stand_in: blueprint.build(&settings, &ground)?,
+            made: Mutex::new(None),
             blueprint,
             ground,
             instances,
-            built: Mutex::new(None),
+        })
+    }
+
+    async fn made(&self, cx: &FetchCx) -> Result<Arc<dyn Provider>, ProviderError> {
+        let mut made = self.made.lock().await;
+        if let Some(provider) = &*made {
+            return Ok(provider.clone());
         }
-    }
-
-    fn built(&self) -> Option<Arc<dyn Provider>> {
-        self.built.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn keep(&self, provider: Option<Arc<dyn Provider>>) {
-        *self.built.lock().unwrap_or_else(PoisonError::into_inner) = provider;
-    }
-
-    async fn make(&self, cx: &FetchCx) -> Result<Arc<dyn Provider>, ProviderError> {
         let instances = self
             .instances
             .upgrade()
             .ok_or_else(|| ProviderError::unavailable("the configuration is being replaced"))?;
         let settings = with_credentials(&self.blueprint, &instances, &self.ground, cx.remaining()).await?;
-        self.blueprint.build(&settings, &self.ground)
+        let provider = self.blueprint.build(&settings, &self.ground)?;
+        *made = Some(provider.clone());
+        Ok(provider)
+    }
+
+    /// The credential of `refused` may have been rotated: the next one to come looks again.
+    async fn forget(&self, refused: &Arc<dyn Provider>) {
+        let mut made = self.made.lock().await;
+        if made.as_ref().is_some_and(|made| Arc::ptr_eq(made, refused)) {
+            *made = None;
+        }
     }
 }
 
@@ -84,15 +108,7 @@ pub(super) async fn with_credentials(
 
 impl Provider for Deferred {
     fn capability(&self) -> Capability {
-        match self.built() {
-            Some(provider) => provider.capability(),
-            // One call brings the credential; those after it are as wide as the provider allows.
-            None => Capability {
-                items_per_call: 1,
-                max_concurrent: 1,
-                local: false,
-            },
-        }
+        self.stand_in.capability()
     }
 
     fn fetch<'a>(
@@ -101,20 +117,14 @@ impl Provider for Deferred {
         cx: &'a FetchCx,
     ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
         Box::pin(async move {
-            let provider = match self.built() {
-                Some(provider) => provider,
-                None => match self.make(cx).await {
-                    Ok(provider) => {
-                        self.keep(Some(provider.clone()));
-                        provider
-                    }
-                    Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
-                },
+            let provider = match self.made(cx).await {
+                Ok(provider) => provider,
+                Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
             };
             let results = provider.fetch(batch, cx).await;
-            let is_refused = |result: &Result<_, ProviderError>| matches!(result, Err(error) if error.kind == ErrorKind::Auth);
-            if results.iter().any(is_refused) {
-                self.keep(None);
+            let errors = results.iter().filter_map(|result| result.as_ref().err());
+            if errors.into_iter().any(|error| error.kind == ErrorKind::Auth) {
+                self.forget(&provider).await;
             }
             results
         })

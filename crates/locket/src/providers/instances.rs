@@ -187,11 +187,10 @@ impl Blueprint {
             build: Box::new(move || match (&self.error, self.references.is_empty()) {
                 (Some(error), _) => Err(refused(error.clone())),
                 (None, true) => self.build(&self.settings, &ground),
-                (None, false) => Ok(Arc::new(Deferred::new(
-                    self.clone(),
-                    ground.clone(),
-                    instances.clone(),
-                ))),
+                (None, false) => {
+                    let deferred = Deferred::new(self.clone(), ground.clone(), instances.clone())?;
+                    Ok(Arc::new(deferred))
+                }
             }),
         }
     }

@@ -564,6 +564,17 @@ async fn a_credential_may_be_a_secret_of_another_provider() {
     }
 }
 
+#[test]
+fn a_provider_without_its_address_is_refused_before_its_credential_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let context = testing::context(directory.path(), &[]);
+    let settle = |layers: &mut Layers<'_>, _: &Context| settle(layers, TIMEOUT);
+    let toml = "[connect]\ntoken = 'file:///nowhere'\n";
+    let settings = testing::settled(directory.path(), &[], &[], toml, settle).unwrap();
+    let error = settings.instances(&context).provider("op").unwrap_err();
+    assert!(error.context.contains("address"), "{error}");
+}
+
 #[tokio::test]
 async fn a_rotated_credential_is_found_after_a_refusal() {
     let directory = tempfile::tempdir().unwrap();
