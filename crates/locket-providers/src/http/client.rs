@@ -10,7 +10,6 @@ use reqwest::redirect::{Attempt, Policy};
 use crate::http::dns::Resolver;
 use crate::http::error::{transport_error, unfinished};
 use crate::http::proxy::Proxies;
-use crate::http::request::host;
 use crate::http::tls::{TlsFiles, TlsStamp};
 use crate::http::{Body, Request, Response};
 use crate::{BuildCx, ConfigError};
@@ -88,8 +87,8 @@ impl Client {
         cx: &FetchCx,
         place: &str,
     ) -> Result<Response, ProviderError> {
-        let host = host(&request.url);
-        let failed = |error: reqwest::Error| transport_error(&error, &host, place, limit);
+        let url = request.url.clone();
+        let failed = |error: reqwest::Error| transport_error(&error, &url, limit);
         let client = self.client_for(request.url.scheme())?;
         let mut sent = client
             .request(request.method, request.url)

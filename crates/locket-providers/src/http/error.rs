@@ -7,12 +7,23 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use locket_core::{ErrorKind, ProviderError};
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
 use rustls::{AlertDescription, CertificateError};
 
 use crate::http::body::LIMIT;
 use crate::http::dns::DnsError;
+use crate::http::request::{host, place};
+
+/// What a server says that wants another client certificate, or one at all.
+const CLIENT_REFUSED: &[AlertDescription] = &[
+    AlertDescription::CertificateRequired,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnknownCA,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::CertificateExpired,
+    AlertDescription::UnsupportedCertificate,
+];
 
 /// What a status that is no success means to most servers.
 pub(crate) fn status_error(
@@ -43,13 +54,9 @@ pub(crate) fn status_error(
     }
 }
 
-/// What it means that there is no whole answer.
-pub(crate) fn transport_error(
-    error: &reqwest::Error,
-    host: &str,
-    place: &str,
-    limit: Duration,
-) -> ProviderError {
+/// What it means that there is no whole answer from `url` within `limit`.
+pub(crate) fn transport_error(error: &reqwest::Error, url: &Url, limit: Duration) -> ProviderError {
+    let (host, place) = (&host(url), &place(url));
     let unavailable = |text: String| ProviderError::unavailable(text);
     if let Some(dns) = chain(error).find_map(found::<DnsError>) {
         return unavailable(format!("the name of {host} has no address: {dns}"))
@@ -57,6 +64,12 @@ pub(crate) fn transport_error(
     }
     if let Some(tls) = chain(error).find_map(found::<rustls::Error>) {
         return tls_error(tls, host);
+    }
+    // HTTP/2 keeps only the words of an error. In TLS 1.3 a server refuses a client after the handshake.
+    let words = cause(error);
+    let refused = |alert: &&AlertDescription| rustls::Error::AlertReceived(**alert).to_string() == words;
+    if let Some(alert) = CLIENT_REFUSED.iter().find(refused) {
+        return tls_error(&rustls::Error::AlertReceived(*alert), host);
     }
     if error.is_timeout() {
         let limit = humantime::format_duration(Duration::from_millis(
@@ -79,9 +92,15 @@ pub(crate) fn transport_error(
         Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => {
             unavailable(format!("no route to {host}")).hint("Check this machine's network and the address.")
         }
-        _ if error.is_connect() => unavailable(format!("no connection to {host}: {}", cause(error)))
+        _ if error.is_connect() => unavailable(format!("no connection to {host}: {words}"))
             .hint("Check the address, and the proxy if one is set."),
-        _ => unavailable(format!("{place} broke off its answer: {}", cause(error))),
+        _ if error.is_request() && url.scheme() == "https" => {
+            // A server that refuses the client's certificate may hang up before its reason is read.
+            unavailable(format!("{host} closed the connection without an answer: {words}")).hint(
+                "If the server asks for client certificates, set `client-cert-file` and `client-key-file` to one that it trusts.",
+            )
+        }
+        _ => unavailable(format!("{place} broke off its answer: {words}")),
     }
 }
 
@@ -96,7 +115,7 @@ pub(crate) fn unfinished(place: &str) -> ProviderError {
 fn redirected(headers: &HeaderMap, place: &str) -> ProviderError {
     let target = headers
         .get(LOCATION)
-        .and_then(|location| reqwest::Url::parse(location.to_str().ok()?).ok())
+        .and_then(|location| Url::parse(location.to_str().ok()?).ok())
         .map(|url| url.origin().ascii_serialization());
     match target {
         Some(origin) => ProviderError::invalid(format!("{place} redirects to {origin}"))
@@ -127,14 +146,7 @@ fn tls_error(error: &rustls::Error, host: &str) -> ProviderError {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
         ) => unavailable(format!("the certificate of {host} is not valid yet"))
             .hint("Set this machine's clock right."),
-        rustls::Error::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnknownCA
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateExpired
-            | AlertDescription::UnsupportedCertificate,
-        ) => ProviderError::auth(format!("{host} does not accept the client certificate")).hint(
+        rustls::Error::AlertReceived(alert) if CLIENT_REFUSED.contains(alert) => ProviderError::auth(format!("{host} does not accept the client certificate")).hint(
             "Set `client-cert-file` and `client-key-file` to a certificate that the server trusts, with its chain.",
         ),
         rustls::Error::InvalidMessage(_) => unavailable(format!("{host} does not speak TLS")).hint(

@@ -60,28 +60,26 @@ impl AppRole {
         wire::grant(&response)
     }
 
-    /// A login answers 400 to wrong ids, 403 to a wrong address, 404 where no method is mounted.
+    /// A login answers 400 to wrong ids, and 403 to a wrong address as well as where no method is mounted.
     fn refused(&self, response: &Response) -> ProviderError {
         match response.status {
-            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND => {
                 let code = response.status.as_u16();
                 ProviderError::auth(format!("{} refused the AppRole login ({code})", response.place))
                     .hint(self.how_to_log_in())
             }
-            StatusCode::NOT_FOUND => ProviderError::invalid(format!(
-                "{} is no AppRole login: nothing is mounted there",
-                response.place
-            ))
-            .hint("Set `auth-mount` to where the method is mounted, and `namespace` to where that is."),
             _ => self.api.error(response),
         }
     }
 
     fn how_to_log_in(&self) -> &'static str {
         if self.secret_id.is_some() {
-            "Check `role-id` and the secret id: it may be wrong, used up, expired, or bound to other addresses."
+            "Check `role-id`, `auth-mount` and `namespace`, and the secret id, which may be used up, expired, or bound to other addresses."
         } else {
-            "Set `secret-id-file`, unless the role is meant to do without a secret id."
+            "Set `secret-id-file`, unless the role is meant to do without a secret id; check `role-id`, `auth-mount` and `namespace`."
         }
     }
 }
