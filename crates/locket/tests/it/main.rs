@@ -10,6 +10,7 @@ mod connect_official_client;
 mod connect_run;
 mod documents;
 mod links;
+mod openbao;
 mod run;
 mod seeds_map;
 mod store;

@@ -51,8 +51,11 @@ impl<'a> Admin<'a> {
         }
     }
 
-    /// A mount of version 2 upgrades itself first, and refuses writes until that is done.
-    fn settled(&self, mount: &str) {
+    /// Waits for a mount of version 2: it upgrades itself first, and refuses writes until that is done.
+    ///
+    /// # Panics
+    /// It never is.
+    pub fn settled(&self, mount: &str) {
         let path = format!("{mount}/config");
         for _ in 0..LOOKS {
             let response = self.send("GET", &path, &Value::Null, self.server.root_token());
