@@ -15,6 +15,8 @@ mod options;
 mod output;
 mod prompt;
 mod providers;
+#[cfg(test)]
+mod reference_page;
 mod report;
 mod runtime;
 mod settings;

@@ -9,5 +9,7 @@ pub(crate) mod values;
 
 pub(crate) use flags::add_flags;
 pub(crate) use layers::{Layers, Notice, Syntax};
+#[cfg(test)]
+pub(crate) use opt::Opt;
 pub(crate) use opt::{Key, Shape};
 pub(crate) use origin::{Given, Origin};
