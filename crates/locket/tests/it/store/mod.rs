@@ -7,7 +7,7 @@ mod tools;
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
@@ -130,21 +130,4 @@ impl Ran {
     fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
-}
-
-/// A program that these tests are run beside; found among the project's own services first, then on the `PATH`.
-fn tool(name: &str) -> PathBuf {
-    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/services/bin");
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the tools are where the person who runs the tests has them"
-    )]
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::iter::once(services)
-        .chain(std::env::split_paths(&path))
-        .map(|directory| directory.join(name))
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| {
-            panic!("`{name}` is not installed: `apt install age` and `cargo install rage` bring it")
-        })
 }
