@@ -87,10 +87,11 @@ impl Session {
         cx: &FetchCx,
     ) -> ProviderError {
         let place = &response.place;
+        let server = place.split('/').next().unwrap_or_default();
         match self.standing(token, cx).await {
             Err(error) => error,
             Ok(Standing::Refused) => ProviderError::auth(format!(
-                "{place} does not accept the token: it is unknown or has ended"
+                "{server} does not accept the token: it is unknown or has ended"
             ))
             .hint("Give a fresh token, or log in by a method that renews it, such as AppRole."),
             Ok(Standing::Good) => ProviderError::denied(format!(

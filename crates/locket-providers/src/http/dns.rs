@@ -49,16 +49,17 @@ impl Resolve for Resolver {
 /// # Errors
 /// There are none, or nobody to ask.
 pub(crate) async fn lookup(name: &str) -> Result<Vec<IpAddr>, DnsError> {
-    let name = name.trim_end_matches('.');
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
     }
+    // A full stop at the end keeps the search list out of it; the files do not know it.
+    let bare = name.trim_end_matches('.');
     let hosts = std::fs::read_to_string(HOSTS).unwrap_or_default();
-    let listed = in_hosts(&hosts, name);
+    let listed = in_hosts(&hosts, bare);
     if !listed.is_empty() {
         return Ok(listed);
     }
-    if is_localhost(name) {
+    if is_localhost(bare) {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
     let answer = shared()?.lookup_ip(name).await.map_err(|error| {

@@ -39,6 +39,13 @@ pub(crate) fn status_error(
         401 => error(ErrorKind::Auth, "does not accept the credential (401)"),
         403 => error(ErrorKind::Denied, "may not be read with this credential (403)"),
         404 | 410 => error(ErrorKind::NotFound, &format!("does not exist ({code})")),
+        407 => error(
+            ErrorKind::Invalid,
+            "was asked for through a proxy that wants a password (407)",
+        )
+        .hint(
+            "Write user and password into the proxy's address, in a variable rather than on a command line.",
+        ),
         429 => {
             let retry_after = headers
                 .get(RETRY_AFTER)
@@ -77,7 +84,7 @@ pub(crate) fn transport_error(error: &reqwest::Error, url: &Url, limit: Duration
         ));
         return if error.is_connect() {
             unavailable(format!("no connection to {host} in time"))
-                .hint("Check the address, the port, and whether a firewall or proxy stands between.")
+                .hint("Check the address, the port, this machine's name servers, and whether a firewall or proxy stands between.")
         } else {
             unavailable(format!("{place} gave no answer within {limit}"))
                 .hint("Set `timeout` higher if the server is known to be slow.")

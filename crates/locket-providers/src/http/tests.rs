@@ -126,9 +126,10 @@ async fn a_refused_connection_says_so() {
 
 #[tokio::test]
 async fn a_name_without_address_says_so() {
-    let error = get("http://no-such-host.invalid:8200").await.unwrap_err();
+    // RFC 6761: nobody is asked about names under `invalid`, and the full stop keeps the search list out of it.
+    let error = get("http://no-such-host.invalid.:8200").await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
-    let start = "the name of no-such-host.invalid:8200 has no address";
+    let start = "the name of no-such-host.invalid.:8200 has no address";
     assert!(error.context.starts_with(start), "{error}");
 }
 
@@ -226,20 +227,33 @@ async fn a_proxy_is_used_as_set_or_as_the_environment_says() {
         ("ALL_PROXY", variables(&[("ALL_PROXY", url)]), true),
         (
             "NO_PROXY",
-            variables(&[("http_proxy", url), ("NO_PROXY", "no-such-host.invalid")]),
+            variables(&[("http_proxy", url), ("NO_PROXY", "no-such-host.invalid.")]),
             false,
         ),
         ("HTTP_PROXY", variables(&[("HTTP_PROXY", url)]), false),
         ("none", set("none").environment([("http_proxy", url)]), false),
     ] {
         proxy.forget();
-        let outcome = send(&fixture, "http://no-such-host.invalid").await;
+        let outcome = send(&fixture, "http://no-such-host.invalid.").await;
         assert_eq!(
             (outcome.is_ok(), proxy.request_count()),
             (proxied, usize::from(proxied)),
             "{name}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_proxy_with_a_password_is_told_it_and_nobody_else_is() {
+    let proxy = Server::start(|_| Reply::text(407, ""));
+    let url = format!("http://user:canary@{}", proxy.address());
+    let error = send(&Fixture::new().set("proxy", &url), "http://secrets.example")
+        .await
+        .unwrap()
+        .error();
+    let told = proxy.requests().remove(0);
+    assert_eq!(told.header("proxy-authorization"), Some("Basic dXNlcjpjYW5hcnk="));
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
 }
 
 #[test]

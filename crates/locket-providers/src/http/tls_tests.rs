@@ -143,3 +143,37 @@ async fn a_plain_server_behind_an_https_address_is_told_apart() {
     );
     assert!(error.hint.unwrap().contains("http://"));
 }
+
+#[tokio::test]
+async fn a_tls_server_is_reached_through_a_tunnel_of_the_proxy() {
+    let ca = TestCa::new();
+    let server = https(&ca);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let fixture = trusting(&ca).environment([("https_proxy", &*proxy)]);
+    let client = fixture.build(Client::new).unwrap();
+    let tunnel = async {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            assert!(near.read_buf(&mut head).await.unwrap() > 0);
+        }
+        let mut far = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+        near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        // Ends when the test does.
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        head
+    };
+    let url = format!("https://localhost:{}", server.address().port());
+    let asking = async {
+        let outcome = ask(&client, &fixture, &url).await;
+        drop(client);
+        outcome
+    };
+    let (outcome, head) = tokio::join!(asking, tunnel);
+    outcome.unwrap();
+    let head = String::from_utf8(head).unwrap();
+    let wanted = format!("CONNECT localhost:{} ", server.address().port());
+    assert!(head.starts_with(&wanted), "{head}");
+    assert_eq!(server.request_count(), 1);
+}
