@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 
 use clap::builder::styling::Styles;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, ColorChoice};
 
 use crate::commands::{COMMANDS, Command};
 use crate::context::{Context, Style};
 use crate::exit::Exit;
-use crate::report::Failure;
-use crate::{output, report};
+use crate::report::{Cause, Failure, Problem};
+use crate::{output, providers, report};
 
 /// Runs the command that `arguments` name and says how it went.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Context) -> Exit {
@@ -60,12 +61,23 @@ fn answer(refused: &clap::Error, style: Style) -> Result<Exit, Failure> {
         Style::Plain => refused.render().to_string(),
         Style::Coloured => refused.render().ansi().to_string(),
     };
+    if let Some(problem) = literal(refused) {
+        return Err(Failure::new(Cause::Usage, vec![problem]));
+    }
     if refused.use_stderr() {
         report::tell(&rendered);
         return Ok(Exit::Usage);
     }
     output::text(&rendered)?;
     Ok(Exit::Done)
+}
+
+/// What to say when the unknown flag would have been a credential.
+fn literal(refused: &clap::Error) -> Option<Problem> {
+    match refused.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => providers::advice_on_literal(flag),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn the_help_names_every_provider_setting() {
             .unwrap()
             .render_long_help()
             .to_string();
-        for section in crate::providers::sections() {
+        for section in providers::sections() {
             for setting in &section.settings {
                 let flag = format!("--{}.{}", section.prefix, setting.name);
                 assert!(help.contains(&flag), "{command} {flag}");
@@ -61,4 +61,63 @@ fn a_flag_that_nobody_knows_is_refused_without_its_value() {
         assert!(told.contains("unexpected argument"), "{told}");
         assert!(!told.contains("s3cret"), "{told}");
     }
+}
+
+#[test]
+fn every_shell_completes_every_command_and_setting() {
+    for shell in <clap_complete::Shell as clap::ValueEnum>::value_variants() {
+        let mut script = Vec::new();
+        clap_complete::generate(*shell, &mut parser(Style::Plain), "locket", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        for word in [
+            "healthcheck",
+            "completions",
+            "inject-failure-policy",
+            "connect.token-file",
+            "one-shot",
+        ] {
+            assert!(script.contains(word), "{shell} {word}");
+        }
+        assert!(
+            !script.contains("connect.token "),
+            "{shell} offers what is refused"
+        );
+    }
+}
+
+#[test]
+fn a_credential_on_the_command_line_is_refused_and_not_repeated() {
+    let mut walked = 0;
+    for section in providers::sections() {
+        for setting in &section.settings {
+            let Some(name) = providers::literal_name(setting) else {
+                continue;
+            };
+            for flag in [
+                format!("--{}.{name}", section.prefix),
+                format!("--{}-{name}", section.prefix),
+            ] {
+                for line in [
+                    vec![format!("{flag}=s3cret")],
+                    vec![flag.clone(), "s3cret".to_owned()],
+                ] {
+                    let line = ["locket", "run"].map(str::to_owned).into_iter().chain(line);
+                    let refused = parser(Style::Plain).try_get_matches_from(line).unwrap_err();
+                    let failure = answer(&refused, Style::Plain).unwrap_err();
+                    let drawn = failure.draw(Style::Plain);
+                    assert!(
+                        drawn.contains("does not belong on the command line"),
+                        "{flag}: {drawn}"
+                    );
+                    assert!(
+                        drawn.contains(&format!("--{}.{}", section.prefix, setting.name)),
+                        "{drawn}"
+                    );
+                    assert!(!drawn.contains("s3cret"), "{drawn}");
+                }
+            }
+            walked += 1;
+        }
+    }
+    assert!(walked > 2, "{walked}");
 }

@@ -4,7 +4,7 @@
 //! nothing below a warning is let through, whatever level was asked for.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use locket_core::{Clock, Diagnostic};
 use tracing::level_filters::LevelFilter;
@@ -12,6 +12,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Registry, reload};
 
 use crate::context::Style;
 use crate::options::values;
@@ -73,8 +74,19 @@ impl Default for LogLevel {
     }
 }
 
-/// Starts logging for the rest of the process. A second call changes nothing.
+/// The open log: how to change what it lets through, and its form.
+static OPEN: OnceLock<(reload::Handle<Targets, Registry>, LogFormat)> = OnceLock::new();
+
+/// Starts logging for the rest of the process. Called again, as after a reload, it changes the level.
 pub(crate) fn start(level: LogLevel, format: LogFormat, style: Style, clock: Arc<dyn Clock>) {
+    if let Some((handle, in_use)) = OPEN.get() {
+        let _ = handle.reload(allowed(level));
+        if *in_use != format {
+            tracing::warn!("the form of the log changes with the next start");
+        }
+        return;
+    }
+    let (filter, handle) = reload::Layer::new(allowed(level));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_timer(WallClock(clock))
@@ -85,9 +97,14 @@ pub(crate) fn start(level: LogLevel, format: LogFormat, style: Style, clock: Arc
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let _ = tracing_subscriber::registry()
-        .with(lines.with_filter(allowed(level)))
-        .try_init();
+    if tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .is_ok()
+    {
+        let _ = OPEN.set((handle, format));
+    }
 }
 
 fn allowed(LogLevel(level): LogLevel) -> Targets {

@@ -70,7 +70,7 @@ pub(crate) fn notices(
     let loaded = load(directory, flags, variables, toml, settle).unwrap();
     let told = loaded.notices().iter().filter_map(|notice| match notice {
         Notice::Origin(..) => None,
-        Notice::Info(text) | Notice::Warning(text) => Some(text.clone()),
+        Notice::Detail(text) | Notice::Info(text) | Notice::Warning(text) => Some(text.clone()),
     });
     told.collect()
 }

@@ -30,6 +30,8 @@ pub(crate) struct Layers<'a> {
 pub(crate) enum Notice {
     /// Which layer an option came from.
     Origin(&'static str, Origin),
+    /// For whoever looks for a fault.
+    Detail(String),
     /// For whoever wonders.
     Info(String),
     /// For everybody.
@@ -60,11 +62,6 @@ impl<'a> Layers<'a> {
             problems: Vec::new(),
             notices: Vec::new(),
         }
-    }
-
-    /// The command line, for what is not an option of the table.
-    pub(crate) fn matches(&self) -> &'a ArgMatches {
-        self.matches
     }
 
     /// The files, the strongest first.
@@ -206,6 +203,7 @@ impl Notice {
     pub(crate) fn log(&self) {
         match self {
             Self::Origin(option, origin) => tracing::debug!(option, %origin, "given"),
+            Self::Detail(text) => tracing::debug!("{text}"),
             Self::Info(text) => tracing::info!("{text}"),
             Self::Warning(text) => tracing::warn!("{text}"),
         }

@@ -1,6 +1,6 @@
 //! `--PREFIX.NAME` for every provider setting; a hyphen may stand for the dot.
 
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use clap::{Arg, ArgAction, Command, ValueHint};
 use locket_providers::{Setting, SettingKind};
 
 use super::sections::{Section, check_text, literal_name, sections};
@@ -11,16 +11,11 @@ use crate::report::Problem;
 pub(crate) fn add_flags(command: Command) -> Command {
     sections().iter().fold(command, |command, section| {
         let flags = section.settings.iter().map(|setting| flag(section, setting));
-        let literals = section
-            .settings
-            .iter()
-            .filter_map(|setting| literal(section, setting));
-        command.args(flags).args(literals)
+        command.args(flags)
     })
 }
 
-/// Complains about flags: texts that are not what their setting wants, and credentials whose value stands on the
-/// command line, where every process can read it.
+/// Complains about texts of flags that are not what their setting wants.
 pub(super) fn check(layers: &mut Layers<'_>) {
     let mut problems = Vec::new();
     for section in sections() {
@@ -31,26 +26,40 @@ pub(super) fn check(layers: &mut Layers<'_>) {
             {
                 problems.extend(given.wrong([wrong]));
             }
-            problems.extend(refuse_literal(layers.matches(), &section, setting));
         }
     }
     layers.problems.extend(problems);
 }
 
-fn refuse_literal(matches: &ArgMatches, section: &Section, setting: &'static Setting) -> Option<Problem> {
-    let name = id(section.prefix, literal_name(setting)?);
-    matches.try_get_one::<String>(&name).ok().flatten()?;
+/// What to say of a flag that nobody has, when it would give the value of a credential on the command line.
+pub(crate) fn advice_on_literal(flag: &str) -> Option<Problem> {
+    let name = flag.trim_start_matches('-');
+    let sections = sections();
+    let settings = sections.iter().flat_map(|section| {
+        let settings = section.settings.iter();
+        settings.map(move |setting| (section.prefix, *setting))
+    });
+    let mut literals = settings.filter_map(|(prefix, setting)| {
+        let literal = literal_name(setting)?;
+        let spellings = [id(prefix, literal), format!("{prefix}-{literal}")];
+        spellings
+            .iter()
+            .any(|spelling| spelling == name)
+            .then_some((prefix, setting, literal))
+    });
+    let (prefix, setting, literal) = literals.next()?;
     let variables = match setting.env.first() {
         Some(variable) => format!(", set {variable} or {variable}_FILE"),
         None => String::new(),
     };
     Some(Problem::Told {
         message: format!(
-            "--{name}: a credential does not belong on the command line, where others can read it"
+            "--{}: a credential does not belong on the command line, where others can read it",
+            id(prefix, literal)
         ),
         help: Some(format!(
             "Name a file with --{}{variables}, or name a reference in the configuration file.",
-            id(section.prefix, setting.name)
+            id(prefix, setting.name)
         )),
     })
 }
@@ -77,18 +86,6 @@ fn flag(section: &Section, setting: &'static Setting) -> Arg {
         .action(ArgAction::Set)
         .help_heading(format!("Options of {}", section.title))
         .help(help(setting))
-}
-
-/// Takes a credential's value so that it can be refused with advice instead of as unknown.
-fn literal(section: &Section, setting: &'static Setting) -> Option<Arg> {
-    let name = literal_name(setting)?;
-    let id = id(section.prefix, name);
-    let arg = Arg::new(id.clone())
-        .long(id)
-        .alias(format!("{}-{name}", section.prefix))
-        .action(ArgAction::Append)
-        .hide(true);
-    Some(arg)
 }
 
 fn help(setting: &Setting) -> String {

@@ -8,16 +8,15 @@ use locket_core::{Clock, Environment, Provider, ProviderError, Scheme, Schemes};
 use locket_engine::{Instance, InstanceLimits, Instances};
 use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, Settings};
 
+use super::check;
 use super::choice::Choice;
-use super::credential::{not_a_reference, template_of};
 use super::deferred::{Deferred, with_credentials};
-use super::flags::{self, id};
+use super::flags;
 use super::gather::{Gathered, Subject, gather, has_credential};
-use super::sections::{kinds, loans};
+use super::sections::kinds;
 use crate::config::TableName;
 use crate::context::Context;
 use crate::options::{Given, Layers, Notice, Origin, table};
-use crate::report::Problem;
 
 /// The providers of a command, settled.
 #[derive(Debug)]
@@ -54,8 +53,8 @@ pub(super) struct Ground {
 pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> ProviderSettings {
     let choice = layers.settle(&table::PROVIDER, Choice::default(), Choice::parse);
     flags::check(layers);
-    check_token_file(layers, choice);
-    check_loans(layers, choice);
+    check::token_file(layers, choice);
+    check::loans(layers, choice);
     let instances = named_instances(layers);
     let mut settings = ProviderSettings {
         schemes: Schemes::default(),
@@ -85,10 +84,10 @@ pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> Prov
             settings.add(name, kind, spec, gathered);
         }
     }
-    check_references(layers, &settings.schemes);
+    check::references(layers, &settings.schemes);
     layers
         .problems
-        .extend(cycles(&settings.blueprints, &settings.schemes));
+        .extend(check::cycles(&settings.blueprints, &settings.schemes));
     settings
 }
 
@@ -262,130 +261,4 @@ fn chosen_kind(layers: &mut Layers<'_>, choice: Choice, scheme: &str) -> Option<
         )));
     }
     Some(kind)
-}
-
-/// `--token-file` needs a provider that has such a setting, and no second word from its own flag.
-fn check_token_file(layers: &mut Layers<'_>, choice: Choice) {
-    let Some(given) = layers.text(&table::TOKEN_FILE) else {
-        return;
-    };
-    let problem = match choice.0 {
-        // A wrong name was complained about already.
-        None if layers.text(&table::PROVIDER).is_some() => None,
-        None => Some((
-            "it is not said whose token this is".to_owned(),
-            "Name the provider with `--provider`, or write the provider's own setting.".to_owned(),
-        )),
-        Some(kind) if !kind.settings.iter().any(|setting| setting.name == "token-file") => Some((
-            format!("the provider `{}` takes no token", kind.name),
-            "Remove it, or choose another `--provider`.".to_owned(),
-        )),
-        Some(kind) => {
-            let own = id(kind.prefix, "token-file");
-            let twice = matches!(given.origin, Origin::Flag(_)) && layers.flag(&own, &own).is_some();
-            twice.then(|| {
-                (
-                    format!("`--{own}` gives this token, too"),
-                    "Keep one of the two.".to_owned(),
-                )
-            })
-        }
-    };
-    if let Some((message, help)) = problem {
-        layers.problems.push(given.origin.problem(message, Some(help)));
-    }
-}
-
-/// A setting of a provider that this build lacks counts only where another may use it.
-fn check_loans(layers: &mut Layers<'_>, choice: Choice) {
-    for loan in loans() {
-        if choice.0.is_some_and(|kind| kind.name == loan.to) {
-            continue;
-        }
-        let id = id(loan.prefix, loan.setting.name);
-        let flag = layers.flag(&id, &id).map(|given| given.origin);
-        let tables = layers.files().flat_map(|file| &file.providers);
-        let table = tables
-            .filter(|table| table.name == TableName::Section(loan.prefix))
-            .map(|table| Origin::File {
-                source: table.source.clone(),
-                span: table.span,
-            });
-        let origins: Vec<_> = flag.into_iter().chain(table).collect();
-        for origin in origins {
-            let message = format!(
-                "this build has no provider `{}` that would read this",
-                loan.prefix
-            );
-            let help = format!(
-                "Choose `--provider {}`, which reads it, too, or remove it.",
-                loan.to
-            );
-            layers.problems.push(origin.problem(message, Some(help)));
-        }
-    }
-}
-
-/// Every credential in the files that is meant as a reference has to be one, used or not.
-fn check_references(layers: &mut Layers<'_>, schemes: &Schemes) {
-    let mut problems = Vec::new();
-    for table in layers.files().flat_map(|file| &file.providers) {
-        for (name, given) in &table.references {
-            let Err(mut found) = template_of(&given.text, schemes) else {
-                continue;
-            };
-            for finding in &mut found {
-                if *finding == not_a_reference(&given.text) {
-                    finding.message = "a credential does not belong into a configuration file".to_owned();
-                    finding.help = Some(format!(
-                        "Put it into a file and name that as `{name}`, or name a reference: `{} = \"store://…\"`.",
-                        name.strip_suffix("-file").unwrap_or(name)
-                    ));
-                }
-            }
-            problems.extend(given.wrong(found));
-        }
-    }
-    layers.problems.extend(problems);
-}
-
-/// Providers that wait for each other's credentials.
-fn cycles(blueprints: &[Arc<Blueprint>], schemes: &Schemes) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for blueprint in blueprints {
-        for (setting, given) in &blueprint.references {
-            let mut reached: Vec<Arc<str>> = Vec::new();
-            let mut open = vec![given.text.clone()];
-            while let Some(text) = open.pop() {
-                let Ok(template) = template_of(&text, schemes) else {
-                    continue;
-                };
-                for reference in template.references() {
-                    if reached.iter().any(|known| **known == *reference.scheme()) {
-                        continue;
-                    }
-                    reached.push(reference.scheme().into());
-                    let next = blueprints
-                        .iter()
-                        .filter(|other| *other.name == *reference.scheme());
-                    open.extend(
-                        next.flat_map(|other| &other.references)
-                            .map(|(_, given)| given.text.clone()),
-                    );
-                }
-            }
-            if reached.contains(&blueprint.name) {
-                let message = format!(
-                    "`{}://` would need its own secrets for its credential",
-                    blueprint.name
-                );
-                let help = format!(
-                    "Take `{}` from a file, or from a provider that needs nothing.",
-                    setting.name
-                );
-                problems.push(given.origin.problem(message, Some(help)));
-            }
-        }
-    }
-    problems
 }

@@ -1,5 +1,6 @@
 //! Providers as the command line knows them: what each can be told, what it was told, and the instances made of that.
 
+mod check;
 mod choice;
 mod credential;
 mod deferred;
@@ -11,6 +12,6 @@ mod sections;
 mod tests;
 
 pub(crate) use credential::template_of;
-pub(crate) use flags::add_flags;
+pub(crate) use flags::{add_flags, advice_on_literal};
 pub(crate) use instances::{ProviderSettings, settle};
 pub(crate) use sections::{check_text, kinds, literal_name, sections, variables, without_credentials};

@@ -213,35 +213,6 @@ fn a_wrong_variable_matters_only_to_who_reads_it() {
 }
 
 #[test]
-fn a_credential_on_the_command_line_is_refused_and_not_repeated() {
-    let mut walked = 0;
-    for section in sections() {
-        for setting in &section.settings {
-            let Some(name) = literal_name(setting) else {
-                continue;
-            };
-            for flag in [
-                format!("--{}.{name}", section.prefix),
-                format!("--{}-{name}", section.prefix),
-            ] {
-                let drawn = complaints(&[&flag, "s3cret"], &[], "");
-                assert!(
-                    drawn.contains("does not belong on the command line"),
-                    "{flag}: {drawn}"
-                );
-                assert!(
-                    drawn.contains(&format!("--{}.{}", section.prefix, setting.name)),
-                    "{drawn}"
-                );
-                assert!(!drawn.contains("s3cret"), "{drawn}");
-            }
-            walked += 1;
-        }
-    }
-    assert!(walked > 2, "{walked}");
-}
-
-#[test]
 fn a_credential_in_the_configuration_is_refused_and_not_shown() {
     for section in sections() {
         for setting in &section.settings {

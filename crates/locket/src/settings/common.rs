@@ -84,7 +84,7 @@ fn unknown_variables(context: &Context) -> Vec<Notice> {
         Some(near) => Notice::Warning(format!(
             "the variable {name} means nothing here; did you mean {near}?"
         )),
-        None => Notice::Info(format!("the variable {name} means nothing here")),
+        None => Notice::Detail(format!("the variable {name} means nothing here")),
     };
     unknown.map(notice).collect()
 }
