@@ -14,7 +14,7 @@ const TEMPLATES: usize = 1_000;
 const REFERENCES: usize = 5;
 const SECRETS: usize = 500;
 /// As many connections as the provider uses unless told otherwise.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 32;
 
 /// One reference, cold, beside a bare static process that does the same.
 pub(crate) fn cold_start(locket: &Path, bare: &Path, table: &mut Table) {

@@ -1,4 +1,8 @@
 //! Running the built binary and waiting for what it does.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a real process is awaited in real time, and its log read on a thread"
+)]
 
 use std::ffi::OsStr;
 use std::fs;

@@ -63,7 +63,7 @@ fn a_kill_at_any_instant_leaves_every_output_old_or_new_and_whole() {
         for index in 0..OUTPUTS {
             let reference = "{{ bao://secret/app/a }}";
             // A comment-like option keeps the output equal while the template differs.
-            let tag = if turn % 2 == 0 {
+            let tag = if turn.is_multiple_of(2) {
                 reference
             } else {
                 "{{ bao://secret/app/a | trim }}"
@@ -96,7 +96,7 @@ fn a_kill_at_any_instant_leaves_every_output_old_or_new_and_whole() {
         let mut log = BufReader::with_capacity(256, reader);
         edit(turn);
         // A third dies while it fetches; the others as soon as a random one of the writes was announced.
-        let wanted = if turn % 3 == 0 {
+        let wanted = if turn.is_multiple_of(3) {
             0
         } else {
             1 + (turn * 7) % (OUTPUTS * 3)
