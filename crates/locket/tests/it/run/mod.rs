@@ -6,4 +6,5 @@ mod kill;
 mod notify;
 mod outage;
 mod policy;
+mod quiet;
 mod sidecar;
