@@ -1,0 +1,154 @@
+//! The reference pages are complete, and their examples come out as written.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use locket_core::filter::{FILTERS, HashMemo};
+use locket_core::provider::Fetched;
+use locket_core::schemes::Fragment;
+use locket_core::template::{RenderCx, Resolution, TemplateOptions};
+use locket_core::{ProviderError, Scheme, Schemes, SecretBytes, Template};
+
+use locket_providers::KINDS;
+
+use crate::documents::Page;
+
+/// The second of 1970 that the page's one-time code is of.
+const SECOND: u64 = 59;
+
+#[test]
+fn every_filter_has_its_row_and_its_example_comes_out_as_written() {
+    let page = Page::at("docs/filters.md");
+    let rows = page.rows();
+    for kind in FILTERS {
+        let usage = format!("`{}`", kind.usage());
+        let row = rows.iter().find(|row| row.cells[0] == usage);
+        let row = row.unwrap_or_else(|| panic!("docs/filters.md has no row for {usage}"));
+        let [_, _, value, example, output] = row.cells.as_slice() else {
+            panic!("docs/filters.md:{} has {} cells", row.line, row.cells.len());
+        };
+        let wanted = inside(output).unwrap_or_else(|| panic!("docs/filters.md:{} shows no output", row.line));
+        let example =
+            inside(example).unwrap_or_else(|| panic!("docs/filters.md:{} has no example", row.line));
+        assert!(example.starts_with(kind.name), "docs/filters.md:{}", row.line);
+        let text = format!("{{{{ store://db/password | {example} }}}}");
+        let rendered = render(&text, inside(value)).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
+        match wanted.strip_suffix('…') {
+            Some(start) => assert!(
+                rendered.starts_with(start),
+                "docs/filters.md:{}: {rendered}",
+                row.line
+            ),
+            None => assert_eq!(rendered, wanted, "docs/filters.md:{}", row.line),
+        }
+    }
+    assert_eq!(
+        rows.len(),
+        FILTERS.len(),
+        "docs/filters.md has rows for filters that do not exist"
+    );
+}
+
+#[test]
+fn every_way_to_write_a_tag_comes_out_as_written() {
+    let mut shown = 0;
+    for row in Page::at("docs/references.md").rows() {
+        let [text, output] = row.cells.as_slice() else {
+            continue;
+        };
+        let Some(text) = inside(text) else { continue };
+        let place = format!("docs/references.md:{}", row.line);
+        shown += 1;
+        match output.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+            Some((wanted, _)) => assert_eq!(
+                render(&text, Some("hunter2".into())).as_deref(),
+                Ok(wanted),
+                "{place}"
+            ),
+            None => assert!(render(&text, None).is_err(), "{place}"),
+        }
+    }
+    assert_eq!(shown, 7);
+}
+
+/// What a code cell holds, `\n` read as a line break; `None` for a cell in words.
+fn inside(cell: &str) -> Option<String> {
+    let code = cell.strip_prefix('`')?.strip_suffix('`')?;
+    Some(code.replace("\\n", "\n"))
+}
+
+/// The template `text`, where every secret has this value or does not exist.
+///
+/// # Errors
+/// What is wrong with it, in words.
+fn render(text: &str, value: Option<String>) -> Result<String, String> {
+    let names = ["store", "bao"];
+    let schemes = Schemes::new(names.map(|name| Scheme {
+        name: name.into(),
+        bare: true,
+        fragment: Fragment::Json,
+    }));
+    let template = Template::parse(text.as_bytes().to_vec(), &TemplateOptions::default(), &schemes)
+        .map_err(|found| format!("{found:?}"))?;
+    let resolution = match value {
+        Some(value) => Resolution::Value(Arc::new(Fetched::new(SecretBytes::new(value.into_bytes())))),
+        None => Resolution::Failed(Arc::new(ProviderError::not_found("there is none"))),
+    };
+    let resolutions = vec![resolution; template.references().len()];
+    let now = UNIX_EPOCH + Duration::from_secs(SECOND);
+    let mut memo = HashMemo::default();
+    let mut cx = RenderCx {
+        schemes: &schemes,
+        now,
+        present: None,
+        memo: &mut memo,
+    };
+    let rendered = template
+        .render(&resolutions, &mut cx)
+        .map_err(|errors| format!("{errors:?}"))?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the value of an example in the documentation"
+    )]
+    let bytes = rendered.bytes.expose();
+    Ok(String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[test]
+fn every_scheme_has_its_row() {
+    let page = Page::at("docs/references.md");
+    for scheme in KINDS.iter().flat_map(|kind| kind.schemes) {
+        let name = format!("`{}`", scheme.name);
+        assert!(
+            page.rows().iter().any(|row| row.cells[0].contains(&name)),
+            "docs/references.md has no row for {name}"
+        );
+    }
+}
+
+#[test]
+fn every_command_has_its_row() {
+    let output = Command::new(env!("CARGO_BIN_EXE_locket"))
+        .arg("--help")
+        .output()
+        .expect("our program runs");
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    let commands = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next());
+    let rows = Page::at("docs/commands.md").rows();
+    let mut listed = 0;
+    for command in commands {
+        let start = format!("`locket {command}");
+        assert!(
+            rows.iter().any(|row| row.cells[0].starts_with(&start)),
+            "docs/commands.md has no row for {command}"
+        );
+        listed += 1;
+    }
+    assert!(listed > 5, "only {listed} commands were found in\n{help}");
+}
