@@ -11,6 +11,7 @@ mod connect_run;
 mod documents;
 mod links;
 mod openbao;
+mod readme;
 mod reference;
 mod run;
 mod seeds_map;

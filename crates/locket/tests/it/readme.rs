@@ -1,0 +1,197 @@
+//! The README and the tutorial are run as they are written, in a copy of what a fresh clone has.
+//!
+//! Of each page all `console` blocks are run by one shell, one after the other. Where a block shows output, this output
+//! has to come. A comment `<!-- needs NAME -->` before a block keeps it for the test that starts this server.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use locket_testkit::Server;
+use locket_testkit::fakes::connect::{Connect, Item};
+use locket_testkit::services::OpenBao;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::documents::{Page, repository};
+
+/// One command, and what is shown below it.
+#[derive(Debug, PartialEq, Eq)]
+struct Step {
+    line: usize,
+    command: String,
+    shown: String,
+    needs: Option<String>,
+}
+
+#[test]
+fn the_readme_does_what_it_says() {
+    run("README.md", None, &[]);
+}
+
+#[test]
+fn the_tutorial_does_what_it_says() {
+    run("docs/tutorial.md", None, &[]);
+}
+
+#[test]
+fn the_readme_reads_from_openbao() {
+    let Some(bao) = OpenBao::start() else { return };
+    bao.put("app", &json!({ "password": "s3cret" }));
+    let variables = [
+        ("BAO_ADDR", bao.url()),
+        ("BAO_TOKEN", bao.root_token().to_owned()),
+    ];
+    run("README.md", Some("openbao"), &variables);
+}
+
+#[test]
+fn the_readme_reads_from_connect() {
+    let connect = Connect::new();
+    let vault = connect.add_vault("Production");
+    connect.add_item(&vault, Item::login("Database", "correct horse"));
+    let token = connect.token(&[&vault]);
+    let server = Server::start(move |request| connect.answer(&request));
+    let variables = [("OP_CONNECT_HOST", server.url()), ("OP_CONNECT_TOKEN", token)];
+    run("README.md", Some("connect"), &variables);
+}
+
+/// Runs the steps of `page` that need this server, with these variables, in an empty home.
+fn run(page: &str, needs: Option<&str>, variables: &[(&str, String)]) {
+    let mut steps = steps(&Page::at(page).text);
+    steps.retain(|step| step.needs.as_deref() == needs);
+    assert!(!steps.is_empty(), "{page} has no commands that need {needs:?}");
+    let directory = tempfile::tempdir().expect("a directory for the clone");
+    let clone = directory.path().join("clone");
+    copy(&repository().join("examples"), &clone.join("examples"));
+    let script = directory.path().join("script");
+    std::fs::write(&script, write_script(&steps)).expect("the script can be written");
+    let output = shell(&directory)
+        .arg(&script)
+        .current_dir(&clone)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .output()
+        .expect("bash runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    let came =
+        |step: &Step| std::fs::read_to_string(directory.path().join(format!("out.{}", step.line))).ok();
+    for step in &steps {
+        let came =
+            came(step).unwrap_or_else(|| panic!("{page}: it never came to `{}`\n{told}", step.command));
+        if !step.shown.is_empty() {
+            assert_eq!(
+                came.trim_end(),
+                step.shown,
+                "{page}:{}: `{}`\n{told}",
+                step.line,
+                step.command
+            );
+        }
+    }
+    assert!(
+        output.status.success(),
+        "{page} ends with {}\n{told}",
+        output.status
+    );
+}
+
+/// A shell that finds our program and nothing of whoever runs the test.
+fn shell(directory: &TempDir) -> Command {
+    let bin = directory.path().join("bin");
+    std::fs::create_dir(&bin).expect("a directory for programs");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_locket"), bin.join("locket"))
+        .expect("a link to our program");
+    // An hour-glass for commands that wait for what never comes.
+    let mut shell = Command::new("timeout");
+    shell
+        .args(["120", "bash", "-eu"])
+        .env_clear()
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
+        .env("HOME", directory.path().join("home"))
+        .env("LOCKET_STATE_DIR", directory.path().join("state"))
+        .env("OUT", directory.path())
+        .stdin(Stdio::null());
+    shell
+}
+
+/// Each command writes its output to a file of its own. What a page builds with cargo is there already.
+fn write_script(steps: &[Step]) -> String {
+    let mut script = String::from(
+        r#"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+cargo() {
+    case "$*" in
+        "run --release -- "*) shift 3; locket "$@" ;;
+        "xtask test") ;;
+        *) echo "this test cannot run: cargo $*" >&2; return 1 ;;
+    esac
+}
+"#,
+    );
+    for Step { line, command, .. } in steps {
+        let _ = writeln!(script, "{{ {command}\n}} > \"$OUT/out.{line}\"");
+    }
+    script
+}
+
+/// The commands of all `console` blocks.
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut needs = None;
+    let mut is_console = false;
+    for (at, line) in text.lines().enumerate() {
+        if let Some(name) = line
+            .strip_prefix("<!-- needs ")
+            .and_then(|rest| rest.strip_suffix(" -->"))
+        {
+            needs = Some(name.to_owned());
+        } else if line.starts_with("```") {
+            if is_console {
+                needs = None;
+            }
+            is_console = !is_console && line == "```console";
+        } else if is_console {
+            match (line.strip_prefix("$ "), steps.last_mut()) {
+                (Some(command), _) => steps.push(Step {
+                    line: at + 1,
+                    command: command.to_owned(),
+                    shown: String::new(),
+                    needs: needs.clone(),
+                }),
+                (None, Some(step)) if step.shown.is_empty() => step.shown = line.to_owned(),
+                (None, Some(step)) => step.shown.extend(["\n", line]),
+                (None, None) => panic!("line {} is output of no command", at + 1),
+            }
+        }
+    }
+    steps
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory of the clone");
+    for entry in std::fs::read_dir(from).expect("the examples are there") {
+        let entry = entry.expect("they can be listed");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).expect("a file can be copied");
+        }
+    }
+}
+
+#[test]
+fn commands_and_what_they_show_are_told_apart() {
+    let text = "```console\n$ a\n$ b\none\n\ntwo\n```\n```text\n$ no\n```\n<!-- needs server -->\n```console\n$ c\n```\n";
+    let step = |line, command: &str, shown: &str, needs: Option<&str>| Step {
+        line,
+        command: command.to_owned(),
+        shown: shown.to_owned(),
+        needs: needs.map(str::to_owned),
+    };
+    let wanted = [
+        step(2, "a", "", None),
+        step(3, "b", "one\n\ntwo", None),
+        step(13, "c", "", Some("server")),
+    ];
+    assert_eq!(steps(text), wanted);
+}
