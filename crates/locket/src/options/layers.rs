@@ -51,6 +51,9 @@ pub(crate) struct Syntax<T> {
     pub(crate) in_file: fn(&ConfigFile) -> Vec<String>,
 }
 
+/// What is wrong with a variable that is no text.
+pub(crate) const NOT_UTF8: &str = "the value is not UTF-8";
+
 impl<'a> Layers<'a> {
     /// The layers of `matches` over these files, the strongest file last.
     pub(crate) fn new(matches: &'a ArgMatches, context: &'a Context, files: &'a [ConfigFile]) -> Self {
@@ -168,25 +171,34 @@ impl<'a> Layers<'a> {
         Some(self.given(text, Origin::Flag(format!("--{shown}"))))
     }
 
-    /// The first of these variables that is set. An empty one counts as not set, as Compose files produce them.
+    /// The first of these variables that is set.
     pub(crate) fn variable(&mut self, names: &[&str]) -> Option<Given> {
+        self.look_up(names).unwrap_or_else(|origin| {
+            let problem = origin.problem(NOT_UTF8, None);
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+            None
+        })
+    }
+
+    /// The first of these variables that is set. An empty one counts as not set, as Compose files produce them.
+    ///
+    /// # Errors
+    /// The variable that is set and not UTF-8.
+    pub(crate) fn look_up(&self, names: &[&str]) -> Result<Option<Given>, Origin> {
         for name in names {
             let value = self.context.environment.get_os(name);
             let Some(value) = value.filter(|value| !value.is_empty()) else {
                 continue;
             };
             let origin = Origin::Variable((*name).to_owned());
-            match value.to_str() {
-                Some(text) => return Some(self.given(text, origin)),
-                None => {
-                    let problem = origin.problem("the value is not UTF-8", None);
-                    if !self.problems.contains(&problem) {
-                        self.problems.push(problem);
-                    }
-                }
-            }
+            return match value.to_str() {
+                Some(text) => Ok(Some(self.given(text, origin))),
+                None => Err(origin),
+            };
         }
-        None
+        Ok(None)
     }
 
     fn given(&self, text: &str, origin: Origin) -> Given {

@@ -8,7 +8,7 @@ pub(crate) mod table;
 pub(crate) mod values;
 
 pub(crate) use flags::add_flags;
-pub(crate) use layers::{Layers, Notice, Syntax};
+pub(crate) use layers::{Layers, NOT_UTF8, Notice, Syntax};
 #[cfg(test)]
 pub(crate) use opt::Opt;
 pub(crate) use opt::{Key, Shape};

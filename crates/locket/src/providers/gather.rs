@@ -10,7 +10,7 @@ use super::choice::Choice;
 use super::flags::id;
 use super::sections::{check_text, loans};
 use crate::config::{ConfigFile, ProviderTable, TableName};
-use crate::options::{Given, Layers, Origin, table};
+use crate::options::{Given, Layers, NOT_UTF8, Origin, table};
 
 /// The name of the setting that `--token-file` stands for.
 const TOKEN_FILE: &str = "token-file";
@@ -47,7 +47,7 @@ enum Found {
 
 /// Everything that the layers say about `subject`, a provider of `kind`.
 pub(super) fn gather(
-    layers: &mut Layers<'_>,
+    layers: &Layers<'_>,
     choice: Choice,
     kind: &ProviderKind,
     subject: Subject<'_>,
@@ -73,12 +73,7 @@ pub(super) fn gather(
 }
 
 /// Whether any layer gives a credential to the provider of `kind` that serves `scheme`.
-pub(super) fn has_credential(
-    layers: &mut Layers<'_>,
-    choice: Choice,
-    kind: &ProviderKind,
-    scheme: &str,
-) -> bool {
+pub(super) fn has_credential(layers: &Layers<'_>, choice: Choice, kind: &ProviderKind, scheme: &str) -> bool {
     kind.all_settings()
         .filter(|setting| setting.kind == SettingKind::Credential)
         .any(|setting| {
@@ -119,7 +114,7 @@ impl Gathered {
 }
 
 fn find(
-    layers: &mut Layers<'_>,
+    layers: &Layers<'_>,
     choice: Choice,
     kind: &ProviderKind,
     subject: Subject<'_>,
@@ -140,17 +135,19 @@ fn find(
     if let Some(found) = in_variables(layers, setting)? {
         return Ok(Some(found));
     }
-    if is_chosen && let Some(given) = layers.variable(table::TOKEN_FILE.variables) {
-        return Ok(Some(Found::Text(given)));
+    for name in table::TOKEN_FILE.variables.iter().filter(|_| is_chosen) {
+        if let Some(given) = variable(layers, name)? {
+            return Ok(Some(Found::Text(given)));
+        }
     }
     let found = in_files(layers, kind, subject, setting, is_chosen);
     Ok(found.or_else(|| lent(layers, choice, kind, setting)))
 }
 
 /// The first variable that is set; a credential's also in its `_FILE` form.
-fn in_variables(layers: &mut Layers<'_>, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
+fn in_variables(layers: &Layers<'_>, setting: &'static Setting) -> Result<Option<Found>, ConfigError> {
     for name in setting.env {
-        let value = layers.variable(&[name]);
+        let value = variable(layers, name)?;
         if setting.kind != SettingKind::Credential {
             match value {
                 Some(given) => return Ok(Some(Found::Text(given))),
@@ -158,7 +155,7 @@ fn in_variables(layers: &mut Layers<'_>, setting: &'static Setting) -> Result<Op
             }
         }
         let file_name = format!("{name}_FILE");
-        match (value, layers.variable(&[&file_name])) {
+        match (value, variable(layers, &file_name)?) {
             (Some(_), Some(_)) => {
                 return Err(ConfigError::new(
                     format!("both {name} and {file_name} are set"),
@@ -174,6 +171,14 @@ fn in_variables(layers: &mut Layers<'_>, setting: &'static Setting) -> Result<Op
         }
     }
     Ok(None)
+}
+
+fn variable(layers: &Layers<'_>, name: &str) -> Result<Option<Given>, ConfigError> {
+    let told = |origin: Origin| ConfigError {
+        message: format!("{origin}: {NOT_UTF8}"),
+        hint: None,
+    };
+    layers.look_up(&[name]).map_err(told)
 }
 
 /// The strongest file that says something; in one file an instance's own table before that of its kind.

@@ -251,11 +251,10 @@ fn named_instances(layers: &mut Layers<'_>) -> Vec<(String, &'static ProviderKin
 }
 
 fn chosen_kind(layers: &mut Layers<'_>, choice: Choice, scheme: &str) -> Option<&'static ProviderKind> {
-    let layers = std::cell::RefCell::new(layers);
-    let equipped = |kind: &ProviderKind| has_credential(&mut layers.borrow_mut(), choice, kind, scheme);
+    let equipped = |kind: &ProviderKind| has_credential(layers, choice, kind, scheme);
     let (kind, others) = choice.for_scheme(scheme, kinds(), equipped)?;
     if let [other, ..] = others.as_slice() {
-        layers.borrow_mut().notices.push(Notice::Info(format!(
+        layers.notices.push(Notice::Info(format!(
             "`{scheme}://` is served by {}, though {} has credentials, too; `--provider {}` chooses the other",
             kind.name, other.name, other.name
         )));

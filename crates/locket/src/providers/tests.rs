@@ -213,6 +213,28 @@ fn a_wrong_variable_matters_only_to_who_reads_it() {
 }
 
 #[test]
+fn a_variable_that_is_no_text_matters_only_to_who_reads_it() {
+    use std::os::unix::ffi::OsStringExt;
+    let directory = tempfile::tempdir().unwrap();
+    let mut context = testing::context(directory.path(), &[]);
+    let broken = std::ffi::OsString::from_vec(vec![0xff]);
+    context.environment = [("OP_CONNECT_TOKEN", broken.clone()), ("LOCKET_MODE", broken)]
+        .into_iter()
+        .collect();
+    let matches = testing::matches(&["run"]);
+    let layers = &mut Layers::new(&matches, &context, &[]);
+    let kind = ProviderKind::by_name("op-connect").unwrap();
+    let error = gather(layers, Choice::default(), kind, Subject::Scheme("op"))
+        .error
+        .unwrap();
+    assert_eq!(error.message, "OP_CONNECT_TOKEN: the value is not UTF-8");
+    settle(layers, TIMEOUT);
+    assert_eq!(layers.problems, []);
+    layers.text(&crate::options::table::MODE);
+    assert_eq!(layers.problems.len(), 1, "an option is read by everybody");
+}
+
+#[test]
 fn a_credential_in_the_configuration_is_refused_and_not_shown() {
     for section in sections() {
         for setting in &section.settings {
