@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::apply::{Applier, Done, Job, Work};
 use super::outputs::{Outputs, Stage, Standing};
-use super::report::{Ending, Observer, Refusal, Trouble, TroubleKind};
+use super::report::{Ending, Observer, Refusal, Trouble, TroubleKind, warn_about_unlocked_memory};
 use super::setup::{AgentCx, Command, Mode, Setup};
 use crate::notify::{Delivery, Journal};
 use crate::resolve::{Backoff, Resolver, SecretKey, Timing};
@@ -736,6 +736,7 @@ impl Agent {
     }
 
     fn report(&mut self, round: &Round) {
+        warn_about_unlocked_memory();
         let mut news = false;
         for (target, output) in self.outputs.iter_mut() {
             if output.troubles == output.reported {

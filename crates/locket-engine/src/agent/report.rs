@@ -1,6 +1,7 @@
 //! What an agent tells the outside.
 
 use std::path::PathBuf;
+use std::sync::Once;
 
 use locket_core::Diagnostic;
 
@@ -59,6 +60,19 @@ pub(super) enum TroubleKind {
     Template,
     /// The output cannot be written.
     Unwritten,
+}
+
+/// Warns once in the life of the process when secrets had to be kept in memory that is not locked.
+pub(super) fn warn_about_unlocked_memory() {
+    static TOLD: Once = Once::new();
+    if locket_sys::arena::status().overflowed {
+        TOLD.call_once(|| {
+            tracing::warn!(
+                "the limit of locked memory is reached: some secrets may be swapped out. Raise it (`ulimit -l`, \
+                 `LimitMEMLOCK=`, `--ulimit memlock=`), or encrypt the swap."
+            );
+        });
+    }
 }
 
 impl Trouble {

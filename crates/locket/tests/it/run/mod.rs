@@ -3,6 +3,7 @@
 mod editing;
 mod faults;
 mod kill;
+mod memory;
 mod notify;
 mod outage;
 mod policy;
