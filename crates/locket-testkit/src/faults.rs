@@ -56,7 +56,8 @@ pub enum Fault {
     NotJson,
     /// The server's answer, complete as HTTP, its body cut in the middle.
     TruncatedJson,
-    /// The server's answer with its outermost values replaced by strings: JSON of another shape.
+    /// The server's answer with its outermost values replaced by strings, and strings by lists: JSON of another
+    /// shape.
     OtherShape,
     /// 200 with nothing; the server is not asked.
     EmptyBody,
@@ -326,13 +327,18 @@ impl Proxy {
 
     async fn other_shape(&self, request: Request) -> Response {
         let response = self.forward(request).await;
-        let instead = || Value::from(self.canary.as_str());
+        let canary = || Value::from(self.canary.as_str());
+        let instead = |value: &Value| match value {
+            Value::String(_) => Value::Array(vec![canary()]),
+            _ => canary(),
+        };
         let shape = match response.json_value() {
             Some(Value::Object(members)) => {
-                Value::Object(members.into_iter().map(|(key, _)| (key, instead())).collect())
+                let changed = |(key, value)| (key, instead(&value));
+                Value::Object(members.into_iter().map(changed).collect())
             }
-            Some(Value::Array(items)) => items.iter().map(|_| instead()).collect(),
-            _ => Value::Array(vec![instead()]),
+            Some(Value::Array(items)) => items.iter().map(instead).collect(),
+            _ => Value::Array(vec![canary()]),
         };
         let body = serde_json::to_vec(&shape).expect("a JSON value is JSON");
         response.with_body(Body::Full(body.into()))

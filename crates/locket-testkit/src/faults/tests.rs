@@ -11,7 +11,7 @@ use super::*;
 use crate::TestCa;
 use crate::clock::EPOCH;
 
-const ANSWER: &str = r#"{"data":{"password":"value"},"warnings":null}"#;
+const ANSWER: &str = r#"{"data":{"password":"value"},"warnings":null,"id":"x"}"#;
 
 fn upstream() -> Server {
     Server::start(|request| match request.method.as_str() {
@@ -211,7 +211,7 @@ async fn garbage_is_well_formed_http() {
     let canary = faults.canary().as_str();
     assert_eq!(
         serde_json::from_slice::<Value>(shape).unwrap(),
-        json!({"data": canary, "warnings": canary})
+        json!({"data": canary, "warnings": canary, "id": [canary]})
     );
     assert!(empty.is_empty());
     assert_eq!(huge.len(), 3 << 20);

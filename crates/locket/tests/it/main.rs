@@ -3,9 +3,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a test that cannot be set up fails, with the place"
 )]
 
+mod conformance;
 mod connect_official_client;
 mod connect_run;
 mod documents;

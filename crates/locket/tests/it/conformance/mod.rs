@@ -1,0 +1,14 @@
+//! What every provider of the registry is held to. A provider joins with a fixture and a line in `walk.rs`.
+
+mod bao;
+mod cases;
+mod connect;
+mod env;
+mod file;
+mod fixture;
+mod report;
+mod store;
+mod toy;
+mod trial;
+mod vault;
+mod walk;

@@ -1,0 +1,58 @@
+//! The fixtures of the registry, each a test, and the check that no provider lacks one.
+
+use locket_providers::{KINDS, ProviderKind};
+
+use super::fixture::Fixture;
+use super::{bao, connect, env, file, report, store, toy, vault};
+
+macro_rules! fixtures {
+    ($($test:ident: $fixture:expr;)*) => {
+        static FIXTURES: &[&dyn Fixture] = &[$(&$fixture),*];
+
+        $(
+            #[test]
+            fn $test() {
+                if $fixture.is_installed() {
+                    report::run(&$fixture).conclude();
+                }
+            }
+        )*
+    };
+}
+
+fixtures! {
+    store: store::Embedded;
+    file: file::Files;
+    env: env::Variables;
+    connect_by_names: connect::ByConnect::Names;
+    connect_by_ids: connect::ByConnect::Ids;
+    bao_with_a_token: bao::TOKEN;
+    bao_version_1: bao::VERSION_1;
+    bao_with_approle: bao::APPROLE;
+    bao_in_a_namespace: bao::NAMESPACE;
+    vault_with_a_token: vault::TOKEN;
+}
+
+#[test]
+fn every_provider_of_the_registry_has_a_fixture() {
+    let uncovered = uncovered(KINDS, FIXTURES);
+    assert!(
+        uncovered.is_empty(),
+        "no fixture holds {uncovered:?} to the suite"
+    );
+}
+
+#[test]
+fn a_provider_without_a_fixture_is_noticed() {
+    assert_eq!(uncovered(&[&toy::KIND], FIXTURES), ["toy"]);
+    assert!(uncovered(&[&toy::KIND], &[&toy::FLAWLESS]).is_empty());
+}
+
+fn uncovered(kinds: &[&'static ProviderKind], fixtures: &[&dyn Fixture]) -> Vec<&'static str> {
+    let covered = |kind: &ProviderKind| fixtures.iter().any(|fixture| fixture.kind().name == kind.name);
+    kinds
+        .iter()
+        .filter(|kind| !covered(kind))
+        .map(|kind| kind.name)
+        .collect()
+}
