@@ -1,12 +1,18 @@
 //! The loop behind every command that puts outputs in place.
 
 mod apply;
+mod consumers;
 mod dispatch;
 mod outputs;
 mod report;
+mod rounds;
 mod setup;
+mod standing;
+mod templates;
 #[cfg(test)]
 mod tests;
+mod timers;
+mod work;
 
 pub use dispatch::run;
 pub use report::{Ending, Observer};

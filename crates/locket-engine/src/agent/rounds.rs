@@ -1,0 +1,219 @@
+//! Rounds: from the first thing that happens until everything is in place, and what is said at their end.
+
+use std::time::Duration;
+
+use locket_core::plan::OnError;
+
+use super::apply::{Job, Work};
+use super::dispatch::Agent;
+use super::outputs::{Stage, Standing};
+use super::report::{Ending, Trouble, TroubleKind, warn_about_unlocked_memory};
+use super::setup::Mode;
+use super::standing::is_unresolved;
+use crate::sources::Target;
+
+/// From the first thing that happens until everything is in place.
+pub(super) struct Round {
+    pub(super) why: &'static str,
+    pub(super) started: Duration,
+    pub(super) calls_before: u64,
+    /// Until then transient failures are retried before the round is given up.
+    pub(super) deadline: Duration,
+    pub(super) written: usize,
+    pub(super) changed: Vec<Target>,
+    pub(super) unchanged: usize,
+}
+
+impl Agent {
+    pub(super) fn open_round(&mut self, why: &'static str, patience: Duration) {
+        let now = self.clock.monotonic();
+        if self.round.is_none() {
+            self.rounds += 1;
+            self.round = Some(Round {
+                why,
+                started: now,
+                calls_before: self.resolver.calls(),
+                deadline: now + patience,
+                written: 0,
+                changed: Vec::new(),
+                unchanged: 0,
+            });
+        }
+    }
+
+    pub(super) fn refresh(&mut self, why: &'static str) {
+        self.open_round(why, Duration::ZERO);
+        self.resolver.refresh();
+        self.wait_for_all();
+        self.schedule_refresh();
+    }
+
+    /// Everything is looked at again when its answers are there: what is in place, its mode and owner too.
+    fn wait_for_all(&mut self) {
+        let present = self
+            .outputs
+            .iter()
+            .filter(|(_, output)| output.gone_since.is_none());
+        let targets: Vec<_> = present.map(|(target, _)| target.clone()).collect();
+        for target in targets {
+            self.touch(&target);
+        }
+    }
+
+    /// Ends the round when nothing of it is left to do; gives the end of the run when that was all.
+    pub(super) fn close_round(&mut self) -> Option<Ending> {
+        let now = self.clock.monotonic();
+        let is_first = self.rounds == 1;
+        let round = self.round.as_ref()?;
+        let busy = !self.dirty.is_empty()
+            || self.applying.is_some()
+            || self.scanning.is_some()
+            || self.rescan
+            || !self.resolver.is_idle();
+        let patient = now < round.deadline && self.resolver.may_improve_before(round.deadline);
+        if patient || (busy && (!is_first || now < round.deadline)) {
+            return None;
+        }
+        self.give_up_waiting();
+        if self.fall_back_to_templates() {
+            return None;
+        }
+        let round = self.round.take()?;
+        self.report(&round);
+        self.tell(&round);
+        self.write_status();
+        let ending = self.ending();
+        if self.setup.schedule.mode == Mode::OneShot {
+            return Some(Ending {
+                changed: round.changed.len(),
+                ..ending
+            });
+        }
+        let must_succeed = self.outputs.iter().any(|(_, output)| {
+            output.found.settings.on_error == OnError::Error
+                && is_unresolved(output.standing, &output.troubles)
+        });
+        (is_first && must_succeed).then_some(ending)
+    }
+
+    /// The round is over for outputs whose answers never came.
+    fn give_up_waiting(&mut self) {
+        for target in &self.waiting {
+            let Some(output) = self.outputs.get_mut(target) else {
+                continue;
+            };
+            let Ok(parsed) = &output.found.template else {
+                continue;
+            };
+            let awaited = parsed.template.references().iter().zip(&parsed.keys);
+            output.troubles = awaited
+                .filter(|(_, key)| self.resolver.is_awaited(key))
+                .map(|(reference, _)| Trouble {
+                    reference: Some(reference.to_string()),
+                    reason: "no answer came in time".to_owned(),
+                    hint: Some("Check that the provider is reachable, or raise `--deadline`.".to_owned()),
+                    kind: match output.standing {
+                        Standing::Good => TroubleKind::Stale,
+                        _ => TroubleKind::Unresolved,
+                    },
+                })
+                .collect();
+        }
+    }
+
+    /// `passthrough`: puts the template's own text where nothing good is. Whether there was something to do.
+    fn fall_back_to_templates(&mut self) -> bool {
+        let Some(applier) = self.applier.take() else {
+            return false;
+        };
+        let mut jobs = Vec::new();
+        for (target, output) in self.outputs.iter_mut() {
+            let Ok(parsed) = &output.found.template else {
+                continue;
+            };
+            if output.found.settings.on_error == OnError::Passthrough
+                && output.standing == Standing::Unknown
+                && matches!(output.stage, Stage::Settled | Stage::Waiting)
+                && is_unresolved(output.standing, &output.troubles)
+            {
+                output.stage = Stage::Applying;
+                // One try a round, whatever comes of it.
+                output.standing = Standing::Passthrough;
+                jobs.push(Job {
+                    target: target.clone(),
+                    settings: output.found.settings.clone(),
+                    work: Work::Passthrough {
+                        parsed: parsed.clone(),
+                    },
+                    stale: Vec::new(),
+                });
+            }
+        }
+        if jobs.is_empty() {
+            self.applier = Some(applier);
+            return false;
+        }
+        self.applying = Some(self.visit(applier, jobs));
+        true
+    }
+
+    fn report(&mut self, round: &Round) {
+        warn_about_unlocked_memory();
+        let mut news = false;
+        for (target, output) in self.outputs.iter_mut() {
+            if output.troubles == output.reported {
+                continue;
+            }
+            news = true;
+            let path = target.path();
+            let shown = path.display();
+            if output.troubles.is_empty() {
+                tracing::info!("{shown} is confirmed again");
+            }
+            for trouble in &output.troubles {
+                let about = trouble
+                    .reference
+                    .as_deref()
+                    .map(|name| format!("{name}: "))
+                    .unwrap_or_default();
+                let hint = trouble
+                    .hint
+                    .as_deref()
+                    .map(|hint| format!(" {hint}"))
+                    .unwrap_or_default();
+                let what = match (trouble.kind, output.standing, output.found.settings.on_error) {
+                    (_, _, OnError::Ignore) => "is optional and left out",
+                    (TroubleKind::Stale, ..) | (_, Standing::Good | Standing::Earlier, _) => {
+                        "keeps its last good value"
+                    }
+                    (_, Standing::Passthrough, _) => "holds its template's own text",
+                    (TroubleKind::Unwritten, ..) => "is not written",
+                    _ => "is not in place",
+                };
+                tracing::warn!("{shown} {what}: {about}{}.{hint}", trouble.reason);
+            }
+            output.reported.clone_from(&output.troubles);
+        }
+        let took = self.clock.monotonic().saturating_sub(round.started);
+        let failing = self
+            .outputs
+            .iter()
+            .filter(|(_, output)| !output.troubles.is_empty())
+            .count();
+        if failing == 0 {
+            self.last_success = Some(self.clock.wall());
+        }
+        let calls = self.resolver.calls() - round.calls_before;
+        if round.why == "retry" && round.written == 0 && !news {
+            return;
+        }
+        tracing::info!(
+            "{}: {} outputs, {} written, {} unchanged, {failing} failing; {calls} provider calls in {}",
+            round.why,
+            self.outputs.len(),
+            round.written,
+            round.unchanged,
+            humantime::format_duration(Duration::from_millis(took.as_millis() as u64)),
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! What the sources say: new, changed and vanished templates, and the configuration read again.
+
+use std::time::Duration;
+
+use locket_core::Diagnostic;
+
+use super::dispatch::Agent;
+use super::outputs::Standing;
+use super::report::{Observer, Trouble};
+use super::setup::{Mode, Setup};
+use crate::sink::Removed;
+use crate::sources::{Scan, Scanner, SourceError};
+use crate::watch::Watcher;
+
+impl Agent {
+    pub(super) fn reload(&mut self, setup: Setup) {
+        tracing::info!("the configuration was read again");
+        self.resolver.replace_instances(setup.instances.clone());
+        self.scanner = Some(Scanner::new(setup.plan.clone(), setup.instances.clone()));
+        // A scan under way belongs to the old configuration; its result is dropped with the handle.
+        self.scanning = None;
+        self.setup = setup;
+    }
+
+    pub(super) fn watcher(&self) -> Option<Watcher> {
+        if self.setup.schedule.mode != Mode::Watch {
+            return None;
+        }
+        let plan = &self.setup.plan;
+        let files = plan.secrets.iter().filter_map(|secret| match &secret.source {
+            locket_core::plan::Source::File(path) => Some(path.clone()),
+            locket_core::plan::Source::Inline { .. } => None,
+        });
+        let roots: Vec<_> = plan
+            .maps
+            .iter()
+            .map(|map| map.source.clone())
+            .chain(files)
+            .collect();
+        Some(Watcher::new(roots, self.setup.schedule.debounce))
+    }
+
+    pub(super) fn merge(&mut self, scan: Scan, observer: &dyn Observer) {
+        for trouble in &scan.trouble {
+            if self.told_trouble.insert(trouble.clone()) {
+                tracing::warn!("{} is left out: {}", trouble.path.display(), trouble.reason);
+            }
+        }
+        self.told_trouble.retain(|told| scan.trouble.contains(told));
+        for root in &scan.withheld {
+            let had = self
+                .outputs
+                .iter()
+                .filter(|(target, _)| target.root == *root)
+                .count();
+            if had > 0 {
+                tracing::warn!(
+                    "every template for {} is gone at once; nothing is deleted. Is a volume missing?",
+                    root.display()
+                );
+            }
+        }
+        let now = self.clock.monotonic();
+        let difference = self.outputs.merge(scan, now);
+        self.has_gone |= difference.gone > 0;
+        if std::mem::take(&mut self.confirming) {
+            self.delete_gone(now);
+        }
+        if difference.changed.is_empty() {
+            return;
+        }
+        self.open_round("edit", Duration::ZERO);
+        self.resolver.retain(&self.outputs.live_keys());
+        // All references of all templates are wanted before the first is asked: fields of one item are one read.
+        for target in &difference.changed {
+            if let Some(output) = self.outputs.get_mut(target)
+                && let Ok(parsed) = &output.found.template
+            {
+                self.resolver.want(&parsed.keys);
+            }
+        }
+        for target in difference.changed {
+            if let Some(output) = self.outputs.get_mut(&target) {
+                match &output.found.template {
+                    Ok(parsed) => {
+                        let warnings: Vec<Diagnostic> = parsed.template.warnings().to_vec();
+                        if !warnings.is_empty() {
+                            let text = parsed.template.source();
+                            observer.template(&output.found.source.shown(), text, &warnings);
+                        }
+                        output.troubles.clear();
+                    }
+                    Err(error) => {
+                        if let SourceError::Template { name, text, found } = &**error {
+                            observer.template(name, text, found);
+                        }
+                        output.troubles = vec![Trouble::of_source(error)];
+                    }
+                }
+            }
+            self.touch(&target);
+        }
+    }
+
+    fn delete_gone(&mut self, now: Duration) {
+        let after = self.setup.plan.delete_after;
+        let gone: Vec<_> = self
+            .outputs
+            .iter()
+            .filter(|(_, output)| output.gone_since.is_some_and(|since| since + after <= now))
+            .map(|(target, output)| (target.clone(), output.standing, output.found.settings.clone()))
+            .collect();
+        if gone.is_empty() {
+            self.has_gone = self.outputs.iter().any(|(_, output)| output.gone_since.is_some());
+            return;
+        }
+        // What is being written now comes first; the next look finds the rest still gone.
+        let Some(mut applier) = self.applier.take() else {
+            return;
+        };
+        self.open_round("removal", Duration::ZERO);
+        for (target, standing, _) in gone {
+            if standing == Standing::Unknown {
+                tracing::info!(
+                    "the template of {} is gone; the file was not written by this agent and stays",
+                    target.path().display()
+                );
+            } else {
+                match applier.remove(&target) {
+                    Ok(Removed::Absent) => {}
+                    Ok(Removed::Foreign) => tracing::warn!(
+                        "the template of {} is gone, but the file was changed by another; it stays",
+                        target.path().display()
+                    ),
+                    Ok(Removed::Removed) => {
+                        tracing::info!("removed {}: its template is gone", target.path().display());
+                        if let Some(round) = &mut self.round {
+                            round.changed.push(target.clone());
+                        }
+                    }
+                    Err(error) => tracing::warn!("{error}. {}", error.hint()),
+                }
+            }
+            self.dirty.remove(&target);
+            self.waiting.remove(&target);
+            self.outputs.remove(&target);
+        }
+        self.applier = Some(applier);
+        self.outputs.index();
+        self.resolver.retain(&self.outputs.live_keys());
+    }
+}

@@ -1,0 +1,83 @@
+//! What time brings: refreshes, outputs that depend on the time, templates that are gone for long enough.
+
+use std::time::Duration;
+
+use super::dispatch::Agent;
+use super::setup::Mode;
+
+impl Agent {
+    pub(super) fn on_timer(&mut self) {
+        let (now, wall) = (self.clock.monotonic(), self.clock.wall());
+        if self.next_refresh.is_some_and(|at| at <= now) {
+            self.refresh("refresh");
+        }
+        let due: Vec<_> = self
+            .outputs
+            .iter()
+            .filter(|(_, output)| output.valid_until.is_some_and(|until| until <= wall))
+            .map(|(target, _)| target.clone())
+            .collect();
+        for target in due {
+            if let Some(output) = self.outputs.get_mut(&target) {
+                output.valid_until = None;
+            }
+            self.touch(&target);
+        }
+        if self.next_deletion().is_some_and(|at| at <= now) {
+            // The template may be back, or its volume gone: another look decides.
+            self.confirming = true;
+            self.rescan = true;
+        }
+    }
+
+    /// The next time at which something is due, on the monotonic clock.
+    pub(super) fn next_timer(&self) -> Option<Duration> {
+        let (now, wall) = (self.clock.monotonic(), self.clock.wall());
+        let volatile = self
+            .has_volatile
+            .then(|| self.outputs.iter())
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, output)| output.valid_until)
+            .min()
+            .map(|until| now + until.duration_since(wall).unwrap_or_default());
+        let deadline = self
+            .round
+            .as_ref()
+            .map(|round| round.deadline)
+            .filter(|deadline| *deadline > now);
+        [self.next_refresh, volatile, self.next_deletion(), deadline]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn next_deletion(&self) -> Option<Duration> {
+        if self.confirming || !self.has_gone {
+            return None;
+        }
+        let gone = self
+            .outputs
+            .iter()
+            .filter_map(|(_, output)| output.gone_since)
+            .min()?;
+        Some(gone + self.setup.plan.delete_after)
+    }
+
+    pub(super) fn schedule_refresh(&mut self) {
+        let schedule = &self.setup.schedule;
+        self.next_refresh = match (schedule.mode, schedule.refresh) {
+            (Mode::OneShot, _) | (_, None) => None,
+            (_, Some(interval)) => {
+                // A short interval is asked for by somebody who waits.
+                let jitter = schedule.jitter.min(interval / 10).mul_f64(fraction());
+                Some(self.clock.monotonic() + interval + jitter)
+            }
+        };
+    }
+}
+
+/// Evenly distributed in `0.0..1.0`.
+fn fraction() -> f64 {
+    getrandom::u32().map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX))
+}

@@ -1,0 +1,160 @@
+//! Which outputs are rendered and written next, and what became of those that were.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::apply::{Applier, Done, Job, Work};
+use super::dispatch::Agent;
+use super::outputs::{Stage, Standing};
+use crate::resolve::SecretKey;
+use crate::sink::Applied;
+use crate::sources::Target;
+use crate::tasks;
+
+/// Outputs that one visit to the writing thread takes, so that results keep coming.
+const JOBS_PER_VISIT: usize = 256;
+
+impl Agent {
+    /// Hands out whatever can be done now.
+    pub(super) fn start_work(&mut self) {
+        if self.rescan
+            && let Some(mut scanner) = self.scanner.take()
+        {
+            self.rescan = false;
+            self.scanning = Some(tasks::blocking(move || {
+                let scan = scanner.scan();
+                (scanner, scan)
+            }));
+        }
+        if self.dirty.is_empty() {
+            return;
+        }
+        if let Some(applier) = self.applier.take() {
+            let mut jobs = Vec::new();
+            while jobs.len() < JOBS_PER_VISIT
+                && let Some(target) = self.dirty.pop_first()
+            {
+                jobs.extend(self.job(&target));
+            }
+            if jobs.is_empty() {
+                self.applier = Some(applier);
+                return;
+            }
+            self.applying = Some(self.visit(applier, jobs));
+        }
+    }
+
+    pub(super) fn visit(&self, mut applier: Applier, jobs: Vec<Job>) -> JoinHandle<(Applier, Vec<Done>)> {
+        let instances = self.setup.instances.clone();
+        let actions = self.setup.actions.clone();
+        tasks::blocking(move || {
+            let done = applier.apply(jobs, instances.schemes(), &actions);
+            (applier, done)
+        })
+    }
+
+    fn job(&mut self, target: &Target) -> Option<Job> {
+        let wall = self.clock.wall();
+        let output = self.outputs.get_mut(target)?;
+        let Ok(parsed) = output.found.template.clone() else {
+            return None;
+        };
+        let (resolutions, stale) = output.resolutions(&self.resolver);
+        output.stage = Stage::Applying;
+        let work = Work::Render {
+            parsed,
+            resolutions,
+            now: wall,
+        };
+        Some(Job {
+            target: target.clone(),
+            settings: output.found.settings.clone(),
+            work,
+            stale,
+        })
+    }
+
+    pub(super) fn touch(&mut self, target: &Target) {
+        let Some(output) = self.outputs.get_mut(target) else {
+            return;
+        };
+        output.touch(&self.resolver);
+        match output.stage {
+            Stage::Dirty => {
+                self.waiting.remove(target);
+                self.dirty.insert(target.clone());
+            }
+            Stage::Waiting => {
+                self.waiting.insert(target.clone());
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_settled(&mut self, keys: &[SecretKey]) {
+        self.open_round("retry", Duration::ZERO);
+        let mut targets: Vec<Target> = keys
+            .iter()
+            .flat_map(|key| self.outputs.wanting(key))
+            .cloned()
+            .collect();
+        targets.sort();
+        targets.dedup();
+        for target in targets {
+            self.touch(&target);
+        }
+    }
+
+    pub(super) fn on_done(&mut self, done: Done) {
+        let wall = self.clock.wall();
+        let Some(output) = self.outputs.get_mut(&done.target) else {
+            return;
+        };
+        let again = output.stage == Stage::ApplyingDirty;
+        output.stage = Stage::Settled;
+        output.valid_until = done.valid_until;
+        self.has_volatile |= done.valid_until.is_some();
+        match done.result {
+            Ok(applied) => {
+                if applied.is_passthrough {
+                    output.standing = Standing::Passthrough;
+                } else {
+                    output.standing = Standing::Good;
+                    output.troubles = done.stale;
+                    if output.troubles.is_empty() {
+                        output.last_success = Some(wall);
+                    }
+                }
+                if let Some(round) = &mut self.round {
+                    if applied.is_written() {
+                        round.written += 1;
+                    } else {
+                        round.unchanged += 1;
+                    }
+                    if applied.is_change {
+                        round.changed.push(done.target.clone());
+                    }
+                }
+                if applied.is_change {
+                    let verb = if applied.applied == Applied::Created {
+                        "created"
+                    } else {
+                        "updated"
+                    };
+                    tracing::info!("{verb} {}", done.target.path().display());
+                }
+            }
+            Err(troubles) => {
+                output.troubles = troubles;
+                if let (Standing::Unknown, Some(modified)) = (output.standing, done.earlier) {
+                    output.standing = Standing::Earlier;
+                    output.last_success = Some(modified);
+                }
+            }
+        }
+        if again {
+            self.touch(&done.target);
+        }
+    }
+}
