@@ -3,6 +3,7 @@
 mod bench;
 mod command;
 mod dist;
+mod generate;
 mod services;
 mod test;
 
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
   test       install what the tests need, then run every check and test
   services   install the back ends and clients that the tests use, and say where
+  generate   write the generated parts of the documentation; with --check, only say what is stale
   dist       build the static release binary and check it
   bench      measure the release binary beside the bare minimum";
 
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
     let result = match command.as_str() {
         "test" => test::run(),
         "services" => services::install().map(|home| command::say(&home.display().to_string())),
+        "generate" => generate::Mode::of(std::env::args().nth(2).as_deref()).and_then(generate::run),
         "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
         "bench" => bench::run(),
         _ => Err(USAGE.to_owned()),

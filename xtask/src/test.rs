@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::command::{cargo, root, run as step, say};
-use crate::{dist, services};
+use crate::{dist, generate, services};
 
 /// The test command of the project.
 pub(crate) fn run() -> Result<(), String> {
@@ -29,6 +29,8 @@ pub(crate) fn run() -> Result<(), String> {
         "warnings",
     ];
     step(&mut cargo(&lints))?;
+    say("== generated documentation");
+    generate::run(generate::Mode::Check)?;
     say("== static release");
     let binary = dist::build()?;
     say("== tests");

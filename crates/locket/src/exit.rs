@@ -13,19 +13,46 @@ pub(crate) enum Exit {
     Failed,
     /// The command line, a variable or the configuration is wrong; nothing was done.
     Usage,
+    /// A comparison found a difference.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the command that compares comes next"))]
+    Changed,
     /// A secret has no value: missing, denied, or its provider unreachable.
     Unresolved,
 }
 
 impl Exit {
-    /// The status that the caller sees. Scripts rely on these numbers: they never change. 3, "something changed",
-    /// belongs to commands that compare.
+    #[cfg(test)]
+    /// Every one, in the order of its code.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Changed,
+        Self::Unresolved,
+    ];
+
+    /// The status that the caller sees. Scripts rely on these numbers: they never change.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::Changed => 3,
             Self::Unresolved => 4,
+        }
+    }
+
+    #[cfg(test)]
+    /// What it tells the caller, as the documentation says it.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done, or stopped by a signal",
+            Self::Failed => {
+                "something failed: an output cannot be written, an agent is not healthy, a check found a fault"
+            }
+            Self::Usage => "the command line, a variable or the configuration is wrong; nothing was done",
+            Self::Changed => "something would change, of a command that was asked to tell by its exit code",
+            Self::Unresolved => "a reference has no value, or a template has a mistake",
         }
     }
 
@@ -54,6 +81,12 @@ mod tests {
     use crate::report::Problem;
 
     #[test]
+    fn no_two_exits_share_a_code() {
+        let codes = Exit::ALL.map(Exit::code);
+        assert!(codes.is_sorted() && codes.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
     fn every_result_has_its_documented_code() {
         for (result, code) in [
             (Ok(Exit::Done), 0),
@@ -61,6 +94,7 @@ mod tests {
             (Err(Failure::work("x")), 1),
             (Ok(Exit::Usage), 2),
             (Err(Failure::usage("x")), 2),
+            (Ok(Exit::Changed), 3),
             (Ok(Exit::Unresolved), 4),
             (Err(Failure::new(Cause::Unresolved, vec![Problem::told("x")])), 4),
         ] {

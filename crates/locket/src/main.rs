@@ -16,7 +16,7 @@ mod output;
 mod prompt;
 mod providers;
 #[cfg(test)]
-mod reference_page;
+mod reference;
 mod report;
 mod runtime;
 mod settings;

@@ -18,10 +18,12 @@ pub struct FilterKind {
 
 /// Every filter, in the order of the reference page.
 pub static FILTERS: &[FilterKind] = &[
-    plain("base64", "Standard base64 with padding", |_| Ok(Filter::Base64)),
+    plain("base64", "Standard base64 with padding, on one line", |_| {
+        Ok(Filter::Base64)
+    }),
     plain(
         "base64-decode",
-        "The bytes that base64 (either alphabet) stands for",
+        "The bytes that base64 stands for: either alphabet, with or without padding and white space",
         |_| Ok(Filter::Base64Decode),
     ),
     plain("base64url", "URL-safe base64 without padding", |_| {
@@ -31,7 +33,7 @@ pub static FILTERS: &[FilterKind] = &[
     plain("sha256", "The SHA-256 digest in hexadecimal", |_| {
         Ok(Filter::Sha256)
     }),
-    plain("trim", "White space removed from both ends", |_| Ok(Filter::Trim)),
+    plain("trim", "No white space at either end", |_| Ok(Filter::Trim)),
     plain("upper", "Upper case", |_| Ok(Filter::Upper)),
     plain("lower", "Lower case", |_| Ok(Filter::Lower)),
     FilterKind {
@@ -52,7 +54,7 @@ pub static FILTERS: &[FilterKind] = &[
     FilterKind {
         name: "lines",
         arguments: &["N"],
-        summary: "The first N lines, without the line break behind the last",
+        summary: "The first N lines, without the end of the last",
         build: |arguments| number(&arguments[0]).map(Filter::Lines),
     },
     FilterKind {
@@ -71,9 +73,11 @@ pub static FILTERS: &[FilterKind] = &[
         Ok(Filter::Url)
     }),
     plain("shell", "One quoted word of a POSIX shell", |_| Ok(Filter::Shell)),
-    plain("dotenv", "A value of an env file, quotes included", |_| {
-        Ok(Filter::Dotenv)
-    }),
+    plain(
+        "dotenv",
+        "A value of an env file, as Compose reads it, quotes included",
+        |_| Ok(Filter::Dotenv),
+    ),
     plain("json-string", "A JSON string, quotes included", |_| {
         Ok(Filter::JsonString)
     }),
@@ -86,7 +90,7 @@ pub static FILTERS: &[FilterKind] = &[
     FilterKind {
         name: "pem",
         arguments: &["\"LABEL\""],
-        summary: "The PEM blocks with this label",
+        summary: "The PEM blocks with this label, in order",
         build: |arguments| {
             let label = &arguments[0];
             if label.text.is_empty() || label.text.contains(['-', '\n', '\r']) {
@@ -101,23 +105,23 @@ pub static FILTERS: &[FilterKind] = &[
     FilterKind {
         name: "default",
         arguments: &["\"VALUE\""],
-        summary: "Stands in when the provider says that there is no such secret",
+        summary: "VALUE, where the provider says that there is no such secret or field",
         build: |arguments| Ok(Filter::Default(arguments[0].text.clone())),
     },
     plain(
         "totp",
-        "The current one-time code of an otpauth:// URI or base32 key",
+        "The current one-time code (RFC 6238) of an `otpauth://` URI or base32 key",
         |_| Ok(Filter::Totp),
     ),
     plain(
         "bcrypt",
-        "A bcrypt hash (cost 12) that is kept while the value stays",
+        "A bcrypt hash at cost 12, kept while the value stays",
         |_| Ok(Filter::Bcrypt),
     ),
     FilterKind {
         name: "htpasswd",
         arguments: &["\"USER\""],
-        summary: "A line `USER:hash` for basic authentication",
+        summary: "A line `USER:hash` for basic authentication, kept while the value stays",
         build: |arguments| {
             let user = &arguments[0];
             if user.text.is_empty() || user.text.contains([':', '\n', '\r']) {

@@ -70,6 +70,33 @@ fn every_page_is_in_the_table_of_contents() {
     assert!(missing.is_empty(), "docs/SUMMARY.md does not list {missing:?}");
 }
 
+#[test]
+fn the_book_is_made_of_these_pages() {
+    let book = std::fs::read_to_string(repository().join("book.toml")).expect("the book is described");
+    let book: toml::Table = book.parse().expect("its description is TOML");
+    assert_eq!(book["book"]["src"].as_str(), Some("docs"));
+    let moved = book["output"]["html"]["redirect"]
+        .as_table()
+        .expect("pages were moved");
+    for (old, new) in moved {
+        let page = |html: &str| {
+            repository()
+                .join("docs")
+                .join(html.trim_start_matches('/').replace(".html", ".md"))
+        };
+        let new = new.as_str().expect("a page has a path");
+        assert!(page(new).exists(), "{old} leads to {new}, which is not there");
+        assert!(!page(old).exists(), "{old} is still there");
+    }
+    // mdBook makes one page of each link, whatever stands there twice.
+    let contents = Page::at("docs/SUMMARY.md");
+    let mut listed = targets(&contents.text);
+    let all = listed.len();
+    listed.sort_unstable();
+    listed.dedup();
+    assert_eq!(listed.len(), all, "docs/SUMMARY.md lists a page twice");
+}
+
 /// The anchors of a page's headings, as they are made for links.
 fn anchors(page: &Page) -> impl Iterator<Item = String> {
     page.text
