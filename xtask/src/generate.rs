@@ -34,7 +34,7 @@ pub(crate) fn run(mode: Mode) -> Result<(), String> {
         "--bin",
         "locket",
         "--",
-        "reference::",
+        "reference::pages::",
         "--nocapture",
     ]);
     step(test.env(

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod instances;
 pub mod notify;
 pub mod once;
+pub mod preview;
 pub mod resolve;
 pub mod sink;
 pub mod sources;

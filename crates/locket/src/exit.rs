@@ -14,7 +14,6 @@ pub(crate) enum Exit {
     /// The command line, a variable or the configuration is wrong; nothing was done.
     Usage,
     /// A comparison found a difference.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the command that compares comes next"))]
     Changed,
     /// A secret has no value: missing, denied, or its provider unreachable.
     Unresolved,

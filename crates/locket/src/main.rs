@@ -5,6 +5,7 @@
 
 mod cli;
 mod clock;
+mod columns;
 mod commands;
 mod config;
 mod context;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use locket_core::plan::Plan;
 use locket_core::{Action, BoxFuture, Clock};
 use tokio::task::JoinHandle;
 
@@ -14,6 +15,7 @@ use super::outputs::Outputs;
 use super::report::{Ending, Refusal};
 use super::rounds::Round;
 use super::setup::{AgentCx, Command, Setup};
+use crate::instances::Instances;
 use crate::notify::{Delivery, Journal};
 use crate::resolve::{Backoff, Resolver, SecretKey, Timing};
 use crate::sources::{self, Scan, Scanner, Target};
@@ -27,14 +29,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
     let mut scanner = Scanner::new(setup.plan.clone(), setup.instances.clone());
     let scan = scanner.scan();
-    let mut refused: Vec<_> = sources::check(&setup.plan, &scan)
-        .into_iter()
-        .map(|error| Refusal {
-            message: error.to_string(),
-            hint: Some(error.hint().to_owned()),
-        })
-        .collect();
-    refused.extend(misconfigured(&setup, &scan));
+    let refused = refusals(&setup.plan, &setup.instances, &scan);
     if !refused.is_empty() {
         return Ending {
             refused,
@@ -58,16 +53,27 @@ pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
     Agent::new(setup, scanner, status, &cx).run(scan, cx).await
 }
 
-/// The providers that the templates name and that cannot be made: a usage error, told before anybody is asked.
-fn misconfigured(setup: &Setup, scan: &Scan) -> Vec<Refusal> {
+/// Why a run of `plan`, whose first scan is `scan`, does not begin: told before anybody is asked.
+pub(crate) fn refusals(plan: &Plan, instances: &Instances, scan: &Scan) -> Vec<Refusal> {
+    let mut refused: Vec<_> = sources::check(plan, scan)
+        .into_iter()
+        .map(|error| Refusal {
+            message: error.to_string(),
+            hint: Some(error.hint().to_owned()),
+        })
+        .collect();
+    refused.extend(misconfigured(instances, scan));
+    refused
+}
+
+/// The providers that the templates name and that cannot be made: a usage error.
+fn misconfigured(instances: &Instances, scan: &Scan) -> Vec<Refusal> {
     let templates = scan.found.iter().filter_map(|found| found.template.as_ref().ok());
     let names: BTreeSet<_> = templates
         .flat_map(|parsed| &parsed.keys)
         .map(|key| key.instance.clone())
         .collect();
-    let errors = names
-        .iter()
-        .filter_map(|name| setup.instances.provider(name).err());
+    let errors = names.iter().filter_map(|name| instances.provider(name).err());
     errors
         .map(|error| Refusal {
             message: error.context,

@@ -14,6 +14,7 @@ mod tests;
 mod timers;
 mod work;
 
+pub(crate) use dispatch::refusals;
 pub use dispatch::run;
-pub use report::{Ending, Observer};
+pub use report::{Ending, Observer, Refusal};
 pub use setup::{AgentCx, Command, Mode, Schedule, Setup};

@@ -79,6 +79,14 @@ struct Gate {
     error: Arc<ProviderError>,
 }
 
+impl Batch {
+    /// The number of distinct items in it.
+    pub(super) fn items(&self) -> usize {
+        let items: HashSet<_> = self.locators.iter().map(Locator::item_key).collect();
+        items.len()
+    }
+}
+
 impl Board {
     pub(super) fn new(backoff: Backoff) -> Self {
         Self {

@@ -4,11 +4,15 @@ mod backoff;
 mod board;
 #[cfg(test)]
 mod board_tests;
+mod cost;
+#[cfg(test)]
+mod cost_tests;
 mod key;
 mod resolver;
 #[cfg(test)]
 mod resolver_tests;
 
 pub use backoff::Backoff;
+pub use cost::{Cost, costs};
 pub use key::SecretKey;
 pub use resolver::{Answer, Resolver, Timing};

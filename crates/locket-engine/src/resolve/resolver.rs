@@ -15,7 +15,7 @@ use crate::instances::Instances;
 const REQUESTS_PER_CALL: u32 = 3;
 
 /// A day, over which `daily-budget` counts.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is known about a secret.
 #[derive(Clone, Debug)]
@@ -93,10 +93,7 @@ impl Resolver {
     pub fn refresh(&mut self) {
         let instances = self.instances.clone();
         self.board.refresh(self.clock.monotonic(), |name, items| {
-            let Some(budget) = instances.limits(name).daily_budget else {
-                return Duration::ZERO;
-            };
-            DAY.mul_f64(items as f64 / budget.max(1) as f64)
+            spacing(&instances, name, items)
         });
     }
 
@@ -184,19 +181,11 @@ impl Resolver {
     fn start(&mut self, settled: &mut Vec<SecretKey>) {
         let now = self.clock.monotonic();
         let instances = self.instances.clone();
-        let capacity = |name: &str| match instances.capability(name) {
-            Ok(capability) => Capacity {
-                items_per_call: capability.items_per_call,
-                max_concurrent: capability.max_concurrent,
-            },
-            // The call itself reports why there is no provider.
-            Err(_) => Capacity {
-                items_per_call: usize::MAX,
-                max_concurrent: 1,
-            },
-        };
         self.board.queue_due(now);
-        while let Some(batch) = self.board.next_batch(now, capacity, settled) {
+        while let Some(batch) = self
+            .board
+            .next_batch(now, |name| capacity(&instances, name), settled)
+        {
             let deadline = now + self.timing.request * REQUESTS_PER_CALL;
             let cx = FetchCx {
                 clock: self.clock.clone(),
@@ -213,6 +202,29 @@ impl std::fmt::Debug for Resolver {
         f.debug_struct("Resolver")
             .field("calls", &self.calls)
             .finish_non_exhaustive()
+    }
+}
+
+/// How much an instance takes at once.
+pub(super) fn capacity(instances: &Instances, name: &str) -> Capacity {
+    match instances.capability(name) {
+        Ok(capability) => Capacity {
+            items_per_call: capability.items_per_call,
+            max_concurrent: capability.max_concurrent,
+        },
+        // The call itself reports why there is no provider.
+        Err(_) => Capacity {
+            items_per_call: usize::MAX,
+            max_concurrent: 1,
+        },
+    }
+}
+
+/// How far apart the refreshes of an instance must be to stay within its daily budget, given its number of items.
+pub(super) fn spacing(instances: &Instances, name: &str, items: usize) -> Duration {
+    match instances.limits(name).daily_budget {
+        Some(budget) => DAY.mul_f64(items as f64 / budget.max(1) as f64),
+        None => Duration::ZERO,
     }
 }
 

@@ -134,6 +134,22 @@ impl Sink {
             .map_err(|fault| fault.named(&target.path()))
     }
 
+    /// What [`Sink::apply`] would do to the output at `target`, without doing it.
+    ///
+    /// # Errors
+    /// What is at the target, or a directory on the way to it, could not be written or cannot be looked at.
+    pub fn forecast(
+        &mut self,
+        target: &Target,
+        bytes: &SecretBytes,
+        access: &Access,
+    ) -> Result<Applied, SinkError> {
+        #[expect(clippy::disallowed_methods, reason = "compared with what is in place")]
+        let bytes = bytes.expose();
+        self.try_forecast(target, bytes, access)
+            .map_err(|fault| fault.named(&target.path()))
+    }
+
     /// Removes the output at `target` if it is still the file that `stamp` was given for.
     ///
     /// # Errors
@@ -174,41 +190,28 @@ impl Sink {
             .directories
             .get(&target.root, parent, Missing::Make(access), &mut self.names)?
             .ok_or(Errno::NOENT)?;
-        match Present::look(&directory, name)? {
-            Present::Absent => self.replace(&directory, target, bytes, access, Applied::Created),
-            Present::Replaceable => self.replace(&directory, target, bytes, access, Applied::Replaced),
-            Present::File(file, look) => {
-                if self.buffer.is_empty() {
-                    self.buffer.resize(BUFFER, 0);
-                }
-                let equal = is_equal(&file, look.size, bytes, &mut self.buffer)?;
-                if equal && look.has(access) {
-                    return Ok(Written {
-                        applied: Applied::Unchanged,
+        let present = Present::look(&directory, name)?;
+        let change = self.change(&present, bytes, access)?;
+        match (change, present) {
+            (Applied::Unchanged, Present::File(_, look)) => Ok(Written {
+                applied: Applied::Unchanged,
+                stamp: look.stamp,
+            }),
+            (Applied::Access, Present::File(file, look)) => {
+                match set_access(&file, access.owner, access.file_mode) {
+                    Ok(()) => Ok(Written {
+                        applied: Applied::Access,
                         stamp: look.stamp,
-                    });
-                }
-                if equal {
-                    match set_access(&file, access.owner, access.file_mode) {
-                        Ok(()) => {
-                            return Ok(Written {
-                                applied: Applied::Access,
-                                stamp: look.stamp,
-                            });
-                        }
-                        // Another user's file; one of our own in its place can have what is asked for.
-                        Err(Errno::PERM) if !look.mounted => {
-                            return self.replace(&directory, target, bytes, access, Applied::Access);
-                        }
-                        Err(error) => return Err(refused(error)),
+                    }),
+                    // Another user's file; one of our own in its place can have what is asked for.
+                    Err(Errno::PERM) if !look.mounted => {
+                        self.replace(&directory, target, bytes, access, Applied::Access)
                     }
-                }
-                if look.mounted {
-                    self.write_in_place(&directory, target, bytes, access)
-                } else {
-                    self.replace(&directory, target, bytes, access, Applied::Replaced)
+                    Err(error) => Err(refused(error)),
                 }
             }
+            (Applied::InPlace, _) => self.write_in_place(&directory, target, bytes, access),
+            (applied, _) => self.replace(&directory, target, bytes, access, applied),
         }
     }
 
@@ -324,6 +327,36 @@ impl Sink {
             Err(fault) if matches!(fault.kind, SinkErrorKind::Directory | SinkErrorKind::Special) => Ok(None),
             Err(fault) => Err(fault),
         }
+    }
+
+    fn try_forecast(&mut self, target: &Target, bytes: &[u8], access: &Access) -> Result<Applied, Fault> {
+        let (parent, name) = split(target)?;
+        if is_temporary(name) {
+            return Err(SinkErrorKind::Reserved.into());
+        }
+        let Some(directory) = self.existing(&target.root, parent)? else {
+            return Ok(Applied::Created);
+        };
+        let present = Present::look(&directory, name)?;
+        self.change(&present, bytes, access)
+    }
+
+    /// What has to be done to what is there.
+    fn change(&mut self, present: &Present, bytes: &[u8], access: &Access) -> Result<Applied, Fault> {
+        let (file, look) = match present {
+            Present::Absent => return Ok(Applied::Created),
+            Present::Replaceable => return Ok(Applied::Replaced),
+            Present::File(file, look) => (file, look),
+        };
+        if self.buffer.is_empty() {
+            self.buffer.resize(BUFFER, 0);
+        }
+        Ok(match is_equal(file, look.size, bytes, &mut self.buffer)? {
+            true if look.has(access) => Applied::Unchanged,
+            true => Applied::Access,
+            false if look.mounted => Applied::InPlace,
+            false => Applied::Replaced,
+        })
     }
 
     fn try_remove(&mut self, target: &Target, stamp: Stamp) -> Result<Removed, Fault> {

@@ -1,9 +1,11 @@
 //! The commands, a file each. To add one: a file with a `COMMAND`, and its line in the table.
 
 mod completions;
+mod format;
 mod get;
 mod healthcheck;
 mod once;
+mod plan;
 mod render;
 mod run;
 mod store;
@@ -18,6 +20,7 @@ use crate::report::Failure;
 pub(crate) static COMMANDS: &[Command] = &[
     run::COMMAND,
     run::INJECT,
+    plan::COMMAND,
     healthcheck::COMMAND,
     get::COMMAND,
     render::COMMAND,

@@ -13,6 +13,7 @@ mod connect_run;
 mod documents;
 mod links;
 mod openbao;
+mod plan;
 mod readme;
 mod reference;
 mod run;

@@ -1,0 +1,110 @@
+//! What a round would do: the same scan, the same asking, the same rendering and comparing, and no writing.
+
+mod output;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use locket_core::Clock;
+use locket_core::filter::HashMemo;
+use locket_core::plan::Plan;
+
+pub use output::{Blame, PlannedOutput, Verdict};
+
+use crate::agent::{Refusal, refusals};
+use crate::instances::Instances;
+use crate::resolve::{Backoff, Cost, Resolver, Timing, costs};
+use crate::sink::Sink;
+use crate::sources::{Scanner, Trouble};
+
+/// Whether the providers are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// They are, as in a round, so that it is known what would change.
+    Ask,
+    /// They are not: what depends on a secret stays unknown.
+    Leave,
+}
+
+/// What a round would do.
+#[derive(Debug, Default)]
+pub struct Preview {
+    /// Why a run would not begin.
+    pub refused: Vec<Refusal>,
+    /// The outputs, in the order of their paths.
+    pub outputs: Vec<PlannedOutput>,
+    /// What of the sources is left out, and why.
+    pub left_out: Vec<Trouble>,
+    /// What the round asks of each provider.
+    pub costs: Vec<Cost>,
+}
+
+/// Time limits of a preview.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of one request.
+    pub request: Duration,
+    /// Time in which transient failures are tried again.
+    pub deadline: Duration,
+}
+
+/// Finds out what a round of `plan` would do, writing nothing.
+pub async fn preview(
+    plan: &Plan,
+    instances: &Arc<Instances>,
+    clock: &Arc<dyn Clock>,
+    asking: Asking,
+    limits: Limits,
+) -> Preview {
+    let scan = Scanner::new(plan.clone(), instances.clone()).scan();
+    let refused = refusals(plan, instances, &scan);
+    let templates = scan.found.iter().filter_map(|found| found.template.as_ref().ok());
+    let keys: Vec<_> = templates.flat_map(|parsed| &parsed.keys).collect();
+    let mut preview = Preview {
+        costs: costs(instances, keys.iter().copied()),
+        left_out: scan.trouble,
+        ..Preview::default()
+    };
+    if !refused.is_empty() {
+        preview.refused = refused;
+        return preview;
+    }
+    let timing = Timing {
+        request: limits.request,
+        backoff: Backoff::default(),
+    };
+    let mut resolver = Resolver::new(instances.clone(), clock.clone(), timing);
+    if asking == Asking::Ask {
+        resolver.want(keys);
+        resolver.settle(clock.monotonic() + limits.deadline).await;
+    }
+    let mut sink = Sink::new();
+    let mut memo = HashMemo::default();
+    for found in &scan.found {
+        let mut cx = output::Cx {
+            schemes: instances.schemes(),
+            resolver: &resolver,
+            asking,
+            now: clock.wall(),
+            sink: &mut sink,
+            memo: &mut memo,
+        };
+        preview.outputs.push(output::plan(found, &mut cx));
+    }
+    preview.outputs.sort_by(|one, other| one.path.cmp(&other.path));
+    preview
+}
+
+impl Preview {
+    /// Whether a round would create or change anything. Something unknown is no change.
+    pub fn would_change(&self) -> bool {
+        self.outputs.iter().any(|output| output.verdict.is_change())
+    }
+
+    /// The outputs that a round would not put in place though they are wanted.
+    pub fn failing(&self) -> impl Iterator<Item = &PlannedOutput> {
+        self.outputs.iter().filter(|output| output.is_failing())
+    }
+}

@@ -1,0 +1,111 @@
+//! What `plan` is told, and its exit code. The work is the engine's.
+
+use clap::{ArgMatches, Args};
+use locket_engine::preview::{self, Asking, Limits, Preview, Verdict};
+use locket_engine::sources::SourceError;
+
+use super::super::format::{self, Format};
+use super::super::{Command, arguments};
+use super::{json, text};
+use crate::context::{Context, Style};
+use crate::exit::Exit;
+use crate::options::{self, table};
+use crate::report::{self, Cause, Failure, Problem, SourceText};
+use crate::settings::{self, Form, RunSettings};
+use crate::{diagnostics, output, providers, runtime};
+
+pub(in super::super) const COMMAND: Command = Command {
+    name: "plan",
+    about: "Show what `run` would do and what it would cost, without doing it",
+    arguments: |command| {
+        let command = PlanArgs::augment_args(command);
+        let command = options::add_flags(command, table::RUN);
+        let command = options::add_flags(options::add_flags(command, table::READING), table::EVERY);
+        providers::add_flags(command)
+    },
+    run,
+};
+
+#[derive(Args)]
+struct PlanArgs {
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// End with 3 when something would be created or changed
+    #[arg(long, conflicts_with = "offline")]
+    exit_code: bool,
+    /// Ask no provider: whether an output with secrets would change stays unknown
+    #[arg(long)]
+    offline: bool,
+}
+
+fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
+    let PlanArgs {
+        format,
+        exit_code,
+        offline,
+    } = arguments(matches)?;
+    let loaded = settings::load(matches, context, |layers| {
+        RunSettings::settle(layers, Form::Run, context)
+    })?;
+    let settings = loaded.open(context);
+    let instances = settings.common.providers.instances(context);
+    let asking = if offline { Asking::Leave } else { Asking::Ask };
+    let limits = Limits {
+        request: settings.schedule.request,
+        deadline: settings.schedule.deadline,
+    };
+    let found = runtime::block_on(preview::preview(
+        &settings.plan,
+        &instances,
+        &context.clock,
+        asking,
+        limits,
+    ))?;
+    if !found.refused.is_empty() {
+        let problems = found.refused.into_iter().map(|refusal| Problem::Told {
+            message: refusal.message,
+            help: refusal.hint,
+        });
+        return Err(Failure::new(Cause::Usage, problems.collect()));
+    }
+    match format {
+        Format::Text => {
+            show_mistakes(&found, context.style);
+            output::text(&text::draw(&found, &settings))?;
+        }
+        Format::Json => output::text(&format::json(&json::document(&found, &settings)))?,
+    }
+    Ok(exit(&found, exit_code))
+}
+
+/// As a `one-shot` run would end; a change is told only to those who ask for it.
+fn exit(found: &Preview, is_change_told: bool) -> Exit {
+    let mut failing = found.failing().peekable();
+    if failing.peek().is_none() {
+        return match is_change_told && found.would_change() {
+            true => Exit::Changed,
+            false => Exit::Done,
+        };
+    }
+    let is_unwritable = |verdict: &Verdict| matches!(verdict, Verdict::Unwritable { .. });
+    match failing.all(|output| is_unwritable(&output.verdict)) {
+        true => Exit::Failed,
+        false => Exit::Unresolved,
+    }
+}
+
+/// Mistakes in templates at their places, as `run` shows them.
+fn show_mistakes(found: &Preview, style: Style) {
+    for output in &found.outputs {
+        if let Verdict::Unusable(error) = &output.verdict
+            && let SourceError::Template { name, text, found } = &**error
+        {
+            let source = SourceText {
+                name: name.clone(),
+                text: text.clone(),
+            };
+            report::tell(&format!("{}\n\n", diagnostics::draw(&source, found, style)));
+        }
+    }
+}

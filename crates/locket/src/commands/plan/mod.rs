@@ -1,0 +1,7 @@
+//! `locket plan`: what a run would do. It writes nothing and shows no value.
+
+mod command;
+mod json;
+mod text;
+
+pub(super) use command::COMMAND;
