@@ -8,6 +8,7 @@ mod cost;
 #[cfg(test)]
 mod cost_tests;
 mod key;
+mod probe;
 mod resolver;
 #[cfg(test)]
 mod resolver_tests;
@@ -15,4 +16,5 @@ mod resolver_tests;
 pub use backoff::Backoff;
 pub use cost::{Cost, costs};
 pub use key::SecretKey;
+pub use probe::{Probe, probe};
 pub use resolver::{Answer, Resolver, Timing};

@@ -12,7 +12,7 @@ use super::{Backoff, SecretKey};
 use crate::instances::Instances;
 
 /// One call may log in, look a name up and read: three requests.
-const REQUESTS_PER_CALL: u32 = 3;
+pub(super) const REQUESTS_PER_CALL: u32 = 3;
 
 /// A day, over which `daily-budget` counts.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -40,7 +40,7 @@ pub struct Timing {
 }
 
 /// A call that came back, with one result for each of its locators.
-type Answered = (Batch, Vec<Result<Fetched, ProviderError>>);
+pub(super) type Answered = (Batch, Vec<Result<Fetched, ProviderError>>);
 
 /// Asks providers, each distinct item once, and remembers the answers.
 pub struct Resolver {
@@ -228,7 +228,7 @@ pub(super) fn spacing(instances: &Instances, name: &str, items: usize) -> Durati
     }
 }
 
-async fn call(instances: Arc<Instances>, batch: Batch, cx: FetchCx) -> Answered {
+pub(super) async fn call(instances: Arc<Instances>, batch: Batch, cx: FetchCx) -> Answered {
     let every = |error: ProviderError| batch.locators.iter().map(|_| Err(error.clone())).collect();
     let results = match instances.provider(&batch.instance) {
         Err(error) => every(error),

@@ -1,11 +1,13 @@
 //! The commands, a file each. To add one: a file with a `COMMAND`, and its line in the table.
 
 mod completions;
+mod doctor;
 mod format;
 mod get;
 mod healthcheck;
 mod once;
 mod plan;
+mod providers;
 mod render;
 mod run;
 mod store;
@@ -25,6 +27,8 @@ pub(crate) static COMMANDS: &[Command] = &[
     get::COMMAND,
     render::COMMAND,
     store::COMMAND,
+    providers::COMMAND,
+    doctor::COMMAND,
     completions::COMMAND,
 ];
 

@@ -1,17 +1,18 @@
-//! What `get` and `render` have in common: one text, rendered once.
+//! What commands have in common that take a text from the command line: it is read, and rendered once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use locket_core::SecretBytes;
-use locket_core::template::{self, RenderError};
-use locket_engine::sources::Parsed;
+use locket_core::template::{self, RenderError, TemplateOptions};
+use locket_core::{Diagnostic, SecretBytes, Span};
+use locket_engine::sources::{Parsed, SourceError};
 use locket_engine::{Instances, once};
 
 use crate::context::Context;
-use crate::report::{Cause, Failure, Problem};
-use crate::runtime;
+use crate::options::values::alternatives;
+use crate::report::{Cause, Failure, Problem, SourceText};
 use crate::settings::Common;
+use crate::{providers, runtime};
 
 /// Renders `parsed`, asking whom it names. References without a value are told by `blame`.
 ///
@@ -36,6 +37,48 @@ pub(super) fn render(
         Ok(rendered) => Ok(rendered.bytes),
         Err(errors) => Err(Failure::new(Cause::Unresolved, blame(errors))),
     }
+}
+
+/// What a reference on the command line names; it stands alone or in braces, with filters.
+///
+/// # Errors
+/// Every mistake in it, shown in the text.
+pub(super) fn reference(text: &str, instances: &Instances) -> Result<Arc<Parsed>, Problem> {
+    let schemes = instances.schemes();
+    let refused = |findings: Vec<Diagnostic>| Problem::Shown {
+        source: SourceText {
+            name: "REFERENCE".to_owned(),
+            text: text.as_bytes().into(),
+        },
+        findings,
+    };
+    let template = providers::template_of(text, schemes).map_err(|findings| {
+        let forms = alternatives(schemes.names());
+        let advised = |finding: Diagnostic| match finding.help {
+            None => finding.help(format!(
+                "Write a reference, whose scheme is {forms}: `store://name`."
+            )),
+            Some(_) => finding,
+        };
+        refused(findings.into_iter().map(advised).collect())
+    })?;
+    let options = TemplateOptions::default();
+    once::parse("", template.source(), &options, instances).map_err(|error| match &*error {
+        // The places are those of the reference in braces: all of it is shown instead.
+        SourceError::Template { found, .. } => refused(everywhere(text, found)),
+        other => Problem::told(other.to_string()),
+    })
+}
+
+fn everywhere(text: &str, findings: &[Diagnostic]) -> Vec<Diagnostic> {
+    let span = Span::new(0, text.len());
+    findings
+        .iter()
+        .map(|finding| Diagnostic {
+            span,
+            ..finding.clone()
+        })
+        .collect()
 }
 
 /// Makes every provider that is needed.

@@ -189,6 +189,12 @@ pub(crate) static EVERY: &[&Opt] = &[&CONFIG, &LOG_LEVEL, &LOG_FORMAT];
 /// What commands take that read secrets.
 pub(crate) static READING: &[&Opt] = &[&PROVIDER, &TOKEN_FILE, &REQUEST_TIMEOUT, &DEADLINE];
 
+/// What commands take that ask once and try nothing again.
+pub(crate) static ASKING: &[&Opt] = &[&PROVIDER, &TOKEN_FILE, &REQUEST_TIMEOUT];
+
+/// What `doctor` takes beside: where things are.
+pub(crate) static PLACES: &[&Opt] = &[&MAP, &SECRET, &OUT, &MODE, &STATUS_FILE, &STATE_DIR];
+
 /// What `run` takes beside.
 pub(crate) static RUN: &[&Opt] = &[
     &MAP,

@@ -26,6 +26,8 @@ pub(super) struct Gathered {
     pub(super) error: Option<ConfigError>,
     /// What the user says about its use.
     pub(super) limits: InstanceLimits,
+    /// Which layer each setting came from.
+    pub(super) origins: Vec<(&'static Setting, Origin)>,
 }
 
 /// Whose settings are wanted.
@@ -41,8 +43,17 @@ pub(super) enum Subject<'a> {
 /// One setting from its strongest layer.
 enum Found {
     Text(Given),
-    Value(Arc<SecretBytes>),
+    Value(Arc<SecretBytes>, Origin),
     Reference(Given),
+}
+
+impl Found {
+    fn origin(&self) -> &Origin {
+        match self {
+            Self::Text(given) | Self::Reference(given) => &given.origin,
+            Self::Value(_, origin) => origin,
+        }
+    }
 }
 
 /// Everything that the layers say about `subject`, a provider of `kind`.
@@ -84,13 +95,14 @@ pub(super) fn has_credential(layers: &Layers<'_>, choice: Choice, kind: &Provide
 
 impl Gathered {
     fn add(&mut self, setting: &'static Setting, found: Found) {
+        self.origins.push((setting, found.origin().clone()));
         let settings = std::mem::take(&mut self.settings);
         self.settings = match found {
             Found::Reference(given) => {
                 self.references.push((setting, given));
                 settings
             }
-            Found::Value(value) => settings.with_credential(setting.name, Credential::Value(value)),
+            Found::Value(value, _) => settings.with_credential(setting.name, Credential::Value(value)),
             Found::Text(given) => {
                 // Files and flags were checked when they were read.
                 if let (Origin::Variable(name), Err(wrong)) =
@@ -164,7 +176,7 @@ fn in_variables(layers: &Layers<'_>, setting: &'static Setting) -> Result<Option
             }
             (Some(given), None) => {
                 let value = SecretBytes::new(given.text.into_bytes());
-                return Ok(Some(Found::Value(Arc::new(value))));
+                return Ok(Some(Found::Value(Arc::new(value), given.origin)));
             }
             (None, Some(file)) => return Ok(Some(Found::Text(file))),
             (None, None) => {}

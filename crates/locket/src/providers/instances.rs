@@ -37,6 +37,18 @@ pub(super) struct Blueprint {
     pub(super) references: Vec<(&'static Setting, Given)>,
     error: Option<ConfigError>,
     limits: InstanceLimits,
+    origins: Vec<(&'static Setting, Origin)>,
+}
+
+/// One instance, and what was said about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Described<'a> {
+    /// What stands before `://`.
+    pub(crate) name: &'a str,
+    /// Its kind.
+    pub(crate) kind: &'static ProviderKind,
+    /// The settings that were given, each with its layer.
+    pub(crate) given: &'a [(&'static Setting, Origin)],
 }
 
 /// What surrounds a provider when it is made.
@@ -121,6 +133,15 @@ impl ProviderSettings {
         })
     }
 
+    /// Every instance, in the order of the registry, named ones last.
+    pub(crate) fn describe(&self) -> impl Iterator<Item = Described<'_>> {
+        self.blueprints.iter().map(|blueprint| Described {
+            name: &blueprint.name,
+            kind: blueprint.kind,
+            given: &blueprint.origins,
+        })
+    }
+
     /// What the provider that serves `scheme` was told, for a command that does more with it than read. Credentials
     /// that other providers hold are asked for.
     ///
@@ -176,6 +197,7 @@ impl Blueprint {
             references: gathered.references,
             error: gathered.error,
             limits: gathered.limits,
+            origins: gathered.origins,
         }
     }
 

@@ -13,5 +13,5 @@ mod tests;
 
 pub(crate) use credential::template_of;
 pub(crate) use flags::{add_flags, advice_on_literal};
-pub(crate) use instances::{ProviderSettings, settle};
+pub(crate) use instances::{Described, ProviderSettings, settle};
 pub(crate) use sections::{check_text, kinds, literal_name, sections, variables, without_credentials};

@@ -39,6 +39,15 @@ pub(crate) enum Form {
     Run,
     /// One round, whatever mode anybody names.
     Inject,
+    /// Not at all: the settings are looked at, and may be none.
+    Look,
+}
+
+impl Form {
+    /// Whether something has to be rendered.
+    fn has_work(self) -> bool {
+        self != Self::Look
+    }
 }
 
 /// Time between two refreshes.
@@ -66,7 +75,7 @@ impl RunSettings {
         let settings = Self {
             schedule: Schedule {
                 mode: match form {
-                    Form::Run => mode,
+                    Form::Run | Form::Look => mode,
                     Form::Inject => Mode::OneShot,
                 },
                 refresh: layers.settle(&table::REFRESH, Some(REFRESH), values::duration_or_off),
@@ -84,13 +93,16 @@ impl RunSettings {
             actions,
             common,
         };
-        if settings.plan.maps.is_empty() && settings.plan.secrets.is_empty() && layers.problems.is_empty() {
+        let is_empty = settings.plan.maps.is_empty() && settings.plan.secrets.is_empty();
+        if form.has_work() && is_empty && layers.problems.is_empty() {
             layers.problems.push(Problem::Told {
                 message: "there is nothing to render".to_owned(),
                 help: Some("Give `--map SRC:DST` or `--secret NAME=TEMPLATE`, or write `[[map]]` or `[[secret]]` in locket.toml.".to_owned()),
             });
         }
-        layers.notices.extend(readers(&settings.plan));
+        if form.has_work() {
+            layers.notices.extend(readers(&settings.plan));
+        }
         settings
     }
 }

@@ -14,6 +14,7 @@ mod documents;
 mod links;
 mod openbao;
 mod plan;
+mod providers;
 mod readme;
 mod reference;
 mod run;

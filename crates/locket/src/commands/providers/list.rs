@@ -1,0 +1,113 @@
+//! Every provider: its references, which settings it was given and from where, and what it still lacks.
+
+use std::fmt::Write as _;
+
+use locket_core::ProviderError;
+use locket_engine::Instances;
+use locket_providers::{Setting, SettingKind};
+use serde_json::{Value, json};
+
+use super::super::format::{self, Format};
+use crate::columns::columns;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::options::Origin;
+use crate::output;
+use crate::providers::Described;
+use crate::report::Failure;
+use crate::settings::RunSettings;
+
+pub(super) fn run(settings: &RunSettings, context: &Context, format: Format) -> Result<Exit, Failure> {
+    let instances = settings.common.providers.instances(context);
+    let described = settings.common.providers.describe();
+    match format {
+        Format::Text => {
+            let drawn: Vec<_> = described.map(|instance| draw(&instance, &instances)).collect();
+            output::text(&drawn.join("\n"))?;
+        }
+        Format::Json => {
+            let documents = described.map(|instance| document(&instance, &instances));
+            output::text(&format::json(&Value::Array(documents.collect())))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn draw(instance: &Described<'_>, instances: &Instances) -> String {
+    let mut text = format!(
+        "{}://  {}, `--provider {}`\n",
+        instance.name, instance.kind.title, instance.kind.name
+    );
+    let rows: Vec<_> = instance
+        .kind
+        .all_settings()
+        .filter_map(|setting| {
+            let told = match origin(instance, setting) {
+                Some(origin) => format!("from {origin}"),
+                None if setting.kind == SettingKind::Credential => {
+                    format!("not given: {}", sources(instance, setting).join(", "))
+                }
+                None => return None,
+            };
+            Some([String::new(), setting.name.to_owned(), told])
+        })
+        .collect();
+    text.push_str(&columns(&rows));
+    match instances.provider(instance.name) {
+        Ok(_) => text.push_str("  ready to be asked\n"),
+        Err(ProviderError { context, hint, .. }) => {
+            let _ = writeln!(text, "  not set up: {context}");
+            if let Some(hint) = hint {
+                let _ = writeln!(text, "  {hint}");
+            }
+        }
+    }
+    text
+}
+
+fn document(instance: &Described<'_>, instances: &Instances) -> Value {
+    let error = instances.provider(instance.name).err();
+    let settings = instance.kind.all_settings().map(|setting| {
+        json!({
+            "name": setting.name,
+            "credential": setting.kind == SettingKind::Credential,
+            "from": origin(instance, setting).map(ToString::to_string),
+            "sources": sources(instance, setting),
+        })
+    });
+    json!({
+        "name": instance.name,
+        "provider": instance.kind.name,
+        "title": instance.kind.title,
+        "schemes": instance.kind.schemes.iter().map(|scheme| scheme.name).collect::<Vec<_>>(),
+        "settings": settings.collect::<Vec<_>>(),
+        "ready": error.is_none(),
+        "reason": error.as_ref().map(|error| &error.context),
+        "hint": error.as_ref().and_then(|error| error.hint.as_ref()),
+    })
+}
+
+fn origin<'a>(instance: &'a Described<'_>, setting: &Setting) -> Option<&'a Origin> {
+    let mut given = instance.given.iter();
+    given
+        .find(|(known, _)| known.name == setting.name)
+        .map(|(_, origin)| origin)
+}
+
+/// Where a setting may come from, as a person would write it.
+fn sources(instance: &Described<'_>, setting: &Setting) -> Vec<String> {
+    let is_own = instance
+        .kind
+        .schemes
+        .iter()
+        .any(|scheme| scheme.name == instance.name);
+    if !is_own {
+        return vec![format!("`{}` in [providers.{}]", setting.name, instance.name)];
+    }
+    let flag = std::iter::once(format!("--{}.{}", instance.kind.prefix, setting.name));
+    let variables = setting.env.iter().flat_map(|name| match setting.kind {
+        SettingKind::Credential => vec![(*name).to_owned(), format!("{name}_FILE")],
+        _ => vec![(*name).to_owned()],
+    });
+    flag.chain(variables).collect()
+}
