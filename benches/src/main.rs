@@ -1,6 +1,6 @@
 //! Measures the built binary beside the bare minimum, in one run, and fails when a ratio is past its bound.
 //!
-//! Usage: `locket-bench LOCKET BARE` with the paths of the two release binaries; `cargo xtask bench` does it.
+//! Usage: `locket-bench LOCKET BARE [SCENE…]` with the paths of the two release binaries; `cargo xtask bench` does it.
 
 mod bare_round;
 mod process;
@@ -11,7 +11,18 @@ mod table;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::scenes::Binaries;
 use crate::table::Table;
+
+/// What can be measured, by name.
+const SCENES: &[(&str, fn(&Binaries<'_>, &mut Table))] = &[
+    ("cold-start", scenes::cold_start),
+    ("round", |binaries, table| scenes::round(binaries, 0, table)),
+    ("round-20", |binaries, table| scenes::round(binaries, 20, table)),
+    ("large-template", scenes::large_template),
+    ("edit", scenes::edit_to_output),
+    ("idle", scenes::idle),
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -22,13 +33,19 @@ fn main() -> ExitCode {
     }
     let locket = PathBuf::from(first);
     let bare = PathBuf::from(arguments.next().expect("the path of the bare binary"));
+    let wanted: Vec<_> = arguments.collect();
     let mut table = Table::default();
-    scenes::cold_start(&locket, &bare, &mut table);
-    scenes::round(&locket, 0, &mut table);
-    scenes::round(&locket, 20, &mut table);
-    scenes::large_template(&locket, &mut table);
-    scenes::edit_to_output(&locket, &mut table);
-    scenes::idle(&locket, &mut table);
+    for (name, scene) in SCENES {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            scene(
+                &Binaries {
+                    locket: &locket,
+                    bare: &bare,
+                },
+                &mut table,
+            );
+        }
+    }
     print!("{table}");
     if table.is_within_bounds() {
         ExitCode::SUCCESS

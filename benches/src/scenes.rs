@@ -16,8 +16,16 @@ const SECRETS: usize = 500;
 /// As many connections as the provider uses unless told otherwise.
 const CONNECTIONS: usize = 32;
 
+/// The programs that are measured.
+pub(crate) struct Binaries<'a> {
+    /// The release binary.
+    pub(crate) locket: &'a Path,
+    /// A static program that reads a file and writes it out.
+    pub(crate) bare: &'a Path,
+}
+
 /// One reference, cold, beside a bare static process that does the same.
-pub(crate) fn cold_start(locket: &Path, bare: &Path, table: &mut Table) {
+pub(crate) fn cold_start(binaries: &Binaries<'_>, table: &mut Table) {
     let dir = scratch();
     let secret = dir.path().join("secret");
     fs::write(&secret, "value").unwrap();
@@ -25,9 +33,11 @@ pub(crate) fn cold_start(locket: &Path, bare: &Path, table: &mut Table) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..200 {
         ours.push(time(
-            command(locket).args(["get", &reference]).current_dir(dir.path()),
+            command(binaries.locket)
+                .args(["get", &reference])
+                .current_dir(dir.path()),
         ));
-        theirs.push(time(command(bare).arg(&secret).current_dir(dir.path())));
+        theirs.push(time(command(binaries.bare).arg(&secret).current_dir(dir.path())));
     }
     let (ours, theirs) = (median(ours), median(theirs));
     let more = ours.saturating_sub(theirs);
@@ -41,7 +51,7 @@ pub(crate) fn cold_start(locket: &Path, bare: &Path, table: &mut Table) {
 }
 
 /// A thousand templates, five references each, five hundred distinct secrets.
-pub(crate) fn round(locket: &Path, delay: u64, table: &mut Table) {
+pub(crate) fn round(binaries: &Binaries<'_>, delay: u64, table: &mut Table) {
     let server = server::start(Duration::from_millis(delay));
     let dir = scratch();
     write_templates(dir.path());
@@ -51,7 +61,7 @@ pub(crate) fn round(locket: &Path, delay: u64, table: &mut Table) {
         let out = format!("out{turn}");
         let inject = |out: &str| {
             let map = format!("in:{out}");
-            let mut command = command(locket);
+            let mut command = command(binaries.locket);
             command.args(["inject", "--map", &map]).current_dir(dir.path());
             command.env("BAO_ADDR", server.url()).env("BAO_TOKEN", "t");
             time(&mut command)
@@ -110,7 +120,7 @@ fn write_templates(dir: &Path) {
 }
 
 /// Ten megabytes with a hundred thousand occurrences of a thousand references.
-pub(crate) fn large_template(locket: &Path, table: &mut Table) {
+pub(crate) fn large_template(binaries: &Binaries<'_>, table: &mut Table) {
     let dir = scratch();
     fs::create_dir(dir.path().join("s")).unwrap();
     for index in 0..1_000 {
@@ -124,7 +134,7 @@ pub(crate) fn large_template(locket: &Path, table: &mut Table) {
     let render = |turn: usize| {
         let map = format!("t:o{turn}");
         time(
-            command(locket)
+            command(binaries.locket)
                 .args(["inject", "--map", &map, "--max-file-size", "20M"])
                 .current_dir(dir.path()),
         )
@@ -146,14 +156,14 @@ pub(crate) fn large_template(locket: &Path, table: &mut Table) {
 }
 
 /// From the rename of a saved template to the rename of its output.
-pub(crate) fn edit_to_output(locket: &Path, table: &mut Table) {
+pub(crate) fn edit_to_output(binaries: &Binaries<'_>, table: &mut Table) {
     let dir = scratch();
     fs::create_dir(dir.path().join("in")).unwrap();
     let template = dir.path().join("in/t");
     let output = dir.path().join("out/t");
     fs::write(&template, "start").unwrap();
     let debounce = Duration::from_millis(50);
-    let mut command = command(locket);
+    let mut command = command(binaries.locket);
     command
         .args(["run", "--map", "in:out", "--debounce", "50ms"])
         .current_dir(dir.path());
@@ -177,11 +187,11 @@ pub(crate) fn edit_to_output(locket: &Path, table: &mut Table) {
 }
 
 /// An agent with a thousand templates that has nothing to do.
-pub(crate) fn idle(locket: &Path, table: &mut Table) {
+pub(crate) fn idle(binaries: &Binaries<'_>, table: &mut Table) {
     let server = server::start(Duration::ZERO);
     let dir = scratch();
     write_templates(dir.path());
-    let mut command = command(locket);
+    let mut command = command(binaries.locket);
     command.args(["run", "--map", "in:out"]).current_dir(dir.path());
     command.env("BAO_ADDR", server.url()).env("BAO_TOKEN", "t");
     let agent = Running(command.spawn().unwrap());
