@@ -215,7 +215,7 @@ impl PartialEq for Reference {
     /// Equal when they name the same value; the place does not matter.
     fn eq(&self, other: &Self) -> bool {
         self.scheme == other.scheme
-            && decode(&self.locator) == decode(&other.locator)
+            && same_locator(&self.locator, &other.locator)
             && self.options == other.options
             && self.fragment == other.fragment
             && self.optional == other.optional
@@ -227,7 +227,9 @@ impl Eq for Reference {}
 impl std::hash::Hash for Reference {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.scheme.hash(state);
-        decode(&self.locator).hash(state);
+        for segment in self.locator.split('/') {
+            decode(segment).hash(state);
+        }
         self.options.hash(state);
         self.fragment.hash(state);
         self.optional.hash(state);
@@ -252,6 +254,15 @@ impl fmt::Display for Reference {
             Some(fragment) => write!(f, "#{}", encode(fragment, "#\"")),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether two locators name the same, segment by segment: an encoded slash is part of a name and divides nothing.
+fn same_locator(one: &str, other: &str) -> bool {
+    if one.contains('%') || other.contains('%') {
+        one.split('/').map(decode).eq(other.split('/').map(decode))
+    } else {
+        one == other
     }
 }
 

@@ -55,6 +55,12 @@ fn a_reference_has_locator_options_and_fragment() {
 }
 
 #[test]
+fn an_encoded_slash_belongs_to_a_name_and_divides_nothing() {
+    assert_eq!(reference("op://vault/a%20b/c"), reference("op://vault/a b/c"));
+    assert_ne!(reference("op://vault/a%2Fb/c"), reference("op://vault/a/b/c"));
+}
+
+#[test]
 fn the_first_question_mark_and_the_last_hash_divide() {
     let parsed = reference("store://a#b?c=d?e#f");
     assert_eq!((parsed.locator(), parsed.fragment()), ("a#b", Some("f")));
