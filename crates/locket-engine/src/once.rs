@@ -9,7 +9,7 @@ use locket_core::{Clock, ProviderError};
 
 use crate::instances::Instances;
 use crate::resolve::{Answer, Backoff, Resolver, Timing};
-use crate::sources::{self, Parsed, SourceError};
+use crate::sources::{self, Located, Parsed, SourceError};
 
 /// Parses `text`, which messages call `name`.
 ///
@@ -21,7 +21,7 @@ pub fn parse(
     options: &TemplateOptions,
     instances: &Instances,
 ) -> Result<Arc<Parsed>, Arc<SourceError>> {
-    sources::parse(name, &text.into(), options, instances)
+    sources::parse(name, &text.into(), options, instances, &mut Located::default())
 }
 
 /// Asks for everything that `parsed` wants, retrying what fails transiently until `deadline` is over, and renders it.

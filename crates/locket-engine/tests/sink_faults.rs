@@ -79,7 +79,7 @@ fn as_nobody(work: impl FnOnce() + Send) {
 fn target(root: &Path, relative: &str) -> Target {
     Target {
         root: root.into(),
-        relative: relative.into(),
+        relative: Path::new(relative).into(),
     }
 }
 

@@ -177,7 +177,7 @@ fn generations(out: &Path) -> Vec<u64> {
 fn target(out: &Path, n: usize) -> Target {
     Target {
         root: out.into(),
-        relative: relative(n).into(),
+        relative: Path::new(&relative(n)).into(),
     }
 }
 

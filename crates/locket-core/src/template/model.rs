@@ -8,14 +8,14 @@ use crate::filter::FilterCall;
 use crate::{Diagnostic, Reference, Schemes};
 
 /// A parsed template. It owns its source, and holds each distinct reference and expression once however often
-/// they occur.
+/// they occur. An agent keeps thousands of them: nothing here has room to spare.
 #[derive(Debug)]
 pub struct Template {
     pub(super) source: Arc<[u8]>,
-    pub(super) segments: Vec<Segment>,
-    pub(super) expressions: Vec<Expression>,
-    references: Vec<Reference>,
-    warnings: Vec<Diagnostic>,
+    pub(super) segments: Box<[Segment]>,
+    pub(super) expressions: Box<[Expression]>,
+    references: Box<[Reference]>,
+    warnings: Box<[Diagnostic]>,
 }
 
 /// What surrounds a tag, and whether tags count at all.
@@ -113,13 +113,13 @@ impl Template {
 
     /// A template whose output is its source.
     fn literal(source: Arc<[u8]>) -> Self {
-        let segments = vec![Segment::Literal(0..source.len())];
+        let whole = Segment::Literal(0..source.len());
         Self {
             source,
-            segments,
-            expressions: vec![],
-            references: vec![],
-            warnings: vec![],
+            segments: Box::new([whole]),
+            expressions: Box::default(),
+            references: Box::default(),
+            warnings: Box::default(),
         }
     }
 

@@ -18,10 +18,10 @@ const MAX_FOUND: usize = 100;
 
 /// What a source consists of.
 pub(super) struct Parts {
-    pub(super) segments: Vec<Segment>,
-    pub(super) expressions: Vec<Expression>,
-    pub(super) references: Vec<Reference>,
-    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) segments: Box<[Segment]>,
+    pub(super) expressions: Box<[Expression]>,
+    pub(super) references: Box<[Reference]>,
+    pub(super) warnings: Box<[Diagnostic]>,
 }
 
 /// Reads `source` in one pass.
@@ -49,10 +49,10 @@ pub(super) fn parse(
         return Err(errors);
     }
     Ok(Parts {
-        segments,
-        expressions: expressions.items,
-        references: references.items,
-        warnings,
+        segments: segments.into(),
+        expressions: expressions.items.into(),
+        references: references.items.into(),
+        warnings: warnings.into(),
     })
 }
 

@@ -89,7 +89,7 @@ impl Directories {
             fd,
             place: Target {
                 root: root.clone(),
-                relative: relative.to_owned(),
+                relative: relative.into(),
             },
         });
         if self.count == KEPT_OPEN {

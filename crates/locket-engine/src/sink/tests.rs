@@ -27,7 +27,7 @@ fn destinations() -> [TempDir; 2] {
 fn target(root: &Path, relative: &str) -> Target {
     Target {
         root: root.into(),
-        relative: relative.into(),
+        relative: Path::new(relative).into(),
     }
 }
 

@@ -75,8 +75,22 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
         }
     }
     let mut targets: HashMap<PathBuf, String> = HashMap::new();
+    let mut parents: HashMap<PathBuf, PathBuf> = HashMap::new();
     for found in &scan.found {
-        let target = settled(&found.target.path());
+        // A link at the target itself is replaced and not followed: the directory decides which file it is.
+        let path = found.target.path();
+        let target = match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => match parents.get(parent) {
+                Some(real) => real.join(name),
+                None => {
+                    let real = settled(parent);
+                    let target = real.join(name);
+                    parents.insert(parent.to_owned(), real);
+                    target
+                }
+            },
+            _ => settled(&path),
+        };
         let source = found.source.shown();
         if let Some(first) = targets.insert(target.clone(), source.clone()) {
             errors.push(PlanError::SameTarget {

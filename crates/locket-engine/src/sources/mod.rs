@@ -9,5 +9,5 @@ mod walk;
 
 pub use check::{PlanError, check};
 pub use error::{SourceError, Trouble};
-pub(crate) use scan::parse;
 pub use scan::{Found, Parsed, Scan, Scanner, Target};
+pub(crate) use scan::{Located, parse};

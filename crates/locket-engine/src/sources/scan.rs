@@ -1,15 +1,18 @@
 //! The plan's outputs as they are on disk now; templates are parsed once for each content.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::plan::{OutputSettings, Plan, Source};
 use locket_core::template::TemplateOptions;
-use locket_core::{Diagnostic, Template};
+use locket_core::{Diagnostic, Reference, Template};
 
 use super::error::{SourceError, Trouble};
 use super::walk;
@@ -17,12 +20,15 @@ use crate::instances::Instances;
 use crate::resolve::SecretKey;
 
 /// Where an output goes: `relative` below `root`, outside of which nothing is written.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// Every table of the engine is keyed by targets, so they compare as bytes and not component by component: both
+/// paths are built in one way only.
+#[derive(Clone, Debug)]
 pub struct Target {
     /// A directory that the user named, or the parent of a file that the user named.
     pub root: Arc<Path>,
     /// The path below it, without `..`.
-    pub relative: PathBuf,
+    pub relative: Arc<Path>,
 }
 
 /// One output of this moment.
@@ -68,6 +74,10 @@ pub struct Scanner {
     round: u64,
 }
 
+/// What references name, found once for each distinct one: templates share most of theirs.
+#[derive(Debug, Default)]
+pub(crate) struct Located(HashMap<Reference, SecretKey>);
+
 /// What a file was when it was last read.
 struct Known {
     stamp: Stamp,
@@ -90,6 +100,39 @@ impl Target {
     /// The whole path.
     pub fn path(&self) -> PathBuf {
         self.root.join(&self.relative)
+    }
+
+    fn bytes(&self) -> (&[u8], &[u8]) {
+        (
+            self.root.as_os_str().as_bytes(),
+            self.relative.as_os_str().as_bytes(),
+        )
+    }
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Target {}
+
+impl Hash for Target {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
+    }
+}
+
+impl PartialOrd for Target {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Target {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes().cmp(&other.bytes())
     }
 }
 
@@ -123,18 +166,19 @@ impl Scanner {
     pub fn scan(&mut self) -> Scan {
         self.round += 1;
         let mut scan = Scan::default();
+        let mut located = Located::default();
         for index in 0..self.plan.maps.len() {
-            self.scan_map(index, &mut scan);
+            self.scan_map(index, &mut located, &mut scan);
         }
         let inline = match self.inline.take() {
             Some(inline) => inline,
-            None => self.inline_secrets(),
+            None => self.inline_secrets(&mut located),
         };
         scan.found.extend(inline.iter().cloned());
         self.inline = Some(inline);
         for index in 0..self.plan.secrets.len() {
             if matches!(self.plan.secrets[index].source, Source::File(_)) {
-                self.scan_secret_file(index, &mut scan);
+                self.scan_secret_file(index, &mut located, &mut scan);
             }
         }
         let round = self.round;
@@ -142,7 +186,7 @@ impl Scanner {
         scan
     }
 
-    fn scan_map(&mut self, index: usize, scan: &mut Scan) {
+    fn scan_map(&mut self, index: usize, located: &mut Located, scan: &mut Scan) {
         let map = &self.plan.maps[index];
         let (source, destination) = (map.source.clone(), map.destination.clone());
         let settings = self.settings[index].clone();
@@ -159,7 +203,7 @@ impl Scanner {
         };
         if !metadata.is_dir() {
             let target = root_of(&destination, &source);
-            let template = self.file(&source, &metadata, &settings);
+            let template = self.file(&source, &metadata, &settings, located);
             scan.found.push(Found {
                 target,
                 source: Source::File(source),
@@ -185,11 +229,11 @@ impl Scanner {
         }
         for entry in entries {
             let path = source.join(&entry.relative);
-            let template = self.file(&path, &entry.metadata, &settings);
+            let template = self.file(&path, &entry.metadata, &settings, located);
             scan.found.push(Found {
                 target: Target {
                     root: root.clone(),
-                    relative: entry.relative,
+                    relative: entry.relative.into(),
                 },
                 source: Source::File(path),
                 settings: settings.clone(),
@@ -198,7 +242,7 @@ impl Scanner {
         }
     }
 
-    fn scan_secret_file(&mut self, index: usize, scan: &mut Scan) {
+    fn scan_secret_file(&mut self, index: usize, located: &mut Located, scan: &mut Scan) {
         let secret = &self.plan.secrets[index];
         let Source::File(path) = secret.source.clone() else {
             return;
@@ -206,11 +250,11 @@ impl Scanner {
         let settings = self.settings[self.plan.maps.len() + index].clone();
         let target = Target {
             root: self.plan.out.as_path().into(),
-            relative: secret.name.clone().into(),
+            relative: Path::new(&*secret.name).into(),
         };
         match fs::metadata(&path) {
             Ok(metadata) => {
-                let template = self.file(&path, &metadata, &settings);
+                let template = self.file(&path, &metadata, &settings, located);
                 scan.found.push(Found {
                     target,
                     source: Source::File(path),
@@ -234,7 +278,7 @@ impl Scanner {
         }
     }
 
-    fn inline_secrets(&self) -> Vec<Found> {
+    fn inline_secrets(&self, located: &mut Located) -> Vec<Found> {
         let root: Arc<Path> = self.plan.out.as_path().into();
         let settings = &self.settings[self.plan.maps.len()..];
         let secrets = self.plan.secrets.iter().zip(settings);
@@ -247,13 +291,14 @@ impl Scanner {
                 Some(Found {
                     target: Target {
                         root: root.clone(),
-                        relative: secret.name.clone().into(),
+                        relative: Path::new(&*secret.name).into(),
                     },
                     template: parse(
                         &name,
                         &text.as_bytes().into(),
                         &settings.template,
                         &self.instances,
+                        located,
                     ),
                     source: secret.source.clone(),
                     settings: settings.clone(),
@@ -267,6 +312,7 @@ impl Scanner {
         path: &Path,
         metadata: &Metadata,
         settings: &OutputSettings,
+        located: &mut Located,
     ) -> Result<Arc<Parsed>, Arc<SourceError>> {
         let stamp = Stamp::of(metadata);
         if let Some(known) = self.files.get_mut(path)
@@ -279,7 +325,7 @@ impl Scanner {
         let template = match read(path, self.plan.max_file_size) {
             Ok(text) => {
                 let name = path.display().to_string();
-                parse(&name, &text.into(), &settings.template, &self.instances)
+                parse(&name, &text.into(), &settings.template, &self.instances, located)
             }
             Err(error) => Err(Arc::new(error)),
         };
@@ -303,6 +349,17 @@ impl Scanner {
         };
         self.files.insert(path.to_owned(), known);
         template
+    }
+}
+
+impl Located {
+    fn key(&mut self, reference: &Reference, instances: &Instances) -> Result<SecretKey, Vec<Diagnostic>> {
+        if let Some(key) = self.0.get(reference) {
+            return Ok(key.clone());
+        }
+        let key = instances.locate(reference)?;
+        self.0.insert(reference.clone(), key.clone());
+        Ok(key)
     }
 }
 
@@ -332,6 +389,7 @@ pub(crate) fn parse(
     text: &Arc<[u8]>,
     options: &TemplateOptions,
     instances: &Instances,
+    located: &mut Located,
 ) -> Result<Arc<Parsed>, Arc<SourceError>> {
     let wrong = |found| {
         Err(Arc::new(SourceError::Template {
@@ -347,7 +405,7 @@ pub(crate) fn parse(
     let mut keys = Vec::with_capacity(template.references().len());
     let mut found: Vec<Diagnostic> = Vec::new();
     for reference in template.references() {
-        match instances.locate(reference) {
+        match located.key(reference, instances) {
             Ok(key) => keys.push(key),
             Err(errors) => found.extend(errors),
         }
@@ -361,7 +419,7 @@ pub(crate) fn parse(
 
 /// A single file's target: its parent directory is the root.
 fn root_of(destination: &Path, source: &Path) -> Target {
-    let fallback = || source.file_name().unwrap_or_default().into();
+    let fallback = || Path::new(source.file_name().unwrap_or_default()).into();
     match (destination.parent(), destination.file_name()) {
         (Some(parent), Some(name)) => {
             let parent = if parent.as_os_str().is_empty() {
@@ -371,7 +429,7 @@ fn root_of(destination: &Path, source: &Path) -> Target {
             };
             Target {
                 root: parent.into(),
-                relative: name.into(),
+                relative: Path::new(name).into(),
             }
         }
         _ => Target {
