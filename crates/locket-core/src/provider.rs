@@ -28,6 +28,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
         batch: &'a [Locator],
         cx: &'a FetchCx,
     ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>>;
+
+    /// Nothing will be asked for a while: connections are let go of. One that lies idle for hours costs both ends
+    /// memory and may be dead without either knowing. The next call makes new ones.
+    fn rest(&self) {}
 }
 
 /// What a provider can do, so that the resolver can choose the fewest requests.

@@ -92,6 +92,14 @@ impl Instances {
         }
     }
 
+    /// Tells every provider that nothing will be asked for a while.
+    pub(crate) fn rest(&self) {
+        let built = self.by_scheme.values().filter_map(|slot| slot.built.get());
+        for provider in built.flatten() {
+            provider.rest();
+        }
+    }
+
     /// How many items one call may carry and how many calls may be in flight.
     pub(crate) fn capability(&self, instance: &str) -> Result<Capability, ProviderError> {
         let mut capability = self.provider(instance)?.capability();

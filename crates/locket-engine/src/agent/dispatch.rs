@@ -107,6 +107,8 @@ pub(super) struct Agent {
     pub(super) round: Option<Round>,
     pub(super) rounds: u64,
     pub(super) next_refresh: Option<Duration>,
+    /// When connections and spare memory are given back, unless something happens before.
+    pub(super) rest_at: Option<Duration>,
     pub(super) deliveries: FuturesUnordered<BoxFuture<'static, (Action, Delivery)>>,
     /// Consumers being told, and what changed for them since.
     pub(super) telling: BTreeMap<Action, BTreeSet<PathBuf>>,
@@ -158,6 +160,7 @@ impl Agent {
             round: None,
             rounds: 0,
             next_refresh: None,
+            rest_at: None,
             deliveries: FuturesUnordered::new(),
             telling: BTreeMap::new(),
             told_trouble: HashSet::new(),

@@ -10,6 +10,7 @@ use super::outputs::{Stage, Standing};
 use super::report::{Ending, Trouble, TroubleKind, warn_about_unlocked_memory};
 use super::setup::Mode;
 use super::standing::is_unresolved;
+use super::timers::REST_AFTER;
 use crate::sources::Target;
 
 /// From the first thing that happens until everything is in place.
@@ -28,6 +29,7 @@ impl Agent {
     pub(super) fn open_round(&mut self, why: &'static str, patience: Duration) {
         let now = self.clock.monotonic();
         if self.round.is_none() {
+            self.rest_at = None;
             self.rounds += 1;
             self.round = Some(Round {
                 why,
@@ -89,6 +91,7 @@ impl Agent {
                 ..ending
             });
         }
+        self.rest_at = Some(now + REST_AFTER);
         let must_succeed = self.outputs.iter().any(|(_, output)| {
             output.found.settings.on_error == OnError::Error
                 && is_unresolved(output.standing, &output.troubles)

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::dispatch::Agent;
 use super::setup::Mode;
 
+/// How long after a round nothing must have happened until the agent rests.
+pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
+
 impl Agent {
     pub(super) fn on_timer(&mut self) {
         let (now, wall) = (self.clock.monotonic(), self.clock.wall());
@@ -22,6 +25,9 @@ impl Agent {
                 output.valid_until = None;
             }
             self.touch(&target);
+        }
+        if self.rest_at.is_some_and(|at| at <= now) {
+            self.rest();
         }
         if self.next_deletion().is_some_and(|at| at <= now) {
             // The template may be back, or its volume gone: another look decides.
@@ -46,10 +52,25 @@ impl Agent {
             .as_ref()
             .map(|round| round.deadline)
             .filter(|deadline| *deadline > now);
-        [self.next_refresh, volatile, self.next_deletion(), deadline]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.next_refresh,
+            volatile,
+            self.next_deletion(),
+            deadline,
+            self.rest_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Gives back what only work needs: connections, and memory that nothing uses.
+    fn rest(&mut self) {
+        self.rest_at = None;
+        if self.round.is_none() && self.resolver.is_idle() {
+            self.resolver.instances().rest();
+            locket_sys::memory::give_back();
+        }
     }
 
     fn next_deletion(&self) -> Option<Duration> {

@@ -76,6 +76,11 @@ impl Api {
         .hint("Check `url`: scheme, host, port, and the path in front of `/v1` if there is one."))
     }
 
+    /// Closes the connections that nobody uses now.
+    pub(super) fn rest(&self) {
+        self.http.rest();
+    }
+
     /// What a status that the caller has no use for means.
     pub(super) fn error(&self, response: &Response) -> ProviderError {
         let error = response.error();

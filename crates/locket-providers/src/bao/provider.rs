@@ -147,6 +147,10 @@ impl Provider for Bao {
         }
     }
 
+    fn rest(&self) {
+        self.session.rest();
+    }
+
     fn fetch<'a>(
         &'a self,
         batch: &'a [Locator],

@@ -47,6 +47,11 @@ impl Session {
         }
     }
 
+    /// Closes the connections that nobody uses now; the token is kept.
+    pub(super) fn rest(&self) {
+        self.api.rest();
+    }
+
     /// What a status that the caller has no use for means.
     pub(super) fn error(&self, response: &Response) -> ProviderError {
         self.api.error(response)

@@ -35,6 +35,11 @@ impl Client {
         Self { http, host, token }
     }
 
+    /// Closes the connections that nobody uses now.
+    pub(super) fn rest(&self) {
+        self.http.rest();
+    }
+
     /// Reads the token.
     ///
     /// # Errors

@@ -201,6 +201,10 @@ impl Provider for ConnectProvider {
         }
     }
 
+    fn rest(&self) {
+        self.client.rest();
+    }
+
     fn fetch<'a>(
         &'a self,
         batch: &'a [Locator],

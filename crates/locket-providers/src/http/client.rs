@@ -1,6 +1,6 @@
 //! The client of one provider instance: its connections, and the way of one request.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub(crate) struct Client {
     proxies: Proxies,
     timeout: Duration,
     /// For servers spoken to without TLS: loads no certificate.
-    plain: OnceLock<reqwest::Client>,
+    plain: Mutex<Option<reqwest::Client>>,
     /// For TLS, with the state of the files it was made from.
     secure: Mutex<Option<(TlsStamp, reqwest::Client)>>,
 }
@@ -52,7 +52,7 @@ impl Client {
             tls: TlsFiles::new(cx)?,
             proxies: Proxies::new(cx)?,
             timeout,
-            plain: OnceLock::new(),
+            plain: Mutex::new(None),
             secure: Mutex::new(None),
         })
     }
@@ -78,6 +78,12 @@ impl Client {
             Err(error) => tracing::debug!(%method, place, error = error.kind.name(), ms, "request"),
         }
         outcome
+    }
+
+    /// Closes the connections that nobody uses now. The next request makes new ones.
+    pub(crate) fn rest(&self) {
+        *locked(&self.plain) = None;
+        *locked(&self.secure) = None;
     }
 
     async fn exchange(
@@ -116,14 +122,16 @@ impl Client {
     /// The pool that serves addresses of `scheme`.
     fn client_for(&self, scheme: &str) -> Result<reqwest::Client, ProviderError> {
         if scheme == "http" && !self.proxies.plain_needs_tls() {
-            if let Some(client) = self.plain.get() {
+            let mut plain = locked(&self.plain);
+            if let Some(client) = &*plain {
                 return Ok(client.clone());
             }
             let client = self.build(TlsFiles::unused()?)?;
-            return Ok(self.plain.get_or_init(|| client).clone());
+            *plain = Some(client.clone());
+            return Ok(client);
         }
         let stamp = self.tls.stamp();
-        let mut secure = self.secure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut secure = locked(&self.secure);
         if let Some((made_from, client)) = &*secure
             && *made_from == stamp
         {
@@ -153,6 +161,10 @@ impl Client {
         }
         builder.build().map_err(unbuilt)
     }
+}
+
+fn locked<T>(pool: &Mutex<T>) -> MutexGuard<'_, T> {
+    pool.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Credentials stay with the server they were meant for: a redirect to anywhere else is an answer, not an order.

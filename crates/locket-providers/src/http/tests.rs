@@ -54,6 +54,23 @@ async fn a_body_arrives_whole_and_the_path_stays_in_its_segments() {
 }
 
 #[tokio::test]
+async fn a_client_that_rested_closes_its_connection_and_makes_another_when_asked_again() {
+    let server = Server::start(|_| Reply::text(200, ""));
+    let fixture = Fixture::new();
+    let client = client(&fixture).unwrap();
+    for connections in [1, 1, 2] {
+        if connections == 2 {
+            client.rest();
+        }
+        client
+            .send(request(&server.url()), &fixture.fetch_cx())
+            .await
+            .unwrap();
+        assert_eq!(server.connection_count(), connections);
+    }
+}
+
+#[tokio::test]
 async fn one_connection_serves_request_after_request() {
     let server = Server::start(|_| Reply::text(200, ""));
     let fixture = Fixture::new();
