@@ -16,12 +16,77 @@ const STEPS: &[&str] = &[
     "Secret files without mistakes",
 ];
 
+/// What each file of tests holds, read once.
+#[derive(Default)]
+struct Proofs(HashMap<PathBuf, HashSet<String>>);
+
+impl Proofs {
+    /// What is wrong with a row's state and proof.
+    fn complaints(&mut self, state: &str, proof: &str) -> Vec<String> {
+        let tests = tests(proof);
+        let mut complaints = Vec::new();
+        match state {
+            "works" if tests.is_empty() => complaints.push("works, they say, and no test proves it".into()),
+            "works" => {}
+            step if STEPS.contains(&step) => {}
+            other => complaints.push(format!("has the state `{other}`, which is no step")),
+        }
+        for (name, file) in tests {
+            if !functions(&mut self.0, &file).contains(&name) {
+                complaints.push(format!(
+                    "names the test `{name}`, which is not in {}",
+                    file.display()
+                ));
+            }
+        }
+        complaints
+    }
+}
+
+#[test]
+fn every_pitfall_is_a_test_or_has_its_step() {
+    let page = Page::at("docs/pitfalls.md");
+    let mut proofs = Proofs::default();
+    let mut wrong = Vec::new();
+    let mut rows = 0;
+    for row in page.rows() {
+        let [pitfall, answer, state, proof] = row.cells.as_slice() else {
+            wrong.push(format!("docs/pitfalls.md:{}: not four cells", row.line));
+            continue;
+        };
+        rows += 1;
+        let mut complaints = proofs.complaints(state, proof);
+        if state == "works" && answer.is_empty() {
+            complaints.push("does not say what locket does".into());
+        }
+        let told = |complaint| format!("docs/pitfalls.md:{}: `{pitfall}` {complaint}", row.line);
+        wrong.extend(complaints.into_iter().map(told));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(rows > 40, "{rows} rows only");
+}
+
+#[test]
+fn a_row_that_proves_nothing_is_noticed() {
+    let mut proofs = Proofs::default();
+    let real = "[`only_functions_with_a_test_attribute_count`](../crates/locket/tests/it/seeds_map.rs)";
+    assert!(proofs.complaints("works", real).is_empty());
+    assert!(!proofs.complaints("works", "").is_empty());
+    assert!(
+        !proofs
+            .complaints("works", &real.replace("only", "all"))
+            .is_empty()
+    );
+    assert!(!proofs.complaints("soon", real).is_empty());
+    assert!(proofs.complaints("Processes", "").is_empty());
+}
+
 #[test]
 fn every_row_of_the_seeds_is_proven_by_a_test_or_has_its_step() {
     let page = Page::at("docs/seeds.md");
     let mut wrong = Vec::new();
     let mut seen = HashSet::new();
-    let mut files = HashMap::new();
+    let mut proofs = Proofs::default();
     for row in page.rows() {
         let number = row.cells[0].clone();
         if !is_number(&number) {
@@ -32,20 +97,8 @@ fn every_row_of_the_seeds_is_proven_by_a_test_or_has_its_step() {
             complain(format!("has {} cells instead of five", row.cells.len()));
             continue;
         };
-        let tests = tests(proof);
-        match state.as_str() {
-            "works" if tests.is_empty() => complain("works, they say, and no test proves it".into()),
-            "works" => {}
-            step if STEPS.contains(&step) => {}
-            other => complain(format!("has the state `{other}`, which is no step")),
-        }
-        for (name, file) in tests {
-            if !functions(&mut files, &file).contains(&name) {
-                complain(format!(
-                    "names the test `{name}`, which is not in {}",
-                    file.display()
-                ));
-            }
+        for complaint in proofs.complaints(state, proof) {
+            complain(complaint);
         }
         if !seen.insert(number.clone()) {
             complain("stands there twice".into());

@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
-use crate::support::Scene;
+use locket_testkit::Server;
+
+use crate::support::{Agent, Scene};
 
 #[test]
 fn park_follows_rotations_and_no_edits() {
@@ -20,6 +23,24 @@ fn park_follows_rotations_and_no_edits() {
     scene.state_becomes("ready");
     let (status, log) = agent.stop();
     assert!(status.success(), "{log}");
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_round_ends_the_agent_and_loses_nothing() {
+    let scene = Scene::new();
+    let server = Server::blackhole();
+    scene.write("secrets/a", "v");
+    scene.write("in/good", "{{ file://secrets/a }}");
+    scene.write("in/hanging", "{{ bao://kv/a/b }}");
+    let url = server.url();
+    let mut command = scene.locket(["run", "--map", "in:out", "--bao.url", &url]);
+    let agent = Agent::start(command.env("BAO_TOKEN", "t"));
+    scene.becomes("out/good", "v");
+    server.wait_for_connections(1, Duration::from_secs(30));
+    let (status, log) = agent.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(scene.read("out/good").as_deref(), Some("v"));
+    assert_eq!(scene.read("out/hanging"), None);
 }
 
 #[test]
