@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::command::{cargo, root, run, say};
 
@@ -19,7 +20,30 @@ pub(crate) fn build() -> Result<PathBuf, String> {
     run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
     let binary = root().join("target").join(target).join("release/locket");
     check(&binary)?;
+    accompany(&binary)?;
     Ok(binary)
+}
+
+/// Writes what is shipped beside the binary, made by the binary itself: manual pages, completions and the schema.
+fn accompany(binary: &Path) -> Result<(), String> {
+    let home = root().join("target/dist");
+    let (completions, man) = (home.join("completions"), home.join("man"));
+    fs::create_dir_all(&completions).map_err(|error| format!("{}: {error}", completions.display()))?;
+    run(Command::new(binary).args(["man", "--out"]).arg(&man))?;
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        print_to(
+            binary,
+            &["completions", shell],
+            &completions.join(format!("locket.{shell}")),
+        )?;
+    }
+    print_to(binary, &["schema"], &home.join("locket.schema.json"))
+}
+
+/// Runs the binary and keeps what it prints.
+fn print_to(binary: &Path, arguments: &[&str], path: &Path) -> Result<(), String> {
+    let file = fs::File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    run(Command::new(binary).args(arguments).stdout(file))
 }
 
 /// What the artefact is, whatever the settings were.
@@ -40,7 +64,7 @@ fn check(binary: &Path) -> Result<(), String> {
 
 /// The target of this machine.
 fn host() -> Result<String, String> {
-    let output = std::process::Command::new("rustc")
+    let output = Command::new("rustc")
         .arg("-vV")
         .output()
         .map_err(|error| error.to_string())?;

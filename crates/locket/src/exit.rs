@@ -20,7 +20,6 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    #[cfg(test)]
     /// Every one, in the order of its code.
     pub(crate) const ALL: [Self; 5] = [
         Self::Done,
@@ -41,7 +40,6 @@ impl Exit {
         }
     }
 
-    #[cfg(test)]
     /// What it tells the caller, as the documentation says it.
     pub(crate) const fn meaning(self) -> &'static str {
         match self {

@@ -5,11 +5,13 @@ mod doctor;
 mod format;
 mod get;
 mod healthcheck;
+mod man;
 mod once;
 mod plan;
 mod providers;
 mod render;
 mod run;
+mod schema;
 mod store;
 
 use clap::ArgMatches;
@@ -30,6 +32,8 @@ pub(crate) static COMMANDS: &[Command] = &[
     providers::COMMAND,
     doctor::COMMAND,
     completions::COMMAND,
+    man::COMMAND,
+    schema::COMMAND,
 ];
 
 /// One command.

@@ -34,7 +34,7 @@ pub(crate) struct ConfigFile {
 }
 
 /// Tables of commands that other versions have: the names are kept, nothing in them is read.
-const RESERVED: &[&str] = &["exec", "plugin", "swarm", "labels"];
+pub(super) const RESERVED: &[&str] = &["exec", "plugin", "swarm", "labels"];
 
 impl ConfigFile {
     /// Whether a map or secret in it asks for the `[[notify]]` of this name.
@@ -125,6 +125,13 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
 }
 
 fn read_run(mut reader: Reader<'_>) -> BTreeMap<&'static str, Given> {
+    let run = read_options(&mut reader);
+    reader.finish();
+    run
+}
+
+/// The keys of `[run]`.
+pub(super) fn read_options(reader: &mut Reader<'_>) -> BTreeMap<&'static str, Given> {
     let mut run = BTreeMap::new();
     for opt in table::all() {
         match opt.key {
@@ -143,7 +150,6 @@ fn read_run(mut reader: Reader<'_>) -> BTreeMap<&'static str, Given> {
             Key::None => {}
         }
     }
-    reader.finish();
     run
 }
 

@@ -6,8 +6,10 @@ mod find;
 mod mask;
 mod providers;
 mod reader;
+mod schema;
 
 pub(crate) use entries::{EntryTemplate, SecretEntry, parse_action};
 pub(crate) use file::ConfigFile;
 pub(crate) use find::load;
 pub(crate) use providers::{ProviderTable, TableName};
+pub(crate) use schema::schema;

@@ -161,6 +161,23 @@ fn unusable_name(name: &str, kind: &ProviderKind) -> Option<(String, String)> {
 }
 
 fn read(mut reader: Reader<'_>, name: TableName, span: Span, settings: &[&'static Setting]) -> ProviderTable {
+    let (texts, references) = read_settings(&mut reader, settings);
+    let source = reader.source();
+    reader.finish();
+    ProviderTable {
+        name,
+        source,
+        span,
+        texts,
+        references,
+    }
+}
+
+/// The settings of a table, then the credentials that are given as references.
+pub(super) fn read_settings(
+    reader: &mut Reader<'_>,
+    settings: &[&'static Setting],
+) -> (BTreeMap<&'static str, Given>, BTreeMap<&'static str, Given>) {
     let mut texts = BTreeMap::new();
     let mut references = BTreeMap::new();
     for setting in settings {
@@ -183,13 +200,5 @@ fn read(mut reader: Reader<'_>, name: TableName, span: Span, settings: &[&'stati
         texts.extend(text.map(|given| (setting.name, given)));
         references.extend(reference.map(|given| (setting.name, given)));
     }
-    let source = reader.source();
-    reader.finish();
-    ProviderTable {
-        name,
-        source,
-        span,
-        texts,
-        references,
-    }
+    (texts, references)
 }

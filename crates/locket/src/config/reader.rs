@@ -25,9 +25,22 @@ pub(super) struct Reader<'a> {
     /// The table's name in messages, with brackets.
     name: String,
     table: &'a DeTable<'a>,
-    known: Vec<&'static str>,
+    known: Vec<(&'static str, Wanted)>,
     /// Keys that were dealt with though they are not known.
     settled: Vec<&'static str>,
+}
+
+/// What is wanted under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A text, or a number in its place.
+    Text(Numbers),
+    /// A text, or several in an array.
+    Texts,
+    /// A truth value.
+    Boolean,
+    /// What the reader of this key alone knows.
+    Own,
 }
 
 /// Which numbers may stand where a text is wanted.
@@ -54,7 +67,7 @@ impl<'a> Reader<'a> {
 
     /// The text under `key`.
     pub(super) fn text(&mut self, key: &'static str, numbers: Numbers) -> Option<Given> {
-        let value = self.value(key)?;
+        let value = self.wanted(key, Wanted::Text(numbers))?;
         match as_text(value, numbers) {
             Some(text) => Some(self.file.given(text, value)),
             None => {
@@ -66,7 +79,7 @@ impl<'a> Reader<'a> {
 
     /// The texts under `key`: one, or several in an array.
     pub(super) fn texts(&mut self, key: &'static str) -> Vec<Given> {
-        let Some(value) = self.value(key) else {
+        let Some(value) = self.wanted(key, Wanted::Texts) else {
             return Vec::new();
         };
         let elements = match value.get_ref() {
@@ -85,7 +98,7 @@ impl<'a> Reader<'a> {
 
     /// The truth value under `key`.
     pub(super) fn boolean(&mut self, key: &'static str) -> Option<bool> {
-        let value = self.value(key)?;
+        let value = self.wanted(key, Wanted::Boolean)?;
         let boolean = value.get_ref().as_bool();
         if boolean.is_none() {
             let message = format!("`{key}` is true or false, not {}", kind(value));
@@ -96,8 +109,17 @@ impl<'a> Reader<'a> {
 
     /// The value under `key`, whatever it is.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.known.push(key);
+        self.wanted(key, Wanted::Own)
+    }
+
+    fn wanted(&mut self, key: &'static str, wanted: Wanted) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known.push((key, wanted));
         self.table.get(key)
+    }
+
+    /// The keys that were asked for so far, and what was wanted.
+    pub(super) fn known(&self) -> &[(&'static str, Wanted)] {
+        &self.known
     }
 
     /// Whether `key` is there, whatever its value is.
@@ -144,11 +166,12 @@ impl<'a> Reader<'a> {
     pub(super) fn finish(self) {
         for (key, _) in self.table {
             let name = key.get_ref().as_ref();
-            if self.known.contains(&name) || self.settled.contains(&name) {
+            let known: Vec<_> = self.known.iter().map(|(key, _)| *key).collect();
+            if known.contains(&name) || self.settled.contains(&name) {
                 continue;
             }
             let finding = Diagnostic::error(key.span(), format!("{} has no key `{name}`", self.name));
-            let finding = match self.known.as_slice() {
+            let finding = match known.as_slice() {
                 [] => finding.help("Remove it: this version reads nothing from this table."),
                 known => finding
                     .help(format!("The keys are {}.", listed(known)))

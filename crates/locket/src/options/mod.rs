@@ -9,7 +9,5 @@ pub(crate) mod values;
 
 pub(crate) use flags::add_flags;
 pub(crate) use layers::{Layers, NOT_UTF8, Notice, Syntax};
-#[cfg(test)]
-pub(crate) use opt::Opt;
-pub(crate) use opt::{Key, Shape};
+pub(crate) use opt::{Key, Opt, Shape};
 pub(crate) use origin::{Given, Origin};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{commands, environment, filters, options, providers, regions};
 use crate::commands::COMMANDS;
+use crate::config;
 
 /// Set to `write` by `cargo xtask generate`; anything else compares.
 const MODE: &str = "LOCKET_GENERATE";
@@ -14,6 +15,9 @@ const ADVICE: &str = "write them anew with `cargo xtask generate`";
 /// Directories in which every page belongs to a command or a provider.
 const COMMAND_PAGES: &str = "docs/reference/commands";
 const PROVIDER_PAGES: &str = "docs/reference/providers";
+
+/// The schema of the configuration file, for editors that follow links.
+const SCHEMA: &str = "docs/reference/locket.schema.json";
 
 /// What a region of this name holds; `None` if nothing is generated under it.
 fn region(name: &str) -> Option<String> {
@@ -64,6 +68,7 @@ fn wanted() -> Result<BTreeMap<PathBuf, String>, String> {
         wanted.insert(path, told + &text);
         wanted.insert(source, text);
     }
+    wanted.insert(SCHEMA.into(), format!("{:#}\n", config::schema()));
     Ok(wanted)
 }
 

@@ -18,6 +18,7 @@ mod providers;
 mod readme;
 mod reference;
 mod run;
+mod schema;
 mod seeds_map;
 mod store;
 mod support;

@@ -1,0 +1,140 @@
+//! The schema accepts the configurations that locket accepts, and refuses what locket refuses. Judged by Taplo, the
+//! program behind the TOML support of editors.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use locket_testkit::services;
+use tempfile::TempDir;
+
+use crate::documents::{Page, repository};
+use crate::support::locket;
+
+/// Taplo with our schema.
+struct Judge {
+    taplo: PathBuf,
+    home: TempDir,
+}
+
+impl Judge {
+    fn new() -> Option<Self> {
+        let taplo = services::find("venv/bin/taplo")?;
+        let home = TempDir::new().unwrap();
+        let schema = locket().arg("schema").output().unwrap();
+        fs::write(home.path().join("schema.json"), schema.stdout).unwrap();
+        Some(Self { taplo, home })
+    }
+
+    /// Whether the schema accepts `text`, and what is said of it.
+    fn accepts(&self, text: &str) -> (bool, String) {
+        let file = self.home.path().join("locket.toml");
+        fs::write(&file, text).unwrap();
+        let schema = format!("file://{}", self.home.path().join("schema.json").display());
+        let output = Command::new(&self.taplo)
+            .args(["lint", "--schema", &schema])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), told)
+    }
+}
+
+/// Whether locket itself reads `text` without a complaint.
+fn is_read(text: &str) -> bool {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("locket.toml");
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let output = locket()
+        .arg("providers")
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    output.status.code() == Some(0)
+}
+
+/// Every configuration of the documentation and the examples.
+fn examples() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for page in Page::all() {
+        for (at, block) in page.text.split("```toml\n").skip(1).enumerate() {
+            let text = block.split("```").next().unwrap_or_default();
+            found.push((format!("{} ({})", page.path.display(), at + 1), text.to_owned()));
+        }
+    }
+    let quickstart = Path::new("examples/quickstart/locket.toml");
+    let text = fs::read_to_string(repository().join(quickstart)).unwrap();
+    found.push((quickstart.display().to_string(), text));
+    found
+}
+
+#[test]
+fn every_configuration_that_is_shown_fits_the_schema() {
+    let Some(judge) = Judge::new() else { return };
+    let examples = examples();
+    assert!(examples.len() > 5, "only {} were found", examples.len());
+    for (name, text) in examples {
+        let (is_accepted, told) = judge.accepts(&text);
+        assert!(is_accepted, "{name}: {told}");
+    }
+}
+
+#[test]
+fn what_locket_refuses_the_schema_refuses() {
+    let Some(judge) = Judge::new() else { return };
+    let map = "[[map]]\nsource = 'a'\ndestination = 'b'\n";
+    assert!(judge.accepts(map).0 && is_read(map));
+    for wrong in [
+        "[rnu]\nmode = 'watch'\n",
+        "[run]\ndebonce = '1s'\n",
+        "[run]\nmode = 'wacht'\n",
+        "[run]\ndebounce = '1'\n",
+        "[run]\nrefresh = 'never'\n",
+        "[run]\nmax-file-size = '10X'\n",
+        "[run]\nfile-mode = '0999'\n",
+        "[run]\nfile-mode = 'rw'\n",
+        "[run]\nmode = true\n",
+        "[run]\nmap = ['a:b']\n",
+        "[[map]]\nsource = 'a'\n",
+        "[[map]]\nsource = 'a'\ndestination = 'b'\nmdoe = '0440'\n",
+        "[[map]]\nsource = 'a'\ndestination = 'b'\nrender = 'no'\n",
+        "[[map]]\nsource = 'a'\ndestination = 'b'\ndelimiters = ['<<']\n",
+        "[[map]]\nsource = 'a'\ndestination = 'b'\nnotify = 7\n",
+        "[map]\nsource = 'a'\ndestination = 'b'\n",
+        "[[secret]]\nname = 'a'\n",
+        "[[secret]]\nname = 'a'\ntemplate = 'x'\nfile = 'y'\n",
+        "[[notify]]\nname = 'a'\n",
+        "[bao]\nurll = 'http://a'\n",
+        "[bao]\nauth = 'magic'\n",
+        "[bao]\ntimeout = 'long'\n",
+        "[bao]\nmax-concurrent = 'many'\n",
+        "[bao]\ntoken = 's3cret'\n",
+        "[providers.prod]\nurl = 'http://a'\n",
+        "[providers.prod]\ntype = 'boa'\n",
+        "[providers.prod]\ntype = 'bao'\nhost = 'http://a'\n",
+        "[exec]\nanything = 1\n",
+    ] {
+        let (is_accepted, told) = judge.accepts(wrong);
+        assert!(!is_accepted, "the schema accepts\n{wrong}{told}");
+        assert!(!is_read(wrong), "locket accepts\n{wrong}");
+    }
+}
+
+#[test]
+fn what_locket_accepts_in_another_form_the_schema_accepts() {
+    let Some(judge) = Judge::new() else { return };
+    for right in [
+        "[run]\nfile-mode = 0o640\nuser = 1000\nrefresh = 'off'\ndebounce = '1m 30s'\nmax-file-size = 1048576\n",
+        "[run]\nmax-file-size = '10 MiB'\n",
+        "[bao]\nurl = 'http://a'\nmax-concurrent = 7\ntoken = '{{ store://a }}'\n",
+        "[providers.prod]\ntype = 'op-connect'\nhost = 'http://a'\ntoken = 'file:///a'\n",
+        "[[secret]]\nname = 'a'\nfile = 'x'\nnotify = 'exec:true'\nrender = false\n",
+    ] {
+        let (is_accepted, told) = judge.accepts(right);
+        assert!(is_accepted, "{right}{told}");
+        assert!(is_read(right), "locket refuses\n{right}");
+    }
+}
