@@ -81,5 +81,8 @@ fn literal(refused: &clap::Error) -> Option<Problem> {
 }
 
 #[cfg(test)]
+#[path = "cli_honoured.rs"]
+mod honoured;
+#[cfg(test)]
 #[path = "cli_tests.rs"]
 mod tests;

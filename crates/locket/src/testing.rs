@@ -48,6 +48,19 @@ pub(crate) fn run(
     settled(directory, flags, variables, toml, settle)
 }
 
+/// What another command settles on, given the same.
+pub(crate) fn command(
+    command: &[&str],
+    form: Form,
+    directory: &Path,
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    toml: &str,
+) -> Result<RunSettings, Failure> {
+    let settle = |layers: &mut Layers<'_>, context: &Context| RunSettings::settle(layers, form, context);
+    load(command, directory, flags, variables, toml, settle).map(Loaded::quietly)
+}
+
 /// What `settle` makes of the layers of such a `locket run`.
 pub(crate) fn settled<T>(
     directory: &Path,
@@ -56,7 +69,7 @@ pub(crate) fn settled<T>(
     toml: &str,
     settle: impl FnOnce(&mut Layers<'_>, &Context) -> T,
 ) -> Result<T, Failure> {
-    load(directory, flags, variables, toml, settle).map(Loaded::quietly)
+    load(&["run"], directory, flags, variables, toml, settle).map(Loaded::quietly)
 }
 
 /// What `locket run` tells beside.
@@ -67,7 +80,7 @@ pub(crate) fn notices(
     toml: &str,
 ) -> Vec<String> {
     let settle = |layers: &mut Layers<'_>, context: &Context| RunSettings::settle(layers, Form::Run, context);
-    let loaded = load(directory, flags, variables, toml, settle).unwrap();
+    let loaded = load(&["run"], directory, flags, variables, toml, settle).unwrap();
     let told = loaded.notices().iter().filter_map(|notice| match notice {
         Notice::Origin(..) => None,
         Notice::Detail(text) | Notice::Info(text) | Notice::Warning(text) => Some(text.clone()),
@@ -79,7 +92,7 @@ pub(crate) fn notices(
 pub(crate) fn origins(flags: &[&str], variables: &[(&str, &str)], toml: &str) -> Vec<(&'static str, String)> {
     let directory = tempfile::tempdir().unwrap();
     let settle = |layers: &mut Layers<'_>, context: &Context| RunSettings::settle(layers, Form::Run, context);
-    let loaded = load(directory.path(), flags, variables, toml, settle).unwrap();
+    let loaded = load(&["run"], directory.path(), flags, variables, toml, settle).unwrap();
     let origins = loaded.notices().iter().filter_map(|notice| match notice {
         Notice::Origin(option, origin) => Some((*option, origin.to_string())),
         _ => None,
@@ -88,6 +101,7 @@ pub(crate) fn origins(flags: &[&str], variables: &[(&str, &str)], toml: &str) ->
 }
 
 fn load<T>(
+    command: &[&str],
     directory: &Path,
     flags: &[&str],
     variables: &[(&str, &str)],
@@ -98,7 +112,7 @@ fn load<T>(
     std::fs::write(&file, toml).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let context = context(directory, variables);
-    let line: Vec<_> = std::iter::once("run").chain(flags.iter().copied()).collect();
+    let line: Vec<_> = command.iter().chain(flags).copied().collect();
     let loaded = settings::load(&matches(&line), &context, |layers| settle(layers, &context));
     std::fs::remove_file(&file).unwrap();
     loaded

@@ -5,7 +5,7 @@ use std::path::Path;
 use locket_core::Action;
 use locket_core::plan::OnError;
 
-use super::RunSettings;
+use super::{Form, RunSettings};
 use crate::context::Style;
 use crate::options::{Key, table};
 use crate::testing;
@@ -150,6 +150,56 @@ fn every_option_is_honoured_in_every_layer() {
         let by_file = (sample.probe)(&settled(&[], &[], &in_file(&sample)));
         assert_eq!(by_file, by_flag, "{} in the file", sample.option);
     }
+}
+
+/// The commands whose options have layers, and a line with what else they need.
+const COMMANDS: &[(&[&str], Form)] = &[
+    (&["run"], Form::Run),
+    (&["inject"], Form::Inject),
+    (&["plan"], Form::Run),
+    (&["providers"], Form::Look),
+    (&["providers", "check", "file:///x"], Form::Look),
+    (&["doctor"], Form::Look),
+    (&["get", "file:///x"], Form::Look),
+    (&["render", "-"], Form::Look),
+    (&["healthcheck"], Form::Look),
+];
+
+#[test]
+fn every_option_is_honoured_by_every_command_that_takes_it() {
+    let mut taken = 0;
+    for (command, form) in COMMANDS {
+        let settled = |flags: &[&str], variables: &[(&str, &str)], toml: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            match testing::command(command, *form, directory.path(), flags, variables, toml) {
+                Ok(settings) => settings,
+                Err(failure) => panic!("{command:?} {flags:?}: {}", failure.draw(Style::Plain)),
+            }
+        };
+        for sample in samples() {
+            let flag = format!("--{}={}", sample.option, sample.text);
+            let line: Vec<_> = command.iter().copied().chain([flag.as_str()]).collect();
+            if !testing::is_accepted(&line) {
+                continue;
+            }
+            taken += 1;
+            let work = match sample.option {
+                "map" => "[[secret]]\nname = 'x'\ntemplate = 'x'\n",
+                _ => WORK,
+            };
+            let default = (sample.probe)(&settled(&[], &[], work));
+            let by_flag = (sample.probe)(&settled(&[&flag], &[], work));
+            assert_ne!(by_flag, default, "{command:?} {flag}");
+            let opt = table::all().find(|opt| opt.name == sample.option).unwrap();
+            for variable in opt.variables {
+                let by_variable = (sample.probe)(&settled(&[], &[(variable, sample.text)], work));
+                assert_eq!(by_variable, by_flag, "{command:?} {variable}");
+            }
+            let by_file = (sample.probe)(&settled(&[], &[], &in_file(&sample)));
+            assert_eq!(by_file, by_flag, "{command:?} {} in the file", sample.option);
+        }
+    }
+    assert!(taken > 60, "only {taken} were tried");
 }
 
 #[test]
@@ -468,10 +518,14 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
             _ => &[],
         };
         let rows: Vec<_> = match command {
-            "run" => [table::EVERY, table::READING, table::RUN].concat(),
+            "run" | "plan" => [table::EVERY, table::READING, table::RUN].concat(),
             "inject" => [table::EVERY, table::READING, table::INJECT].concat(),
             "healthcheck" => [table::EVERY, table::HEALTH].concat(),
             "get" | "render" => [table::EVERY, table::READING].concat(),
+            "providers" => [table::EVERY, table::ASKING].concat(),
+            "doctor" => [table::EVERY, table::ASKING, table::PLACES].concat(),
+            // Its own, of the same name.
+            "man" => vec![&table::OUT],
             _ => Vec::new(),
         };
         for opt in table::all() {

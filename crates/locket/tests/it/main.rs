@@ -12,6 +12,7 @@ mod connect_official_client;
 mod connect_run;
 mod documents;
 mod links;
+mod logging;
 mod openbao;
 mod plan;
 mod providers;

@@ -1,0 +1,363 @@
+//! Every option and argument of every command is honoured: the test that shows it is named here, and whoever adds an
+//! option without one is stopped.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clap::{Arg, Command};
+
+use crate::cli;
+use crate::context::Style;
+use crate::options::table;
+
+/// A test, by its name and the file that it stands in, below this crate.
+type Proof = (&'static str, &'static str);
+
+/// Options that have layers: the same test takes each of them through every layer of every command that has it.
+const LAYERED: Proof = (
+    "every_option_is_honoured_by_every_command_that_takes_it",
+    "src/settings/tests.rs",
+);
+
+/// Settings of providers, which have a table of their own.
+const SETTINGS: Proof = (
+    "every_setting_is_honoured_in_every_layer",
+    "src/providers/tests.rs",
+);
+
+/// Options with layers that change what a settled run does not show.
+const APART: &[(&str, Proof)] = &[
+    (
+        "config",
+        (
+            "a_later_file_beats_an_earlier_one_and_lists_are_replaced_whole",
+            "src/settings/tests.rs",
+        ),
+    ),
+    (
+        "log-level",
+        (
+            "the_log_says_as_much_as_it_was_told_to_by_every_layer",
+            "tests/it/logging.rs",
+        ),
+    ),
+    (
+        "log-format",
+        ("a_machine_reads_the_log_line_by_line", "tests/it/logging.rs"),
+    ),
+    (
+        "provider",
+        (
+            "token_file_belongs_to_the_chosen_provider",
+            "src/providers/tests.rs",
+        ),
+    ),
+    (
+        "token-file",
+        (
+            "token_file_belongs_to_the_chosen_provider",
+            "src/providers/tests.rs",
+        ),
+    ),
+    (
+        "max-stale",
+        (
+            "an_old_secret_is_unhealthy_from_the_age_that_every_layer_can_say",
+            "tests/it/logging.rs",
+        ),
+    ),
+];
+
+/// Arguments of single commands.
+const OWN: &[(&str, &str, Proof)] = &[
+    (
+        "plan",
+        "format",
+        (
+            "each_output_is_told_with_its_source_mode_policy_and_references",
+            "tests/it/plan.rs",
+        ),
+    ),
+    (
+        "plan",
+        "exit_code",
+        (
+            "the_exit_code_tells_whether_a_run_would_change_something",
+            "tests/it/plan.rs",
+        ),
+    ),
+    (
+        "plan",
+        "offline",
+        ("the_counted_calls_are_those_that_a_run_makes", "tests/it/plan.rs"),
+    ),
+    ("get", "reference", ("transcripts", "tests/golden.rs")),
+    ("render", "file", ("transcripts", "tests/golden.rs")),
+    (
+        "store",
+        "store.file",
+        (
+            "flags_and_variables_name_the_store_and_the_identity",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store",
+        "store.identity-file",
+        (
+            "flags_and_variables_name_the_store_and_the_identity",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store init",
+        "recipients",
+        (
+            "a_private_key_given_as_recipient_is_not_repeated",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store set",
+        "name",
+        (
+            "set_takes_standard_input_byte_for_byte_and_get_gives_it_back",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store set",
+        "value",
+        (
+            "a_value_on_the_command_line_is_refused_and_not_repeated",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store set",
+        "allow_empty",
+        (
+            "an_empty_input_sets_nothing_unless_it_is_meant",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store get",
+        "name",
+        (
+            "set_takes_standard_input_byte_for_byte_and_get_gives_it_back",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store list",
+        "long",
+        (
+            "list_gives_names_and_with_long_their_age_and_length",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store rm",
+        "names",
+        ("rm_removes_all_or_nothing", "tests/it/store/commands.rs"),
+    ),
+    (
+        "store import",
+        "source",
+        (
+            "import_and_export_carry_everything_and_say_what_they_did",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store import",
+        "format",
+        (
+            "import_and_export_carry_everything_and_say_what_they_did",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store import",
+        "replace",
+        (
+            "import_and_export_carry_everything_and_say_what_they_did",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store import",
+        "keep",
+        (
+            "import_and_export_carry_everything_and_say_what_they_did",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store export",
+        "show",
+        (
+            "an_export_to_a_terminal_needs_to_be_meant",
+            "tests/it/store/prompt.rs",
+        ),
+    ),
+    (
+        "store export",
+        "format",
+        (
+            "import_and_export_carry_everything_and_say_what_they_did",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store rekey",
+        "add",
+        (
+            "a_second_user_reads_after_being_added_and_no_more_after_being_removed",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store rekey",
+        "remove",
+        (
+            "a_second_user_reads_after_being_added_and_no_more_after_being_removed",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "store rekey",
+        "new_identity",
+        (
+            "a_second_user_reads_after_being_added_and_no_more_after_being_removed",
+            "tests/it/store/commands.rs",
+        ),
+    ),
+    (
+        "providers",
+        "format",
+        (
+            "credentials_are_told_by_their_source_and_never_by_their_value",
+            "tests/it/providers.rs",
+        ),
+    ),
+    (
+        "providers check",
+        "references",
+        (
+            "a_check_tells_what_came_of_each_reference_and_what_to_do",
+            "tests/it/providers.rs",
+        ),
+    ),
+    (
+        "doctor",
+        "json",
+        (
+            "the_doctor_finds_nothing_on_a_good_machine_and_names_what_is_bad",
+            "tests/it/providers.rs",
+        ),
+    ),
+    (
+        "completions",
+        "shell",
+        (
+            "every_shell_completes_every_command_and_setting",
+            "src/cli_tests.rs",
+        ),
+    ),
+    (
+        "man",
+        "command",
+        (
+            "a_page_has_its_title_its_options_and_the_exit_codes",
+            "src/commands/man.rs",
+        ),
+    ),
+    ("man", "out", ("every_command_gets_a_page", "src/commands/man.rs")),
+];
+
+/// The test that shows that `command` honours `arg`.
+fn proof(command: &str, arg: &Arg) -> Option<Proof> {
+    let id = arg.get_id().as_str();
+    let own = OWN
+        .iter()
+        .find(|(name, known, _)| *name == command && *known == id);
+    if let Some((_, _, proof)) = own {
+        return Some(*proof);
+    }
+    // An option of a command reaches its sub-commands.
+    if let Some((above, _)) = command.rsplit_once(' ').filter(|_| arg.is_global_set()) {
+        return proof(above, arg);
+    }
+    if let Some((_, proof)) = APART.iter().find(|(known, _)| *known == id) {
+        return Some(*proof);
+    }
+    if arg.get_help_heading().is_some() {
+        return Some(SETTINGS);
+    }
+    table::all().any(|opt| opt.name == id).then_some(LAYERED)
+}
+
+/// Every command with its way from the top, and its arguments.
+fn arguments(command: &Command, way: &str, found: &mut Vec<(String, Arg)>) {
+    for arg in command.get_arguments() {
+        if !matches!(arg.get_id().as_str(), "help" | "version") {
+            found.push((way.to_owned(), arg.clone()));
+        }
+    }
+    for sub in command.get_subcommands() {
+        let way = format!("{way} {}", sub.get_name());
+        arguments(sub, way.trim_start(), found);
+    }
+}
+
+fn every_argument() -> Vec<(String, Arg)> {
+    let mut tree = cli::parser(Style::Plain);
+    tree.build();
+    let mut found = Vec::new();
+    arguments(&tree, "", &mut found);
+    found
+}
+
+#[test]
+fn every_argument_of_every_command_names_the_test_that_shows_it_is_honoured() {
+    let all = every_argument();
+    assert!(all.len() > 100, "only {} arguments were found", all.len());
+    let mut wrong = BTreeSet::new();
+    for (command, arg) in &all {
+        let name = format!("`{command}` {}", arg.get_id());
+        match proof(command, arg) {
+            None => {
+                wrong.insert(format!("{name}: no test shows that it is honoured"));
+            }
+            Some((test, file)) => {
+                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+                let text = std::fs::read_to_string(path).unwrap_or_default();
+                if !text.contains(&format!("fn {test}(")) {
+                    wrong.insert(format!("{name}: there is no test `{test}` in {file}"));
+                }
+            }
+        }
+    }
+    let wrong: Vec<_> = wrong.into_iter().collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_test_is_named_for_what_no_command_takes() {
+    let all = every_argument();
+    for (command, id, _) in OWN {
+        let is_there = all
+            .iter()
+            .any(|(known, arg)| known == command && arg.get_id() == *id);
+        assert!(is_there, "`{command}` has no `{id}`");
+    }
+}
+
+#[test]
+fn an_option_without_a_test_is_found_out() {
+    let unknown = Arg::new("surprise").long("surprise");
+    assert!(proof("run", &unknown).is_none());
+    assert!(proof("run", &Arg::new("map")).is_some());
+}
