@@ -1,7 +1,8 @@
-//! The README and the tutorial are run as they are written, in a copy of what a fresh clone has.
+//! The documentation is run as it is written, in a copy of what a fresh clone has.
 //!
 //! Of each page all `console` blocks are run by one shell, one after the other. Where a block shows output, this output
-//! has to come. A comment `<!-- needs NAME -->` before a block keeps it for the test that starts this server.
+//! has to come. A comment `<!-- needs NAME -->` before a block keeps it for the test that starts this server, and
+//! `<!-- not run: REASON -->` says why nobody runs it; no other block may hold commands.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -32,6 +33,70 @@ fn the_readme_does_what_it_says() {
 #[test]
 fn the_tutorial_does_what_it_says() {
     run("docs/tutorial.md", None, &[]);
+}
+
+#[test]
+fn every_other_page_does_what_it_says() {
+    let apart = ["README.md", "docs/tutorial.md"].map(Path::new);
+    let mut ran = 0;
+    for page in Page::all()
+        .into_iter()
+        .filter(|page| !apart.contains(&page.path.as_path()))
+    {
+        if steps(&page.text).iter().any(|step| step.needs.is_none()) {
+            run(&page.path.display().to_string(), None, &[]);
+            ran += 1;
+        }
+    }
+    assert!(ran >= 5, "only {ran} pages have commands");
+}
+
+#[test]
+fn every_block_with_commands_is_run_or_says_why_not() {
+    let mut wrong = Vec::new();
+    for page in Page::all() {
+        wrong.extend(
+            unrun(&page.text)
+                .into_iter()
+                .map(|line| format!("{}:{line}", page.path.display())),
+        );
+    }
+    assert!(
+        wrong.is_empty(),
+        "these blocks hold commands that no test runs; make them `console`, or write `{NOT_RUN}REASON -->` before:\n{}",
+        wrong.join("\n")
+    );
+    let hidden = "```sh\nls\n```\n```text\n$ ls\n```\n```console\n$ ls\n```\n<!-- not run: no reason -->\n\n```text\n$ ls\n```\n";
+    assert_eq!(unrun(hidden), [1, 4], "what is hidden is found");
+}
+
+/// What stands before a block that nobody runs, and the reason behind it.
+const NOT_RUN: &str = "<!-- not run: ";
+
+/// The lines of the blocks that hold commands, are not run, and do not say why.
+fn unrun(text: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, &str)> = None;
+    let mut is_excused = false;
+    for (at, line) in text.lines().enumerate() {
+        match (line.strip_prefix("```"), open) {
+            (Some(language), None) => {
+                if matches!(language, "sh" | "bash" | "shell") && !is_excused {
+                    found.push(at + 1);
+                }
+                open = Some((at + 1, language));
+            }
+            (Some(_), Some(_)) => (open, is_excused) = (None, false),
+            (None, Some((start, language))) => {
+                let is_hidden = line.starts_with("$ ") && language != "console" && !is_excused;
+                if is_hidden && found.last() != Some(&start) {
+                    found.push(start);
+                }
+            }
+            (None, None) => is_excused |= line.starts_with(NOT_RUN),
+        }
+    }
+    found
 }
 
 #[test]
@@ -137,6 +202,7 @@ cargo() {
 fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut needs = None;
+    let mut is_excused = false;
     let mut is_console = false;
     for (at, line) in text.lines().enumerate() {
         if let Some(name) = line
@@ -144,11 +210,14 @@ fn steps(text: &str) -> Vec<Step> {
             .and_then(|rest| rest.strip_suffix(" -->"))
         {
             needs = Some(name.to_owned());
+        } else if line.starts_with(NOT_RUN) {
+            is_excused = true;
         } else if line.starts_with("```") {
             if is_console {
                 needs = None;
             }
-            is_console = !is_console && line == "```console";
+            is_console = !is_console && line == "```console" && !is_excused;
+            is_excused &= line != "```";
         } else if is_console {
             match (line.strip_prefix("$ "), steps.last_mut()) {
                 (Some(command), _) => steps.push(Step {
