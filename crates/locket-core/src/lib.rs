@@ -27,7 +27,8 @@ pub use diagnostic::Diagnostic;
 pub use environment::Environment;
 pub use locator::Locator;
 pub use provider::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Provider, ProviderError, SecretVersion,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Provider, ProviderError,
+    Renewal, SecretVersion,
 };
 pub use reference::Reference;
 pub use schemes::{Scheme, Schemes};

@@ -3,11 +3,12 @@
 //! A provider only asks and answers. Retrying, limiting, grouping, caching and counting are layers of the engine,
 //! written once; a provider that does one of them itself does it wrong.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::{Clock, Locator, SecretBytes};
 
@@ -32,6 +33,45 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Nothing will be asked for a while: connections are let go of. One that lies idle for hours costs both ends
     /// memory and may be dead without either knowing. The next call makes new ones.
     fn rest(&self) {}
+
+    /// How what [`Provider::fetch`] leased is renewed and revoked; `None` where nothing ever is.
+    fn leases(&self) -> Option<&dyn Leases> {
+        None
+    }
+}
+
+/// What can be done about the leases of one provider. When to do it is the engine's.
+///
+/// Dropping a future cancels the call and must leave the provider usable, as for [`Provider::fetch`].
+pub trait Leases: Send + Sync {
+    /// Asks for more time for a lease that [`Lease::renewable`] was said of.
+    ///
+    /// # Errors
+    /// A transient one when the server cannot be asked now; any other means that this lease gets no more time, and
+    /// that the secret is to be read anew before its end.
+    fn renew<'a>(
+        &'a self,
+        lease: &'a LeaseHandle,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<Renewal, ProviderError>>;
+
+    /// Ends one lease that nobody uses any more: what it covered is worthless afterwards.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or does not allow it.
+    fn revoke<'a>(
+        &'a self,
+        lease: &'a LeaseHandle,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<(), ProviderError>>;
+
+    /// Ends everything that was leased for this process, which needs no lease of this provider any more: `held`, and
+    /// what a cancelled call may have left behind. One result for each of `held`, in order.
+    fn end<'a>(
+        &'a self,
+        held: &'a [LeaseHandle],
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<(), ProviderError>>>;
 }
 
 /// What a provider can do, so that the resolver can choose the fewest requests.
@@ -91,21 +131,68 @@ impl Fetched {
         self.version = Some(SecretVersion(version.into()));
         self
     }
+
+    /// The same, good for the time of `lease`.
+    #[must_use]
+    pub fn lease(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
+    }
 }
 
 /// A provider's name for one version of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SecretVersion(pub String);
 
-/// The time a value is good for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The time a value is good for. All fields that one request brought share one.
+#[derive(Clone, Debug)]
 pub struct Lease {
     /// The provider's handle for renewing and revoking; `None` for a value that merely expires.
-    pub id: Option<String>,
-    /// When the value ends unless renewed, on the wall clock.
-    pub expires: SystemTime,
+    pub handle: Option<LeaseHandle>,
+    /// How long the value is good for unless renewed, from the call of [`Provider::fetch`] that brought it.
+    pub lasts: Duration,
     /// Whether asking for more time can succeed.
     pub renewable: bool,
+}
+
+/// What a provider knows a lease by. Opaque to everybody else, and not shown: whoever has it may end the lease.
+#[derive(Clone)]
+pub struct LeaseHandle(Arc<dyn Any + Send + Sync>);
+
+/// What came of asking for more time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// How long the value is good for now, from the call that asked.
+    pub lasts: Duration,
+    /// Whether asking again can succeed.
+    pub renewable: bool,
+}
+
+impl LeaseHandle {
+    /// A handle that carries the provider's own form.
+    pub fn new<T: Any + Send + Sync>(typed: T) -> Self {
+        Self(Arc::new(typed))
+    }
+
+    /// The provider's own form; `None` when it was made by another provider.
+    pub fn typed<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl PartialEq for LeaseHandle {
+    /// Handles are equal when one is a clone of the other.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for LeaseHandle {}
+
+impl fmt::Debug for LeaseHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaseHandle(…)")
+    }
 }
 
 /// What rendering makes of a value before filters see it.

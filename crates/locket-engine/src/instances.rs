@@ -58,6 +58,22 @@ impl Instances {
         Self { schemes, by_scheme }
     }
 
+    /// The same, with the providers of `before` in the place of those that are not made yet, where the name is
+    /// `unchanged`: their logins, leases and connections go on.
+    #[must_use]
+    pub fn adopting(self, before: &Self, unchanged: impl Fn(&str) -> bool) -> Self {
+        for (name, slot) in &self.by_scheme {
+            let known = before.by_scheme.get(name).and_then(|slot| slot.built.get());
+            if let Some(Ok(provider)) = known
+                && unchanged(name)
+            {
+                // It was not made yet, or else there is nothing to adopt.
+                let _ = slot.built.set(Ok(provider.clone()));
+            }
+        }
+        self
+    }
+
     /// The schemes that these instances serve.
     pub fn schemes(&self) -> &Schemes {
         &self.schemes
@@ -123,5 +139,22 @@ impl Instances {
 impl std::fmt::Debug for Instances {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.by_scheme.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fake;
+
+    #[test]
+    fn what_is_unchanged_goes_on_and_what_changed_is_made_anew() {
+        let before = Fake::default().instances();
+        let made = |instances: &Instances, name| instances.provider(name).unwrap();
+        let kept = ["fake", "dead"].map(|name| made(&before, name));
+        let after = Arc::into_inner(Fake::default().instances()).unwrap();
+        let after = after.adopting(&before, |name| name == "fake");
+        assert!(Arc::ptr_eq(&kept[0], &made(&after, "fake")));
+        assert!(!Arc::ptr_eq(&kept[1], &made(&after, "dead")));
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod instances;
+mod lease;
 pub mod notify;
 pub mod once;
 pub mod preview;

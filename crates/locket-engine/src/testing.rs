@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, Clock, FetchCx, Fetched, Locator, Provider, ProviderError, Scheme, Schemes,
-    SecretBytes,
+    BoxFuture, Capability, Clock, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Provider,
+    ProviderError, Renewal, Scheme, Schemes, SecretBytes,
 };
 
 use crate::instances::{Instance, Instances};
@@ -27,6 +27,30 @@ struct FakeState {
     hanging: bool,
     delay: Duration,
     calls: Vec<Vec<String>>,
+    leasing: HashMap<String, Terms>,
+    issued: Vec<Issued>,
+    renewal_refusal: Option<ProviderError>,
+    revocation_refusal: Option<ProviderError>,
+    renewals: Vec<Duration>,
+}
+
+/// What a leased item is good for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Of one lease, and of each renewal.
+    pub(crate) ttl: Duration,
+    /// Of all renewals together.
+    pub(crate) max: Duration,
+    pub(crate) renewable: bool,
+}
+
+/// A lease that was issued.
+#[derive(Clone, Debug)]
+pub(crate) struct Issued {
+    pub(crate) item: String,
+    pub(crate) at: Duration,
+    pub(crate) ends: Duration,
+    pub(crate) revoked: Option<Duration>,
 }
 
 impl Clock for TestClock {
@@ -66,6 +90,29 @@ impl Fake {
 
     pub(crate) fn delay(&self, delay: Duration) {
         self.0.lock().unwrap().delay = delay;
+    }
+
+    /// Makes `item` a leased one: the value of each part is the item's name and the number of the lease.
+    pub(crate) fn lease(&self, item: &str, terms: Terms) {
+        self.0.lock().unwrap().leasing.insert(item.to_owned(), terms);
+    }
+
+    pub(crate) fn refuse_renewals(&self, error: Option<ProviderError>) {
+        self.0.lock().unwrap().renewal_refusal = error;
+    }
+
+    pub(crate) fn refuse_revocations(&self, error: Option<ProviderError>) {
+        self.0.lock().unwrap().revocation_refusal = error;
+    }
+
+    /// Every lease, in the order of issue.
+    pub(crate) fn issued(&self) -> Vec<Issued> {
+        self.0.lock().unwrap().issued.clone()
+    }
+
+    /// When renewals were asked for.
+    pub(crate) fn renewals(&self) -> Vec<Duration> {
+        self.0.lock().unwrap().renewals.clone()
     }
 
     /// The names asked for in each call since the last look.
@@ -115,7 +162,7 @@ impl Provider for Fake {
     fn fetch<'a>(
         &'a self,
         batch: &'a [Locator],
-        _cx: &'a FetchCx,
+        cx: &'a FetchCx,
     ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
         Box::pin(async move {
             let (hanging, delay) = {
@@ -130,7 +177,15 @@ impl Provider for Fake {
                 std::future::pending::<()>().await;
             }
             tokio::time::sleep(delay).await;
-            let state = self.0.lock().unwrap();
+            let mut state = self.0.lock().unwrap();
+            if state.outage.is_none()
+                && let Some(terms) = batch
+                    .first()
+                    .and_then(|locator| state.leasing.get(locator.item()))
+                    .copied()
+            {
+                return state.issue(batch, terms, cx.clock.monotonic());
+            }
             batch
                 .iter()
                 .map(
@@ -141,6 +196,97 @@ impl Provider for Fake {
                     },
                 )
                 .collect()
+        })
+    }
+
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
+    }
+}
+
+impl FakeState {
+    /// One lease for all parts of one item.
+    fn issue(
+        &mut self,
+        batch: &[Locator],
+        terms: Terms,
+        now: Duration,
+    ) -> Vec<Result<Fetched, ProviderError>> {
+        let item = batch[0].item();
+        let lease = Lease {
+            handle: Some(LeaseHandle::new(self.issued.len())),
+            lasts: terms.ttl,
+            renewable: terms.renewable,
+        };
+        self.issued.push(Issued {
+            item: item.to_owned(),
+            at: now,
+            ends: now + terms.ttl,
+            revoked: None,
+        });
+        let number = self.issued.iter().filter(|issued| issued.item == item).count();
+        let value = |locator: &Locator| format!("{item}-{number}{}", locator.part());
+        batch
+            .iter()
+            .map(|locator| {
+                let value = SecretBytes::copy_from(value(locator).as_bytes());
+                Ok(Fetched::new(value).lease(lease.clone()))
+            })
+            .collect()
+    }
+
+    fn renew(&mut self, lease: &LeaseHandle, now: Duration) -> Result<Renewal, ProviderError> {
+        self.renewals.push(now);
+        if let Some(error) = self.outage.as_ref().or(self.renewal_refusal.as_ref()) {
+            return Err(error.clone());
+        }
+        let index = *lease.typed::<usize>().unwrap();
+        let terms = self.leasing[&self.issued[index].item];
+        let issued = &mut self.issued[index];
+        if issued.revoked.is_some() || issued.ends <= now {
+            return Err(ProviderError::invalid("there is no such lease"));
+        }
+        issued.ends = (now + terms.ttl).min(issued.at + terms.max);
+        Ok(Renewal {
+            lasts: issued.ends - now,
+            renewable: terms.renewable,
+        })
+    }
+
+    fn revoke(&mut self, lease: &LeaseHandle, now: Duration) -> Result<(), ProviderError> {
+        if let Some(error) = self.outage.as_ref().or(self.revocation_refusal.as_ref()) {
+            return Err(error.clone());
+        }
+        self.issued[*lease.typed::<usize>().unwrap()].revoked = Some(now);
+        Ok(())
+    }
+}
+
+impl Leases for Fake {
+    fn renew<'a>(
+        &'a self,
+        lease: &'a LeaseHandle,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<Renewal, ProviderError>> {
+        Box::pin(async { self.0.lock().unwrap().renew(lease, cx.clock.monotonic()) })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        lease: &'a LeaseHandle,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<(), ProviderError>> {
+        Box::pin(async { self.0.lock().unwrap().revoke(lease, cx.clock.monotonic()) })
+    }
+
+    fn end<'a>(
+        &'a self,
+        held: &'a [LeaseHandle],
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<(), ProviderError>>> {
+        Box::pin(async {
+            let (mut state, now) = (self.0.lock().unwrap(), cx.clock.monotonic());
+            held.iter().map(|lease| state.revoke(lease, now)).collect()
         })
     }
 }

@@ -88,14 +88,14 @@ pub static NETWORK: &[Setting] = &[
 ];
 
 /// What one instance was told, from all layers; the winner of each setting.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     texts: BTreeMap<&'static str, String>,
     credentials: BTreeMap<&'static str, Credential>,
 }
 
 /// Where a secret that a provider needs comes from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum Credential {
     /// A file, read again whenever it is needed, so that a replaced token is found.
     File(PathBuf),

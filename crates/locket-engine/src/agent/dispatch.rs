@@ -14,7 +14,7 @@ use super::apply::{Applier, Done};
 use super::outputs::Outputs;
 use super::report::{Ending, Refusal};
 use super::rounds::Round;
-use super::setup::{AgentCx, Command, Setup};
+use super::setup::{AgentCx, Command, Mode, Setup};
 use crate::instances::Instances;
 use crate::notify::{Delivery, Journal};
 use crate::resolve::{Backoff, Resolver, SecretKey, Timing};
@@ -182,6 +182,9 @@ impl Agent {
             if let Some(ending) = self.close_round() {
                 return self.end(ending).await;
             }
+            if self.round.is_none() && self.telling.is_empty() {
+                self.resolver.consumers_moved();
+            }
             let timer = self
                 .next_timer()
                 .map(|at| at.saturating_sub(self.clock.monotonic()));
@@ -252,14 +255,29 @@ impl Agent {
         } else {
             self.setup.notifier.timeout
         };
+        let leases = self.end_leases();
+        let deliveries = self.finish_deliveries(patience);
+        tokio::join!(leases, deliveries);
+        self.write_status();
+        ending
+    }
+
+    /// Whoever was handed credentials by a run that stays has them for as long as it stays. What a single round hands
+    /// out is its caller's.
+    fn end_leases(&mut self) -> BoxFuture<'static, ()> {
+        match self.setup.schedule.mode {
+            Mode::OneShot => Box::pin(self.resolver.end_replaced_leases(STOP_PATIENCE)),
+            Mode::Watch | Mode::Park => Box::pin(self.resolver.end_leases(STOP_PATIENCE)),
+        }
+    }
+
+    async fn finish_deliveries(&mut self, patience: Duration) {
         let give_up = self.clock.monotonic() + patience;
         while let Some(left) = give_up.checked_sub(self.clock.monotonic())
             && let Ok(Some((action, delivery))) = tokio::time::timeout(left, self.deliveries.next()).await
         {
             self.on_told(action, delivery);
         }
-        self.write_status();
-        ending
     }
 }
 

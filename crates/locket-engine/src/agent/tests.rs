@@ -13,6 +13,9 @@ use crate::notify::Notifier;
 use crate::state::{State, Status, observe};
 use crate::testing::{Fake, clock};
 
+#[path = "lease_tests.rs"]
+mod leases;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A directory with templates, outputs and state, and a provider.

@@ -93,7 +93,12 @@ impl Agent {
     }
 
     pub(super) fn on_settled(&mut self, keys: &[SecretKey]) {
-        self.open_round("retry", Duration::ZERO);
+        let why = if self.resolver.settled_by_lease() {
+            "lease"
+        } else {
+            "retry"
+        };
+        self.open_round(why, Duration::ZERO);
         let mut targets: Vec<Target> = keys
             .iter()
             .flat_map(|key| self.outputs.wanting(key))

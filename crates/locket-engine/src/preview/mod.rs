@@ -94,6 +94,8 @@ pub async fn preview(
         preview.outputs.push(output::plan(found, &mut cx));
     }
     preview.outputs.sort_by(|one, other| one.path.cmp(&other.path));
+    // Nobody uses what was leased for looking at it.
+    resolver.end_leases(limits.request).await;
     preview
 }
 

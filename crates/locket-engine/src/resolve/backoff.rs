@@ -37,7 +37,7 @@ impl Backoff {
     }
 
     /// A delay after `failures` failures, where `draw` is evenly distributed in `0.0..1.0`.
-    pub(super) fn delay(self, failures: u32, draw: f64) -> Duration {
+    pub(crate) fn delay(self, failures: u32, draw: f64) -> Duration {
         self.limit(failures).mul_f64(draw.clamp(0.0, 1.0))
     }
 }

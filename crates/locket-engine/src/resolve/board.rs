@@ -141,9 +141,14 @@ impl Board {
         }
     }
 
-    /// Asks for everything again, whatever is known. `spacing` says how far apart an instance's refreshes must be,
-    /// given its number of items.
-    pub(super) fn refresh(&mut self, now: Duration, spacing: impl Fn(&str, usize) -> Duration) {
+    /// Asks for everything again that is not `good` as it is. `spacing` says how far apart an instance's refreshes
+    /// must be, given its number of items.
+    pub(super) fn refresh(
+        &mut self,
+        now: Duration,
+        spacing: impl Fn(&str, usize) -> Duration,
+        good: impl Fn(&ItemKey) -> bool,
+    ) {
         let mut counts: BTreeMap<Arc<str>, usize> = BTreeMap::new();
         for key in self.items.keys() {
             *counts.entry(key.instance.clone()).or_default() += 1;
@@ -160,7 +165,7 @@ impl Board {
             let keys: Vec<_> = self
                 .items
                 .keys()
-                .filter(|key| key.instance == name)
+                .filter(|key| key.instance == name && !good(key))
                 .cloned()
                 .collect();
             for key in keys {
@@ -169,6 +174,18 @@ impl Board {
                 }
             }
         }
+    }
+
+    /// Asks for one item again, whatever is known, unless it is being asked for.
+    pub(super) fn reread(&mut self, key: &ItemKey) {
+        if self.items.get(key).is_some_and(|item| item.stage == Stage::Idle) {
+            self.enqueue(key);
+        }
+    }
+
+    /// Whether any part of the item is wanted.
+    pub(super) fn is_wanted(&self, key: &ItemKey) -> bool {
+        self.items.get(key).is_some_and(|item| !item.parts.is_empty())
     }
 
     /// What is known about a secret.

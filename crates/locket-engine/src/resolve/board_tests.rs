@@ -82,7 +82,7 @@ fn what_is_known_is_not_asked_again_before_a_refresh() {
     answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
     board.want(&wanted);
     assert!(batches(&mut board, SECOND).is_empty());
-    board.refresh(SECOND, |_, _| Duration::ZERO);
+    board.refresh(SECOND, |_, _| Duration::ZERO, |_| false);
     assert_eq!(batches(&mut board, SECOND).len(), 1);
 }
 
@@ -99,7 +99,7 @@ fn a_missing_secret_is_not_asked_again_before_a_refresh() {
     assert!(batches(&mut board, SECOND * 100_000).is_empty());
     assert_eq!(board.next_retry(|_| true), None);
     assert!(matches!(board.answer(&wanted), Answer::Failed(error) if error.kind == ErrorKind::NotFound));
-    board.refresh(SECOND, |_, _| Duration::ZERO);
+    board.refresh(SECOND, |_, _| Duration::ZERO, |_| false);
     assert_eq!(batches(&mut board, SECOND).len(), 1, "the refresh asks");
 }
 
@@ -110,7 +110,7 @@ fn an_outage_keeps_the_last_good_value_and_a_deletion_does_not() {
     board.want(&wanted);
     let asked = batches(&mut board, Duration::ZERO);
     answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
-    board.refresh(SECOND, |_, _| Duration::ZERO);
+    board.refresh(SECOND, |_, _| Duration::ZERO, |_| false);
     let asked = batches(&mut board, SECOND);
     answer(&mut board, &asked[0], SECOND, down);
     assert!(matches!(board.answer(&wanted), Answer::Stale(value, _) if value.value.matches(b"x")));
@@ -235,7 +235,7 @@ fn one_broken_secret_does_not_shut_out_the_others() {
     board.want(&key("bao", "good", "a"));
     let mut now = Duration::ZERO;
     for _ in 0..10 {
-        board.refresh(now, |_, _| Duration::ZERO);
+        board.refresh(now, |_, _| Duration::ZERO, |_| false);
         for batch in batches(&mut board, now) {
             let result = if batch.locators[0].item() == "broken" {
                 down
@@ -283,7 +283,7 @@ fn a_daily_budget_spreads_refreshes() {
     let mut reads = 0;
     for step in 0..20 {
         let now = SECOND * 10 * step;
-        board.refresh(now, spacing);
+        board.refresh(now, spacing, |_| false);
         for batch in batches(&mut board, now) {
             reads += 1;
             answer(&mut board, &batch, now, || value("x"));

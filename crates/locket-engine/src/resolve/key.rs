@@ -15,9 +15,9 @@ pub struct SecretKey {
 
 /// What one request reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct ItemKey {
-    pub(super) instance: Arc<str>,
-    pub(super) item: Arc<str>,
+pub(crate) struct ItemKey {
+    pub(crate) instance: Arc<str>,
+    pub(crate) item: Arc<str>,
 }
 
 impl SecretKey {

@@ -15,6 +15,7 @@ mod resolver_tests;
 
 pub use backoff::Backoff;
 pub use cost::{Cost, costs};
+pub(crate) use key::ItemKey;
 pub use key::SecretKey;
 pub use probe::{Probe, probe};
 pub use resolver::{Answer, Resolver, Timing};

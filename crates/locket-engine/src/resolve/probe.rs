@@ -9,8 +9,9 @@ use locket_core::{Clock, FetchCx, ProviderError};
 
 use super::SecretKey;
 use super::board::Batch;
-use super::resolver::{REQUESTS_PER_CALL, call};
+use super::resolver::{Answered, REQUESTS_PER_CALL, call};
 use crate::instances::Instances;
+use crate::lease::{self, Revocation};
 
 /// How a call for one secret went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,16 +60,37 @@ async fn one(
         clock: clock.clone(),
         deadline: started + request * REQUESTS_PER_CALL,
     };
-    let (_, results) = call(instances.clone(), batch, cx).await;
+    let answered = call(instances.clone(), batch, cx.clone()).await;
+    let took = clock.monotonic() - started;
+    give_back(&answered, &cx).await;
     let absent = || {
         Err(ProviderError::unavailable(
             "the provider gave no answer for this secret",
         ))
     };
-    let result = results.into_iter().next().unwrap_or_else(absent);
+    let result = answered.results.into_iter().next().unwrap_or_else(absent);
     Probe {
         result: result.map(drop),
-        took: clock.monotonic() - started,
+        took,
+    }
+}
+
+/// Ends the lease that came with the answer: nobody uses what was leased for looking at it.
+async fn give_back(answered: &Answered, cx: &FetchCx) {
+    let lease = answered
+        .results
+        .iter()
+        .flatten()
+        .find_map(|fetched| fetched.lease.as_ref());
+    if let (Some(lease), Some(provider)) = (lease, &answered.provider)
+        && let Some(handle) = lease.handle.clone()
+    {
+        let revocation = Revocation {
+            handle,
+            provider: provider.clone(),
+            ends: answered.asked + lease.lasts,
+        };
+        lease::end_each(vec![revocation], cx.clock.clone(), cx.remaining()).await;
     }
 }
 
@@ -107,5 +129,21 @@ mod tests {
             "as long as the one that hangs"
         );
         assert_eq!(fake.calls().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_leased_for_a_look_is_given_back() {
+        let fake = Fake::default();
+        let minute = Duration::from_secs(60);
+        let terms = crate::testing::Terms {
+            ttl: minute,
+            max: minute,
+            renewable: true,
+        };
+        fake.lease("db", terms);
+        let instances = fake.instances();
+        let keys = [key(&instances, "fake://db")];
+        probe(&keys, &instances, &clock(), Duration::from_secs(1)).await;
+        assert!(matches!(&fake.issued()[..], [lease] if lease.revoked.is_some()));
     }
 }

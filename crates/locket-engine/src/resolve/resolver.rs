@@ -1,15 +1,16 @@
 //! The board with providers behind it: starts calls, awaits answers.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, ProviderError};
+use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Provider, ProviderError};
 
 use super::board::{Batch, Board, Capacity};
-use super::{Backoff, SecretKey};
+use super::{Backoff, ItemKey, SecretKey};
 use crate::instances::Instances;
+use crate::lease::{self, Called, Due, Ledger, Reread};
 
 /// One call may log in, look a name up and read: three requests.
 pub(super) const REQUESTS_PER_CALL: u32 = 3;
@@ -39,8 +40,22 @@ pub struct Timing {
     pub backoff: Backoff,
 }
 
-/// A call that came back, with one result for each of its locators.
-pub(super) type Answered = (Batch, Vec<Result<Fetched, ProviderError>>);
+/// A read that came back.
+pub(super) struct Answered {
+    pub(super) batch: Batch,
+    /// One for each locator of the batch.
+    pub(super) results: Vec<Result<Fetched, ProviderError>>,
+    /// Who was asked, unless there is no such provider.
+    pub(super) provider: Option<Arc<dyn Provider>>,
+    /// When, on the monotonic clock.
+    pub(super) asked: Duration,
+}
+
+/// A call that came back.
+enum Returned {
+    Answered(Answered),
+    Lease(Called),
+}
 
 /// Asks providers, each distinct item once, and remembers the answers.
 pub struct Resolver {
@@ -48,8 +63,11 @@ pub struct Resolver {
     clock: Arc<dyn Clock>,
     timing: Timing,
     board: Board,
-    in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
+    leases: Ledger,
+    in_flight: FuturesUnordered<BoxFuture<'static, Returned>>,
     calls: u64,
+    /// Whether what settled last was read anew because of its lease.
+    by_lease: bool,
 }
 
 impl Resolver {
@@ -61,8 +79,10 @@ impl Resolver {
             clock,
             timing,
             board,
+            leases: Ledger::new(timing.backoff),
             in_flight: FuturesUnordered::new(),
             calls: 0,
+            by_lease: false,
         }
     }
 
@@ -84,17 +104,22 @@ impl Resolver {
         }
     }
 
-    /// Forgets every secret that is not in `live`, values included.
+    /// Forgets every secret that is not in `live`, values included. Leases that only those had are revoked.
     pub fn retain(&mut self, live: &HashSet<SecretKey>) {
         self.board.retain(live);
+        self.leases.retain(|item| self.board.is_wanted(item));
     }
 
-    /// Asks for everything again.
+    /// Asks for everything again, but for what is leased: a lease that is good needs no successor.
     pub fn refresh(&mut self) {
-        let instances = self.instances.clone();
-        self.board.refresh(self.clock.monotonic(), |name, items| {
-            spacing(&instances, name, items)
-        });
+        let now = self.clock.monotonic();
+        let (instances, leases) = (self.instances.clone(), &self.leases);
+        let is_good = |item: &ItemKey| {
+            let provider = instances.provider(&item.instance);
+            provider.is_ok_and(|provider| leases.is_good(item, &provider, now))
+        };
+        self.board
+            .refresh(now, |name, items| spacing(&instances, name, items), is_good);
     }
 
     /// What is known about a secret.
@@ -117,20 +142,49 @@ impl Resolver {
         self.calls
     }
 
-    /// Waits until answers came, and returns the secrets that they settle. Starts calls and retries on the way.
-    /// Pending for ever when nothing is wanted that could still be answered. Cancelling it loses nothing.
+    /// Whether what settled last was read anew because its lease ended.
+    pub fn settled_by_lease(&self) -> bool {
+        self.by_lease
+    }
+
+    /// Everything that settled is in place and its consumers were told: leases that were replaced are soon revoked.
+    pub fn consumers_moved(&mut self) {
+        self.leases.consumers_moved(self.clock.monotonic());
+    }
+
+    /// Takes every lease out of this resolver's care, to be ended within `limit`.
+    pub fn end_leases(&mut self, limit: Duration) -> impl Future<Output = ()> + use<> {
+        self.in_flight.clear();
+        let leases = self.leases.drain(self.clock.monotonic());
+        lease::end(leases, self.clock.clone(), limit)
+    }
+
+    /// Takes the leases that were replaced out of this resolver's care, to be ended within `limit`. Those that were
+    /// handed out go on.
+    pub fn end_replaced_leases(&mut self, limit: Duration) -> impl Future<Output = ()> + use<> {
+        self.in_flight.clear();
+        let leases = self.leases.drain_retired(self.clock.monotonic());
+        lease::end_each(leases, self.clock.clone(), limit)
+    }
+
+    /// Waits until answers came, and returns the secrets that they settle. Starts calls and retries on the way, and
+    /// looks after leases. Pending for ever when nothing is wanted that could still be answered. Cancelling it loses
+    /// nothing.
     pub async fn progress(&mut self) -> Vec<SecretKey> {
         loop {
             let mut settled = Vec::new();
+            self.start_lease_calls();
             self.start(&mut settled);
             if !settled.is_empty() {
+                self.by_lease = false;
                 return settled;
             }
-            let retry = self
-                .board
-                .next_retry(|_| true)
+            let wake = [self.board.next_retry(|_| true), self.leases.next_due()]
+                .into_iter()
+                .flatten()
+                .min()
                 .map(|at| at.saturating_sub(self.clock.monotonic()));
-            let finished = match (self.in_flight.is_empty(), retry) {
+            let returned = match (self.in_flight.is_empty(), wake) {
                 (true, None) => std::future::pending().await,
                 (true, Some(pause)) => {
                     tokio::time::sleep(pause).await;
@@ -141,8 +195,10 @@ impl Resolver {
                     .await
                     .unwrap_or_default(),
             };
-            if let Some((batch, results)) = finished {
-                return self.board.finish(&batch, results, self.clock.monotonic(), draw);
+            match returned {
+                Some(Returned::Answered(answered)) => return self.on_answered(answered),
+                Some(Returned::Lease(called)) => self.on_lease_call(called),
+                None => {}
             }
         }
     }
@@ -178,6 +234,80 @@ impl Resolver {
                 .is_some_and(|at| at < deadline)
     }
 
+    fn on_answered(&mut self, answered: Answered) -> Vec<SecretKey> {
+        let Answered {
+            batch,
+            results,
+            provider,
+            asked,
+        } = answered;
+        let leases = leases_of(&batch, &results);
+        self.by_lease = leases.iter().any(|(item, _)| self.leases.is_rereading(item));
+        let settled = self.board.finish(&batch, results, self.clock.monotonic(), draw);
+        if let Some(provider) = provider {
+            for (item, lease) in leases {
+                self.leases.take(&item, lease, &provider, asked, draw());
+            }
+            // What was forgotten while it was asked for is not used.
+            self.leases.retain(|item| self.board.is_wanted(item));
+        }
+        settled
+    }
+
+    fn start_lease_calls(&mut self) {
+        let now = self.clock.monotonic();
+        let cx = self.call_cx(now);
+        for due in self.leases.due(now) {
+            match due {
+                Due::Renew {
+                    key,
+                    handle,
+                    provider,
+                } => {
+                    let call = lease::renew(key, handle, provider, cx.clone());
+                    self.in_flight
+                        .push(Box::pin(async { Returned::Lease(call.await) }));
+                }
+                Due::Reread(reread) => self.reread(&reread),
+            }
+        }
+        for revocation in self.leases.revocations(now) {
+            let call = lease::revoke(revocation, cx.clone());
+            self.in_flight
+                .push(Box::pin(async { Returned::Lease(call.await) }));
+        }
+    }
+
+    fn on_lease_call(&mut self, called: Called) {
+        let now = self.clock.monotonic();
+        match called {
+            Called::Renewed {
+                key,
+                handle,
+                result,
+                asked,
+            } => {
+                let renewed = self.leases.renewed(&key, &handle, result, asked, now, draw());
+                if let Some(reread) = renewed {
+                    self.reread(&reread);
+                }
+            }
+            Called::Revoked { handle, result } => self.leases.revoked(&handle, result, now, draw()),
+        }
+    }
+
+    fn reread(&mut self, Reread { key, why }: &Reread) {
+        tracing::info!("{}://{} is read anew: {why}", key.instance, key.item);
+        self.board.reread(key);
+    }
+
+    fn call_cx(&self, now: Duration) -> FetchCx {
+        FetchCx {
+            clock: self.clock.clone(),
+            deadline: now + self.timing.request * REQUESTS_PER_CALL,
+        }
+    }
+
     fn start(&mut self, settled: &mut Vec<SecretKey>) {
         let now = self.clock.monotonic();
         let instances = self.instances.clone();
@@ -186,13 +316,10 @@ impl Resolver {
             .board
             .next_batch(now, |name| capacity(&instances, name), settled)
         {
-            let deadline = now + self.timing.request * REQUESTS_PER_CALL;
-            let cx = FetchCx {
-                clock: self.clock.clone(),
-                deadline,
-            };
+            let call = call(instances.clone(), batch, self.call_cx(now));
             self.calls += 1;
-            self.in_flight.push(Box::pin(call(instances.clone(), batch, cx)));
+            self.in_flight
+                .push(Box::pin(async { Returned::Answered(call.await) }));
         }
     }
 }
@@ -229,12 +356,13 @@ pub(super) fn spacing(instances: &Instances, name: &str, items: usize) -> Durati
 }
 
 pub(super) async fn call(instances: Arc<Instances>, batch: Batch, cx: FetchCx) -> Answered {
+    let asked = cx.clock.monotonic();
     let every = |error: ProviderError| batch.locators.iter().map(|_| Err(error.clone())).collect();
-    let results = match instances.provider(&batch.instance) {
-        Err(error) => every(error),
+    let (results, provider) = match instances.provider(&batch.instance) {
+        Err(error) => (every(error), None),
         Ok(provider) => {
             let limit = cx.remaining();
-            match tokio::time::timeout(limit, provider.fetch(&batch.locators, &cx)).await {
+            let results = match tokio::time::timeout(limit, provider.fetch(&batch.locators, &cx)).await {
                 Ok(results) => results,
                 Err(_) => every(
                     ProviderError::unavailable(format!(
@@ -243,10 +371,31 @@ pub(super) async fn call(instances: Arc<Instances>, batch: Batch, cx: FetchCx) -
                     ))
                     .hint("Check that the server is reachable, or raise `--request-timeout`."),
                 ),
-            }
+            };
+            (results, Some(provider))
         }
     };
-    (batch, results)
+    Answered {
+        batch,
+        results,
+        provider,
+        asked,
+    }
+}
+
+/// The lease of each item that was read. All fields of one item share it.
+fn leases_of(batch: &Batch, results: &[Result<Fetched, ProviderError>]) -> BTreeMap<ItemKey, Option<Lease>> {
+    let mut leases = BTreeMap::new();
+    for (locator, result) in batch.locators.iter().zip(results) {
+        if let Ok(fetched) = result {
+            let item = ItemKey {
+                instance: batch.instance.clone(),
+                item: locator.item_key(),
+            };
+            leases.entry(item).or_insert_with(|| fetched.lease.clone());
+        }
+    }
+    leases
 }
 
 /// Evenly distributed in `0.0..1.0`.

@@ -248,7 +248,7 @@ async fn value(
     session: &Session<'_>,
 ) -> Result<Fetched, ProviderError> {
     let fetched = match select(item, reference)? {
-        Chosen::Field(field) => field.view(reference.view, session.cx.clock.wall())?,
+        Chosen::Field(field) => field.view(reference.view)?,
         Chosen::File(file) => match file.view(reference.view)? {
             Some(text) => Fetched::new(SecretBytes::copy_from(text.as_bytes())),
             None => {

@@ -1,27 +1,22 @@
 //! What a reference's options make of a field or file.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use locket_core::provider::{Derive, Lease};
+use locket_core::provider::Derive;
 use locket_core::{Fetched, ProviderError, SecretBytes};
 
 use super::item::{Field, File, Malformed};
 use super::openssh::to_openssh;
 use super::reference::View;
 
-/// The period of nearly every one-time code, for codes that come without their seed.
-const CODE_PERIOD: u64 = 30;
-
 impl Field<'_> {
-    /// What of the field is wanted, at wall-clock time `now`.
+    /// What of the field is wanted.
     ///
     /// # Errors
     /// The field has no such thing.
-    pub(crate) fn view(&self, view: View, now: SystemTime) -> Result<Fetched, ProviderError> {
+    pub(crate) fn view(&self, view: View) -> Result<Fetched, ProviderError> {
         let text = |text: &str| Ok(Fetched::new(SecretBytes::copy_from(text.as_bytes())));
         match view {
             View::Value => Ok(Fetched::new(self.value()?)),
-            View::Otp => self.code(now),
+            View::Otp => self.code(),
             View::OpenSsh => Ok(Fetched::new(self.openssh()?)),
             View::Type => text(&self.kind),
             View::Id => text(&self.id),
@@ -40,7 +35,7 @@ impl Field<'_> {
         clippy::disallowed_methods,
         reason = "only the beginning is looked at, to tell a seed from other text"
     )]
-    fn code(&self, now: SystemTime) -> Result<Fetched, ProviderError> {
+    fn code(&self) -> Result<Fetched, ProviderError> {
         let seed = self.value()?;
         if self.kind == "OTP" && !seed.is_empty() || seed.expose().starts_with(b"otpauth://") {
             return Ok(Fetched {
@@ -49,14 +44,9 @@ impl Field<'_> {
             });
         }
         match self.server_code() {
-            Some(code) => Ok(Fetched {
-                lease: Some(Lease {
-                    id: None,
-                    expires: end_of_period(now),
-                    renewable: false,
-                }),
-                ..Fetched::new(code?)
-            }),
+            // It has no lease: one is read anew before its end, when the next code is not there yet, and asking every
+            // half minute would use up what accounts may ask in a day.
+            Some(code) => Ok(Fetched::new(code?)),
             None if self.kind == "OTP" => Err(ProviderError::not_found("the one-time password has no value")),
             None => Err(ProviderError::invalid("the field is no one-time password").hint(
                 "Leave `attribute=otp` away and use the filter `totp` if the field holds a base32 key.",
@@ -100,9 +90,4 @@ impl From<Malformed> for ProviderError {
     fn from(_: Malformed) -> Self {
         Self::unavailable("a value of the item is not the text that 1Password sends")
     }
-}
-
-fn end_of_period(now: SystemTime) -> SystemTime {
-    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    UNIX_EPOCH + Duration::from_secs((seconds / CODE_PERIOD + 1) * CODE_PERIOD)
 }

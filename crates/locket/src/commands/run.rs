@@ -1,8 +1,11 @@
 //! `locket run` and `locket inject`: secrets put in place, and kept fresh.
 
+use std::sync::Arc;
+
 use clap::ArgMatches;
 use locket_core::Diagnostic;
 use locket_core::diagnostic::Severity;
+use locket_engine::Instances;
 use locket_engine::agent::{self, AgentCx, Command as Order, Ending, Mode, Observer, Setup};
 use locket_engine::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +16,7 @@ use crate::context::{Context, Style};
 use crate::exit::Exit;
 use crate::logging::LogFormat;
 use crate::options::{self, table};
+use crate::providers::ProviderSettings;
 use crate::report::{self, Cause, Failure, Problem, SourceText};
 use crate::settings::{self, Form, Loaded, RunSettings};
 use crate::{diagnostics, providers, runtime};
@@ -49,8 +53,19 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     };
     let settings = loaded.open(context);
     let mode = settings.schedule.mode;
-    let first = setup(settings, context);
-    let mut reload = || reloaded(load(), context);
+    let instances = settings.common.providers.instances(context);
+    let (first, mut providers) = setup(settings, instances.clone(), context);
+    let mut running = instances;
+    let mut reload = || {
+        let settings = reloaded(load(), context)?;
+        running = settings
+            .common
+            .providers
+            .instances_after(&providers, &running, context);
+        let (setup, told) = setup(settings, running.clone(), context);
+        providers = told;
+        Some(setup)
+    };
     let ending = runtime::block_on(async {
         let mut signals = Signals::listen()?;
         let (orders, commands) = mpsc::channel(8);
@@ -68,10 +83,10 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     outcome(ending, mode)
 }
 
-/// What the agent is to do, from what was settled.
-fn setup(settings: RunSettings, context: &Context) -> Setup {
-    Setup {
-        instances: settings.common.providers.instances(context),
+/// What the agent is to do, from what was settled, and what its providers were told.
+fn setup(settings: RunSettings, instances: Arc<Instances>, context: &Context) -> (Setup, ProviderSettings) {
+    let setup = Setup {
+        instances,
         plan: settings.plan,
         schedule: settings.schedule,
         actions: settings.actions,
@@ -81,12 +96,13 @@ fn setup(settings: RunSettings, context: &Context) -> Setup {
         },
         status_file: settings.status_file,
         state_dir: Some(settings.state_dir),
-    }
+    };
+    (setup, settings.common.providers)
 }
 
-fn reloaded(loaded: Result<Loaded<RunSettings>, Failure>, context: &Context) -> Option<Setup> {
+fn reloaded(loaded: Result<Loaded<RunSettings>, Failure>, context: &Context) -> Option<RunSettings> {
     match loaded {
-        Ok(loaded) => Some(setup(loaded.open(context), context)),
+        Ok(loaded) => Some(loaded.open(context)),
         Err(failure) => {
             report::tell(&failure.draw(context.style));
             tracing::error!("the configuration has mistakes; the one before it stays in force");

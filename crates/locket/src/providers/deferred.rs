@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use locket_core::template::{Problem, RenderError, TemplateOptions};
 use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, SecretBytes,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, LeaseHandle, Leases, Locator, Provider,
+    ProviderError, Renewal, SecretBytes,
 };
 use locket_engine::{Instances, once};
 use locket_providers::{Credential, Settings};
@@ -129,6 +130,51 @@ impl Provider for Deferred {
             results
         })
     }
+
+    fn leases(&self) -> Option<&dyn Leases> {
+        self.stand_in.leases().map(|_| self as &dyn Leases)
+    }
+}
+
+impl Leases for Deferred {
+    fn renew<'a>(
+        &'a self,
+        lease: &'a LeaseHandle,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<Renewal, ProviderError>> {
+        Box::pin(async move { leases(&self.made(cx).await?)?.renew(lease, cx).await })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        lease: &'a LeaseHandle,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<(), ProviderError>> {
+        Box::pin(async move { leases(&self.made(cx).await?)?.revoke(lease, cx).await })
+    }
+
+    fn end<'a>(
+        &'a self,
+        held: &'a [LeaseHandle],
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<(), ProviderError>>> {
+        Box::pin(async move {
+            let every = |error: ProviderError| held.iter().map(|_| Err(error.clone())).collect();
+            match self.made(cx).await {
+                Ok(provider) => match leases(&provider) {
+                    Ok(leases) => leases.end(held, cx).await,
+                    Err(error) => every(error),
+                },
+                Err(error) => every(error),
+            }
+        })
+    }
+}
+
+fn leases(provider: &Arc<dyn Provider>) -> Result<&dyn Leases, ProviderError> {
+    provider
+        .leases()
+        .ok_or_else(|| ProviderError::invalid("this provider has no leases"))
 }
 
 impl std::fmt::Debug for Deferred {

@@ -124,13 +124,34 @@ impl ProviderSettings {
     /// The instances, none of them made yet.
     pub(crate) fn instances(&self, context: &Context) -> Arc<Instances> {
         let ground = Arc::new(self.ground(context));
-        Arc::new_cyclic(|instances| {
-            let each = self.blueprints.iter().map(|blueprint| {
-                let instance = blueprint.clone().instance(ground.clone(), instances.clone());
-                (blueprint.name.clone(), instance)
-            });
-            Instances::new(self.schemes.clone(), each)
-        })
+        Arc::new_cyclic(|instances| self.unmade(&ground, instances))
+    }
+
+    /// The instances after a reload: those that are told the same as before go on as they are.
+    pub(crate) fn instances_after(
+        &self,
+        before: &Self,
+        running: &Instances,
+        context: &Context,
+    ) -> Arc<Instances> {
+        let ground = Arc::new(self.ground(context));
+        let blueprint = |settings: &Self, name: &str| {
+            let mut all = settings.blueprints.iter();
+            all.find(|blueprint| *blueprint.name == *name).cloned()
+        };
+        let unchanged = |name: &str| match (blueprint(self, name), blueprint(before, name)) {
+            (Some(now), Some(before)) => now.makes_the_same_as(&before),
+            _ => false,
+        };
+        Arc::new_cyclic(|instances| self.unmade(&ground, instances).adopting(running, unchanged))
+    }
+
+    fn unmade(&self, ground: &Arc<Ground>, instances: &Weak<Instances>) -> Instances {
+        let each = self.blueprints.iter().map(|blueprint| {
+            let instance = blueprint.clone().instance(ground.clone(), instances.clone());
+            (blueprint.name.clone(), instance)
+        });
+        Instances::new(self.schemes.clone(), each)
     }
 
     /// Every instance, in the order of the registry, named ones last.
@@ -214,6 +235,15 @@ impl Blueprint {
                 }
             }),
         }
+    }
+
+    /// Whether the provider that `other` made is the one that this would make. A credential that another provider
+    /// holds may have changed with that one.
+    fn makes_the_same_as(&self, other: &Self) -> bool {
+        std::ptr::eq(self.kind, other.kind)
+            && self.settings == other.settings
+            && self.references.is_empty()
+            && other.references.is_empty()
     }
 
     /// Makes the provider of these settings.
