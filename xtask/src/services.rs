@@ -18,6 +18,7 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     if !exists("ssh-keygen") {
         apt(&["openssh-client"])?;
     }
+    postgres(&home)?;
     rage(&home)?;
     Ok(home)
 }
@@ -76,6 +77,36 @@ fn rage(home: &Path) -> Result<(), String> {
     say("building rage, which reads our store in a test");
     let mut install = cargo(&["install", "--quiet", "--locked", "--debug", "--version", RAGE]);
     run(install.arg("--root").arg(home).arg("rage"))
+}
+
+/// Debian keeps the server's programs off the search path; links to them stand with the other services.
+fn postgres(home: &Path) -> Result<(), String> {
+    let programs = ["initdb", "postgres", "psql"];
+    let bin = home.join("bin");
+    if programs.iter().all(|program| bin.join(program).exists()) {
+        return Ok(());
+    }
+    let release = || {
+        let releases = fs::read_dir("/usr/lib/postgresql").ok()?;
+        let mut found: Vec<_> = releases
+            .filter_map(|release| Some(release.ok()?.path().join("bin")))
+            .filter(|bin| programs.iter().all(|program| bin.join(program).exists()))
+            .collect();
+        found.sort();
+        found.pop()
+    };
+    if release().is_none() {
+        apt(&["postgresql-15"])?;
+    }
+    let from = release().ok_or("the programs of Postgres are not below /usr/lib/postgresql")?;
+    let failed = |error| format!("{}: {error}", bin.display());
+    fs::create_dir_all(&bin).map_err(failed)?;
+    for program in programs {
+        let link = bin.join(program);
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(from.join(program), link).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Installs the Debian packages whose program of the same name is missing.

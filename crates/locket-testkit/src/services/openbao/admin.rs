@@ -104,19 +104,31 @@ impl<'a> Admin<'a> {
         self.call("POST", "auth/token/revoke", &json!({ "token": token }));
     }
 
+    /// Mounts the login method `kind` at `mount`, unless it is there.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn mount_auth(&self, mount: &str, kind: &str) {
+        let methods = self.call("GET", "sys/auth", &Value::Null);
+        if methods["data"][format!("{mount}/")].is_null() {
+            self.call("POST", &format!("sys/auth/{mount}"), &json!({ "type": kind }));
+        }
+    }
+
+    /// Mounts the engine `kind` at `mount`.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn mount(&self, mount: &str, kind: &str) {
+        self.call("POST", &format!("sys/mounts/{mount}"), &json!({ "type": kind }));
+    }
+
     /// A new role of the AppRole method at `mount`, which is mounted if it is not yet. Gives its role id.
     ///
     /// # Panics
     /// The server refuses.
     pub fn approle(&self, mount: &str, name: &str, options: &Value) -> String {
-        let methods = self.call("GET", "sys/auth", &Value::Null);
-        if methods["data"][format!("{mount}/")].is_null() {
-            self.call(
-                "POST",
-                &format!("sys/auth/{mount}"),
-                &json!({ "type": "approle" }),
-            );
-        }
+        self.mount_auth(mount, "approle");
         let role = format!("auth/{mount}/role/{name}");
         self.call("POST", &role, options);
         string(&self.call("GET", &format!("{role}/role-id"), &Value::Null)["data"]["role_id"])
@@ -129,6 +141,29 @@ impl<'a> Admin<'a> {
     pub fn secret_id(&self, mount: &str, name: &str, options: &Value) -> String {
         let path = format!("auth/{mount}/role/{name}/secret-id");
         string(&self.call("POST", &path, options)["data"]["secret_id"])
+    }
+
+    /// A new secret id of a role inside a wrapping token that lasts for a minute.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn wrapped_secret_id(&self, mount: &str, name: &str) -> String {
+        self.wrapped(&format!("auth/{mount}/role/{name}/secret-id"))
+    }
+
+    /// What writing nothing to `path` gives, inside a wrapping token that lasts for a minute.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn wrapped(&self, path: &str) -> String {
+        let request = Request::new("POST".parse().expect("a method"), &format!("/v1/{path}"))
+            .with_header("x-vault-token", self.server.root_token())
+            .with_header("x-vault-wrap-ttl", "60s")
+            .json_body(&json!({}));
+        let response = self.server.client().send_apart(request);
+        let response = response.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let answer: Value = response.json_value().unwrap_or_default();
+        string(&answer["wrap_info"]["token"])
     }
 
     /// Calls the API as root: method, path below `/v1/`, body (`null` for none). Gives the answer's body, `null`

@@ -1,6 +1,5 @@
 //! Starting and ending servers: in memory, initialised and unsealed, with an audit log that tells what was asked.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -12,17 +11,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Admin;
+use crate::services::guard::{end, free_port, guarded};
 use crate::services::python;
 use crate::{Client, Request, TestCa};
-
-/// Runs a command until that ends or standard input does, so that no server outlives a test process, however that
-/// ended.
-const GUARD: &str = r#"
-    exec 3<&0
-    "$@" </dev/null 3<&- & child=$!
-    { cat <&3 >/dev/null; kill -KILL $child; } 2>/dev/null &
-    wait $child
-"#;
 
 /// Looks at a starting server, ten milliseconds apart: longer than a start takes on a busy machine.
 const LOOKS: usize = 6_000;
@@ -105,6 +96,23 @@ impl OpenBao {
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<OpenBao>> = OnceLock::new();
         SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    /// The one with TLS, whose certificates and those of its clients are of the authority beside it.
+    ///
+    /// # Panics
+    /// As [`OpenBao::start`].
+    pub fn shared_tls() -> Option<(&'static Self, &'static TestCa)> {
+        static SHARED: OnceLock<Option<(OpenBao, TestCa)>> = OnceLock::new();
+        let start = || {
+            let ca = TestCa::new();
+            let server = Self::builder().tls(&ca).start()?;
+            Some((server, ca))
+        };
+        SHARED
+            .get_or_init(start)
+            .as_ref()
+            .map(|(server, ca)| (server, ca))
     }
 
     /// `http://127.0.0.1:PORT`, or with `https`.
@@ -248,8 +256,7 @@ impl<'a> OpenBaoBuilder<'a> {
         let log = directory.path().join("log");
         let output = std::fs::File::create(&log).expect("a writable directory");
         let errors = output.try_clone().expect("a second handle of a file");
-        let mut guard = Command::new("sh")
-            .args(["-c", GUARD, "openbao"])
+        let mut guard = guarded("openbao")
             .arg(program)
             .arg("server")
             .arg(format!("-config={}", config.display()))
@@ -340,12 +347,6 @@ fn initialise(client: &Client, guard: &mut Child) -> Option<Initialised> {
     None
 }
 
-fn end(guard: &mut Child) {
-    drop(guard.stdin.take());
-    // The guard ends with its child; there is nothing to be done about one that is gone already.
-    let _ = guard.wait();
-}
-
 fn audit_file(directory: &Path) -> PathBuf {
     directory.join("audit.log")
 }
@@ -363,12 +364,6 @@ fn program() -> Option<PathBuf> {
         String::from_utf8_lossy(&output.stderr)
     );
     Some(String::from_utf8_lossy(&output.stdout).trim().into())
-}
-
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 #[cfg(test)]
