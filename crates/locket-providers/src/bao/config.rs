@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use locket_core::Provider;
 use locket_core::schemes::Fragment;
-use locket_core::{Environment, Provider};
 
-use crate::bao::auth::{AppRole, GivenToken};
+use crate::bao::auth::{self, METHODS};
 use crate::bao::client::Api;
 use crate::bao::locator;
 use crate::bao::provider::Bao;
-use crate::http::{Authority, Endpoint};
+use crate::http::Endpoint;
 use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, SettingKind};
 
 /// OpenBao.
@@ -45,9 +45,6 @@ pub(crate) static VAULT: ProviderKind = ProviderKind {
     parse: locator::parse,
     build: |cx| build(cx, [".vault-token", ".bao-token"]),
 };
-
-/// Every login method of the product; those that this version lacks are refused by name.
-const METHODS: &[&str] = &["token", "approle", "userpass", "kubernetes", "jwt", "cert"];
 
 /// The settings of both kinds, which differ in whose variables come first.
 macro_rules! settings {
@@ -96,6 +93,36 @@ macro_rules! settings {
                 summary: "Secret id of an AppRole login",
             },
             Setting {
+                name: "secret-id-wrapped",
+                env: &[],
+                kind: SettingKind::Choice(&["true", "false"]),
+                summary: "Whether the secret id's file holds a response-wrapping token, which opens once",
+            },
+            Setting {
+                name: "role",
+                env: &[],
+                kind: SettingKind::Text,
+                summary: "Role of a Kubernetes, JWT or certificate login; of an AppRole login the name that a wrapped secret id must be of",
+            },
+            Setting {
+                name: "username",
+                env: &[],
+                kind: SettingKind::Text,
+                summary: "User of a userpass login",
+            },
+            Setting {
+                name: "password-file",
+                env: &[],
+                kind: SettingKind::Credential,
+                summary: "Password of a userpass login",
+            },
+            Setting {
+                name: "jwt-file",
+                env: &[],
+                kind: SettingKind::Credential,
+                summary: "Signed token of a Kubernetes or JWT login; for Kubernetes, unless given, the pod's service account",
+            },
+            Setting {
                 name: "ca-file",
                 env: &[concat!($first, "_CACERT"), concat!($second, "_CACERT")],
                 kind: SettingKind::Path,
@@ -118,13 +145,6 @@ macro_rules! settings {
 }
 use settings;
 
-/// A login method of this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    Token,
-    AppRole,
-}
-
 fn build(cx: &BuildCx<'_>, home_files: [&str; 2]) -> Result<Arc<dyn Provider>, ConfigError> {
     let Some(url) = cx.settings.text("url") else {
         return Err(ConfigError::new(
@@ -137,50 +157,6 @@ fn build(cx: &BuildCx<'_>, home_files: [&str; 2]) -> Result<Arc<dyn Provider>, C
         Endpoint::parse("url", url)?,
         cx.settings.text("namespace"),
     ));
-    let authority: Box<dyn Authority> = match method(cx)? {
-        Method::Token => Box::new(given_token(cx, home_files)),
-        Method::AppRole => Box::new(AppRole::new(cx, api.clone())?),
-    };
+    let authority = auth::authority(cx, api.clone(), home_files)?;
     Ok(Arc::new(Bao::new(api, authority)))
-}
-
-/// The login method that is set, or else the one whose credential is given.
-fn method(cx: &BuildCx<'_>) -> Result<Method, ConfigError> {
-    let has_token = cx.settings.credential("token-file").is_some();
-    let has_role = cx.settings.text("role-id").is_some();
-    match cx.settings.text("auth") {
-        Some("token") => Ok(Method::Token),
-        Some("approle") => Ok(Method::AppRole),
-        Some(other) if METHODS.contains(&other) => Err(ConfigError::new(
-            format!("this version of locket cannot log in by `{other}`"),
-            "Set `auth` to `token` or `approle`.",
-        )),
-        Some(other) => Err(ConfigError::new(
-            format!("`{other}` in `auth` is no login method"),
-            "Set `auth` to `token` or `approle`.",
-        )),
-        None if has_token && has_role => Err(ConfigError::new(
-            format!("`{}` has a token as well as an AppRole", cx.instance),
-            "Set `auth` to `token` or `approle` to say which one counts.",
-        )),
-        None if has_role => Ok(Method::AppRole),
-        None => Ok(Method::Token),
-    }
-}
-
-fn given_token(cx: &BuildCx<'_>, home_files: [&str; 2]) -> GivenToken {
-    match cx.settings.credential("token-file") {
-        Some(credential) => GivenToken::Set(credential.clone()),
-        None => GivenToken::Home(home_paths(cx.environment, home_files)),
-    }
-}
-
-fn home_paths(environment: &Environment, names: [&str; 2]) -> Vec<std::path::PathBuf> {
-    let Some(home) = environment.get_os("HOME").filter(|home| !home.is_empty()) else {
-        return Vec::new();
-    };
-    names
-        .iter()
-        .map(|name| std::path::Path::new(home).join(name))
-        .collect()
 }

@@ -1,17 +1,21 @@
-//! `mount/path/field[?version=N]`, as both schemes write it.
+//! `mount/path/field[?version=N]` and `mount/path/field[?name=value&…]`, as both schemes write it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 
 use locket_core::{Diagnostic, Locator, Reference};
 
-/// What one request reads: a path, mount included, and which version of it.
+/// What one request reads: a path, mount included, and which version of it or what is asked of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {
     /// Decoded and never empty; at least two, since a mount alone holds no secret.
     pub(super) path: Vec<String>,
     /// The latest unless given.
     pub(super) version: Option<NonZeroU64>,
+    /// The body of the request, in the order of the names, for engines that are asked by one. Whether the path is of
+    /// such an engine is the server's to say.
+    pub(super) body: BTreeMap<String, String>,
 }
 
 /// Turns a reference into the item to read and the field to take from it.
@@ -22,7 +26,7 @@ pub(super) fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
     let span = reference.span();
     let form = format!("Write `{}://mount/path/field`.", reference.scheme());
     let wrong = |message: String| Diagnostic::error(span, message).help(form.clone());
-    let mut found = reference.check_options(&["version"]).err().unwrap_or_default();
+    let mut found = Vec::new();
 
     let version = match reference.option("version").map(str::parse::<NonZeroU64>) {
         None => None,
@@ -47,31 +51,48 @@ pub(super) fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
     } else if path.len() < 3 {
         found.push(wrong("this reference names no field".to_owned()));
     }
+    if version.is_some() && reference.options().len() > 1 {
+        found.push(
+            Diagnostic::error(span, "`version` and other options exclude each other")
+                .help("Key/value stores have versions; other engines take options, which become the request's body."),
+        );
+    }
     if !found.is_empty() {
         return Err(found);
     }
     let field = path.pop().unwrap_or_default();
-    let item = Item { path, version };
+    let body: BTreeMap<_, _> = reference
+        .options()
+        .iter()
+        .filter(|(name, _)| name != "version")
+        .cloned()
+        .collect();
+    let item = Item { path, version, body };
     Ok(Locator::new(item.to_string(), field, item))
 }
 
 impl fmt::Display for Item {
-    /// The path, its slashes unambiguous, and the version: equal texts are the same read.
+    /// The path, its slashes unambiguous, and version or body: equal texts are the same read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, segment) in self.path.iter().enumerate() {
             let separator = if index == 0 { "" } else { "/" };
-            write!(
-                f,
-                "{separator}{}",
-                segment
-                    .replace('%', "%25")
-                    .replace('/', "%2F")
-                    .replace('?', "%3F")
-            )?;
+            write!(f, "{separator}{}", encoded(segment))?;
         }
-        match self.version {
-            Some(version) => write!(f, "?version={version}"),
-            None => Ok(()),
+        if let Some(version) = self.version {
+            write!(f, "?version={version}")?;
         }
+        for (index, (name, value)) in self.body.iter().enumerate() {
+            let separator = if index == 0 { '?' } else { '&' };
+            write!(f, "{separator}{}={}", encoded(name), encoded(value))?;
+        }
+        Ok(())
     }
+}
+
+fn encoded(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('/', "%2F")
+        .replace('?', "%3F")
+        .replace('&', "%26")
+        .replace('=', "%3D")
 }

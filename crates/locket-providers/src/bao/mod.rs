@@ -5,6 +5,7 @@
 mod auth;
 mod client;
 mod config;
+mod lease;
 mod locator;
 mod mounts;
 mod provider;

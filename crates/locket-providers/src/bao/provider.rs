@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, suggest,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Provider,
+    ProviderError, Renewal, SecretVersion, suggest,
 };
 use reqwest::StatusCode;
 
 use crate::bao::client::Api;
+use crate::bao::lease;
 use crate::bao::locator::Item;
 use crate::bao::mounts::Mounts;
 use crate::bao::session::Session;
@@ -30,6 +32,7 @@ pub(super) struct Bao {
 struct Answer {
     response: Response,
     engine: Engine,
+    lease: Option<Lease>,
 }
 
 impl Bao {
@@ -51,13 +54,21 @@ impl Bao {
             Ok(answer) => answer,
             Err(error) => return same(&error),
         };
-        match answer.fields(item) {
+        let results: Vec<_> = match answer.fields(item) {
             Ok((fields, version)) => locators
                 .iter()
-                .map(|locator| field(&fields, locator.part(), version, item, &answer.response))
+                .map(|locator| field(&fields, locator.part(), version, item, &answer))
                 .collect(),
             Err(error) => same(&error),
+        };
+        if results.iter().all(Result::is_err)
+            && let Some(handle) = answer.lease.and_then(|lease| lease.handle)
+            && let Err(error) = lease::revoke(&self.session, &handle, cx).await
+        {
+            // Nobody gets to know of it, so nobody else will.
+            tracing::warn!("a lease that nothing was taken from is not revoked: {error}");
         }
+        results
     }
 
     async fn read(&self, item: &Item, cx: &FetchCx) -> Result<Answer, ProviderError> {
@@ -91,18 +102,21 @@ impl Bao {
         let version = item.version.map(|version| version.to_string());
         let mut segments: Vec<&str> = item.path.iter().map(String::as_str).collect();
         match engine {
+            // A store that is asked by a body would be written to.
+            Engine::Kv1 | Engine::Kv2 if !item.body.is_empty() => return Err(no_options(&name, item)),
             Engine::Kv2 => segments.insert(mount.len(), "data"),
             Engine::Kv1 if version.is_some() => {
                 return Err(ProviderError::invalid(format!("`{name}` keeps no versions"))
                     .hint("Leave `version` out, or upgrade the mount with `bao kv enable-versioning`."));
             }
             Engine::Kv1 => {}
-            Engine::Other(kind) => {
+            Engine::Other(kind) if version.is_some() => {
                 return Err(ProviderError::invalid(format!(
-                    "`{name}` is a `{kind}` engine, which this version of locket does not read"
+                    "`{name}` is a `{kind}` engine and keeps no versions"
                 ))
-                .hint("Key/value engines of both versions are read."));
+                .hint("Leave `version` out."));
             }
+            Engine::Other(_) => return self.ask(&segments, engine, item, cx).await,
         }
         let query = version.as_deref().map(|version| ("version", version));
         let response = self.session.get(&segments, query, cx).await?;
@@ -110,14 +124,59 @@ impl Bao {
             return Ok(Answer {
                 response,
                 engine: engine.clone(),
+                lease: None,
             });
         }
         Err(self.session.error(&response))
     }
 
+    /// Asks an engine that is no key/value store.
+    async fn ask(
+        &self,
+        segments: &[&str],
+        engine: &Engine,
+        item: &Item,
+        cx: &FetchCx,
+    ) -> Result<Answer, ProviderError> {
+        let (response, token) = self.session.ask(segments, &item.body, cx).await?;
+        if response.status.is_success() {
+            let term = wire::term(engine, &response, cx.clock.wall())?;
+            return Ok(Answer {
+                lease: term.map(|term| lease::granted(term, token, cx)),
+                response,
+                engine: engine.clone(),
+            });
+        }
+        let error = self.session.error(&response);
+        let path = item.path.join("/");
+        Err(match response.status {
+            StatusCode::NOT_FOUND => ProviderError::not_found(format!("`{path}` does not exist")),
+            StatusCode::BAD_REQUEST if item.body.is_empty() => error.hint(
+                "Check the path. If the engine is to be asked by a body, write its fields as options: `?name=value&…`.",
+            ),
+            StatusCode::BAD_REQUEST => error.hint(format!(
+                "Check the path and the options, which are sent as the request's body; `bao path-help {path}` says what the engine takes."
+            )),
+            StatusCode::METHOD_NOT_ALLOWED if item.body.is_empty() => error.hint(
+                "This path is asked by a body: write its fields as options, like `?common_name=a.example`.",
+            ),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                error.hint("This path is read without a body: leave the options out.")
+            }
+            _ => error,
+        })
+    }
+
     /// Reads a path whose mount the server does not tell, with every mount it can have. What a policy allows decides;
     /// a path that is denied everywhere is denied.
     async fn guess(&self, item: &Item, cx: &FetchCx) -> Result<Answer, ProviderError> {
+        if !item.body.is_empty() {
+            return Err(ProviderError::denied(format!(
+                "the server does not tell what is mounted at `{}`, and what is asked with options is not guessed at",
+                item.path.join("/")
+            ))
+            .hint("Give the token a policy with the capability `update` on the path, or check how the path begins."));
+        }
         let versioned = (1..item.path.len()).map(|length| (length, Engine::Kv2));
         let plain = item.version.is_none().then_some((1, Engine::Kv1));
         let mut denied = None;
@@ -135,6 +194,32 @@ impl Bao {
             (Some(error), _) => Err(error),
             (None, None) => Err(ProviderError::invalid(format!("`{item}` names no secret"))),
         }
+    }
+}
+
+impl Leases for Bao {
+    fn renew<'a>(
+        &'a self,
+        lease: &'a LeaseHandle,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<Renewal, ProviderError>> {
+        Box::pin(lease::renew(&self.session, lease, cx))
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        lease: &'a LeaseHandle,
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Result<(), ProviderError>> {
+        Box::pin(lease::revoke(&self.session, lease, cx))
+    }
+
+    fn end<'a>(
+        &'a self,
+        held: &'a [LeaseHandle],
+        cx: &'a FetchCx,
+    ) -> BoxFuture<'a, Vec<Result<(), ProviderError>>> {
+        Box::pin(lease::end(&self.session, held, cx))
     }
 }
 
@@ -180,6 +265,10 @@ impl Provider for Bao {
             results.sort_by_key(|(index, _)| *index);
             results.into_iter().map(|(_, result)| result).collect()
         })
+    }
+
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 }
 
@@ -239,17 +328,29 @@ fn field(
     name: &str,
     version: Option<u64>,
     item: &Item,
-    response: &Response,
+    answer: &Answer,
 ) -> Result<Fetched, ProviderError> {
-    match fields.get(name, response)? {
-        Some(value) => {
-            let fetched = Fetched::new(value);
-            Ok(match version {
-                Some(version) => fetched.version(version.to_string()),
-                None => fetched,
-            })
-        }
+    match fields.get(name, &answer.response)? {
+        Some(value) => Ok(Fetched {
+            version: version.map(|version| SecretVersion(version.to_string())),
+            lease: answer.lease.clone(),
+            ..Fetched::new(value)
+        }),
         None => Err(no_field(fields, name, item)),
+    }
+}
+
+fn no_options(mount: &str, item: &Item) -> ProviderError {
+    let error = ProviderError::invalid(format!(
+        "`{mount}` is a key/value store, which takes no option but `version`"
+    ));
+    match item
+        .body
+        .keys()
+        .find_map(|name| suggest::nearest(name, ["version"]))
+    {
+        Some(near) => error.hint(format!("Did you mean `{near}`?")),
+        None => error.hint("Leave the options out; other engines get them as the request's body."),
     }
 }
 

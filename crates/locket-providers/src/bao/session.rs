@@ -1,14 +1,17 @@
 //! Requests with a token, and what it means that the server refuses one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::{FetchCx, ProviderError};
 use reqwest::StatusCode;
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use crate::bao::client::Api;
-use crate::http::{Authority, Request, Response, Token, TokenCache};
+use crate::bao::wire::{self, Member};
+use crate::http::{Authority, OnNewSource, Request, Response, Token, TokenCache};
 
 /// How long the answer to "does this token still count?" is good for: long enough for all the paths of a round that
 /// are denied at once, short enough not to outlive the token by much.
@@ -35,6 +38,29 @@ struct Verdict {
 enum Standing {
     Good,
     Refused,
+}
+
+/// What a policy must allow for a request.
+#[derive(Clone, Copy, Debug)]
+enum Capability {
+    Read,
+    Update,
+}
+
+impl Capability {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Update => "update",
+        }
+    }
+
+    fn participle(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Update => "written to",
+        }
+    }
 }
 
 impl Session {
@@ -73,14 +99,87 @@ impl Session {
                 if let Some((name, value)) = query {
                     request = request.query(name, value);
                 }
-                let response = self.api.send(request, Some(token.value()), cx).await?;
-                match response.status {
-                    StatusCode::UNAUTHORIZED => Err(self.api.error(&response)),
-                    StatusCode::FORBIDDEN => Err(self.refusal(&token, segments, &response, cx).await),
-                    _ => Ok(response),
-                }
+                self.answer(request, &token, segments, Capability::Read, cx).await
             })
             .await
+    }
+
+    /// Asks an engine that may lease what it gives: reads the API path `segments`, or writes `body` to it if there is
+    /// one. Gives the token as well, with which the lease ends. A token that ended meanwhile, or is about to end, is
+    /// replaced.
+    ///
+    /// # Errors
+    /// As for [`Session::get`]; and a credential in the body is not text.
+    pub(super) async fn ask(
+        &self,
+        segments: &[&str],
+        body: &BTreeMap<String, String>,
+        cx: &FetchCx,
+    ) -> Result<(Response, Token), ProviderError> {
+        self.tokens
+            .with_lasting(cx, async |token| {
+                let path = segments.iter().copied();
+                let (request, needed) = if body.is_empty() {
+                    (self.api.get(path), Capability::Read)
+                } else {
+                    let members = body
+                        .iter()
+                        .map(|(name, text)| (name.as_str(), Member::Plain(text)));
+                    (
+                        self.api.post(path).json(wire::object(members)?),
+                        Capability::Update,
+                    )
+                };
+                let response = self.answer(request, &token, segments, needed, cx).await?;
+                Ok((response, token))
+            })
+            .await
+    }
+
+    /// The token that serves now, renewed if it is time.
+    ///
+    /// # Errors
+    /// There is none and the login failed.
+    pub(super) async fn current(&self, cx: &FetchCx) -> Result<Token, ProviderError> {
+        self.tokens.current(cx).await
+    }
+
+    /// Writes `body` to the API path `segments` with `token` and no other.
+    ///
+    /// # Errors
+    /// There is no answer, or the token may not do this; any other status is an answer.
+    pub(super) async fn post_with(
+        &self,
+        token: &Token,
+        segments: &[&str],
+        body: Zeroizing<Vec<u8>>,
+        cx: &FetchCx,
+    ) -> Result<Response, ProviderError> {
+        self.tokens.spend(token);
+        let request = self.api.post(segments.iter().copied()).json(body);
+        self.answer(request, token, segments, Capability::Update, cx)
+            .await
+    }
+
+    /// Whether the tokens are of logins of our own, so that ending one concerns nobody else.
+    pub(super) fn logs_in(&self) -> bool {
+        self.tokens.authority().on_new_source() == OnNewSource::Keep
+    }
+
+    async fn answer(
+        &self,
+        request: Request,
+        token: &Token,
+        segments: &[&str],
+        needed: Capability,
+        cx: &FetchCx,
+    ) -> Result<Response, ProviderError> {
+        let response = self.api.send(request, Some(token.value()), cx).await?;
+        match response.status {
+            StatusCode::UNAUTHORIZED => Err(self.api.error(&response)),
+            StatusCode::FORBIDDEN => Err(self.refusal(token, segments, needed, &response, cx).await),
+            _ => Ok(response),
+        }
     }
 
     /// 403 stands for a token that no longer counts as well as for a path that its policies do not cover.
@@ -88,6 +187,7 @@ impl Session {
         &self,
         token: &Token,
         segments: &[&str],
+        needed: Capability,
         response: &Response,
         cx: &FetchCx,
     ) -> ProviderError {
@@ -100,11 +200,13 @@ impl Session {
             ))
             .hint("Give a fresh token, or log in by a method that renews it, such as AppRole."),
             Ok(Standing::Good) => ProviderError::denied(format!(
-                "{place} may not be read with this token: its policies do not allow it"
+                "{place} may not be {} with this token: its policies do not allow it",
+                needed.participle()
             ))
             .hint(format!(
-                "Give it a policy with `path \"{}\" {{ capabilities = [\"read\"] }}`.",
-                segments.join("/")
+                "Give it a policy with `path \"{}\" {{ capabilities = [\"{}\"] }}`.",
+                segments.join("/"),
+                needed.name()
             )),
         }
     }

@@ -118,6 +118,20 @@ fn a_reference_is_a_path_and_its_last_component_the_field() {
     assert_eq!((one.item(), one.part()), ("secret/app/db", "password"));
     assert_eq!(one, same);
     assert_eq!(versioned.item(), "secret/app/db?version=4");
+    let [asked, again, other] = &located(&[
+        "bao://pki/issue/web/certificate?common_name=a.example&ttl=1h",
+        "bao://pki/issue/web/private_key?ttl=1h&common_name=a.example",
+        "bao://pki/issue/web/certificate?common_name=b.example%26ttl%3D1h",
+    ])[..] else {
+        panic!("three")
+    };
+    assert_eq!(asked.item(), "pki/issue/web?common_name=a.example&ttl=1h");
+    assert_eq!(
+        asked.item(),
+        again.item(),
+        "one issue, in whatever order it is written"
+    );
+    assert_ne!(asked.item(), other.item());
     assert_ne!(encoded.item(), one.item(), "an encoded slash separates nothing");
     assert_eq!(encoded.part(), "pass/word");
 }
@@ -134,7 +148,8 @@ fn a_reference_that_can_never_name_a_field_is_refused_with_everything_wrong_abou
         ("bao:///secret/app/db", 1),
         ("bao://secret/app/db/password?version=0", 1),
         ("bao://secret/app/db/password?version=latest", 1),
-        ("bao://secret/app?verison=3", 2),
+        ("bao://secret/app?version=x", 2),
+        ("bao://pki/issue/web/certificate?common_name=a&version=3", 1),
     ] {
         let found = parsed(text).unwrap_err();
         assert_eq!(found.len(), count, "{text}: {found:?}");
@@ -292,33 +307,114 @@ async fn a_mount_that_was_upgraded_meanwhile_is_looked_up_again() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_not_read_yet_is_refused_by_name() {
+async fn what_an_engine_cannot_be_asked_is_refused_by_name_before_it_is_asked() {
     let answers = usual();
-    answers.set(
-        "sys/internal/ui/mounts/pki/issue/web",
-        200,
-        mount("pki/", "pki", None),
+    for (path, kind, version) in [
+        ("pki/issue/web", "pki", None),
+        ("kv1/a", "kv", Some("1")),
+        ("team/kv", "kv", Some("2")),
+    ] {
+        let at = path.split_once('/').map_or(path, |(first, _)| first);
+        let at = if path == "team/kv" { "team/kv" } else { at };
+        let look_up = format!("sys/internal/ui/mounts/{path}");
+        answers.set(&look_up, 200, mount(&format!("{at}/"), kind, version));
+    }
+    let server = answers.serve();
+    let (fixture, provider) = instance(&server);
+    for (text, said, hint) in [
+        (
+            "bao://pki/issue/web/certificate?version=2",
+            "is a `pki` engine",
+            "Leave `version`",
+        ),
+        (
+            "bao://kv1/a/f?version=2",
+            "`kv1` keeps no versions",
+            "Leave `version`",
+        ),
+        (
+            "bao://kv1/a/f?verison=2",
+            "takes no option",
+            "Did you mean `version`?",
+        ),
+        (
+            "bao://kv/app/db/user?ttl=2",
+            "takes no option",
+            "Leave the options out",
+        ),
+        (
+            "bao://team/kv/f",
+            "`team/kv` is a mount",
+            "Write the secret's path",
+        ),
+    ] {
+        let error = fetch(&*provider, &fixture, text).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+        assert!(error.context.contains(said), "{error}");
+        assert!(error.hint.as_ref().unwrap().contains(hint), "{error:?}");
+    }
+    let asked = paths(&server);
+    assert!(
+        asked.iter().all(|path| path.contains("/ui/mounts/")),
+        "a store is never written to: {asked:?}"
     );
+}
+
+#[tokio::test]
+async fn what_is_asked_with_options_is_not_guessed_at_where_look_ups_are_closed() {
+    let answers = Answers::new([("auth/token/lookup-self", 200, json!({"data": {}}))]);
+    answers.set("kv/app", 200, json!({"data": {"f": "written"}}));
+    let server = answers.serve();
+    let (fixture, provider) = instance(&server);
+    let error = fetch(&*provider, &fixture, "bao://kv/app/f?ttl=1h")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Denied);
+    assert!(server.requests().iter().all(|request| request.method == "GET"));
+}
+
+#[tokio::test]
+async fn a_lease_that_no_field_was_taken_from_is_given_back_at_once() {
+    let answers = usual();
+    let look_up = "sys/internal/ui/mounts/db/creds/app";
+    answers.set(look_up, 200, mount("db/", "database", None));
+    let creds = json!({"lease_id": "db/creds/app/1", "lease_duration": 60, "renewable": true,
+        "data": {"username": "u", "password": "p"}});
+    answers.set("db/creds/app", 200, creds);
+    answers.set("sys/leases/revoke", 200, json!({}));
+    let server = answers.serve();
+    let (fixture, provider) = instance(&server);
+    let good = fetch(&*provider, &fixture, "bao://db/creds/app/username")
+        .await
+        .unwrap();
+    let lease = good.lease.unwrap();
+    assert_eq!((lease.lasts, lease.renewable), (Duration::from_secs(60), true));
+    assert!(!paths(&server).contains(&"/v1/sys/leases/revoke".to_owned()));
+    let typo = fetch(&*provider, &fixture, "bao://db/creds/app/usernme")
+        .await
+        .unwrap_err();
+    assert_eq!(typo.kind, ErrorKind::NotFound);
+    assert_eq!(paths(&server).last().unwrap(), "/v1/sys/leases/revoke");
+}
+
+#[tokio::test]
+async fn a_duration_without_a_lease_is_no_lease() {
+    let answers = usual();
     answers.set(
         "sys/internal/ui/mounts/kv1/a",
         200,
         mount("kv1/", "kv", Some("1")),
     );
-    answers.set(
-        "sys/internal/ui/mounts/team/kv",
-        200,
-        mount("team/kv/", "kv", Some("2")),
-    );
+    answers.set("sys/internal/ui/mounts/t/a", 200, mount("t/", "totp", None));
+    let body =
+        json!({"lease_id": "", "lease_duration": 2_764_800, "data": {"f": "v", "ttl": 5, "expiration": 7}});
+    answers.set("kv1/a", 200, body.clone());
+    answers.set("t/a", 200, body);
     let server = answers.serve();
     let (fixture, provider) = instance(&server);
-    for (text, said) in [
-        ("bao://pki/issue/web/certificate", "`pki` is a `pki` engine"),
-        ("bao://kv1/a/f?version=2", "`kv1` keeps no versions"),
-        ("bao://team/kv/f", "`team/kv` is a mount"),
-    ] {
-        let error = fetch(&*provider, &fixture, text).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Invalid);
-        assert!(error.context.contains(said), "{error}");
+    for text in ["bao://kv1/a/f", "bao://t/a/f"] {
+        let fetched = fetch(&*provider, &fixture, text).await.unwrap();
+        assert!(fetched.lease.is_none(), "{text}");
     }
 }
 
@@ -468,7 +564,43 @@ fn settings_that_cannot_work_are_refused_by_name() {
     for (fixture, said) in [
         (set(&[]), "`url` is not set"),
         (set(&[("url", "127.0.0.1:8200")]), "`url`"),
-        (set(&[url, ("auth", "kubernetes")]), "`kubernetes`"),
+        (set(&[url, ("auth", "kubernetes")]), "no `role`"),
+        (set(&[url, ("auth", "jwt"), ("role", "r")]), "no `jwt-file`"),
+        (set(&[url, ("auth", "cert")]), "no `client-cert-file`"),
+        (
+            set(&[url, ("auth", "cert")])
+                .set("client-cert-file", "c")
+                .set("client-key-file", "k"),
+            "without TLS",
+        ),
+        (set(&[url, ("username", "ann")]), "no `password-file`"),
+        (set(&[url]).set_credential("password-file", "p"), "no `username`"),
+        (
+            set(&[url]).set_credential("jwt-file", "j"),
+            "which two logins read",
+        ),
+        (set(&[url, ("role", "r")]), "which several logins read"),
+        (
+            set(&[url, ("role-id", "r"), ("secret-id-wrapped", "true")]),
+            "no `secret-id-file`",
+        ),
+        (
+            set(&[url, ("role-id", "r"), ("username", "ann")]),
+            "an AppRole as well as a username",
+        ),
+        (
+            set(&[url, ("auth", "approle"), ("role-id", "r"), ("username", "ann")]),
+            "reads no `username`",
+        ),
+        (
+            set(&[url, ("auth", "userpass"), ("username", "u"), ("role", "r")])
+                .set_credential("password-file", "p"),
+            "reads no `role`",
+        ),
+        (
+            set(&[url, ("auth", "token"), ("secret-id-wrapped", "true")]),
+            "reads no `secret-id-wrapped`",
+        ),
         (set(&[url, ("auth", "ldap")]), "`ldap`"),
         (set(&[url, ("auth", "approle")]), "`role-id`"),
         (
@@ -507,7 +639,10 @@ fn each_kind_reads_its_own_variables_first_and_the_others_too() {
             .all_settings()
             .filter(|setting| setting.kind == SettingKind::Credential)
             .map(|setting| setting.name);
-        assert_eq!(credentials.collect::<Vec<_>>(), ["token-file", "secret-id-file"]);
+        assert_eq!(
+            credentials.collect::<Vec<_>>(),
+            ["token-file", "secret-id-file", "password-file", "jwt-file"]
+        );
         assert!(names.contains(&"ca-file") && names.contains(&"timeout"));
     }
 }

@@ -1,11 +1,12 @@
 //! The server's JSON. Values are borrowed from the response and copied once, into secrets.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use locket_core::json_path;
-use locket_core::{ProviderError, SecretBytes};
-use serde::{Deserialize, Serialize};
+use locket_core::{ProviderError, Renewal, SecretBytes};
+use serde::Deserialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -74,6 +75,31 @@ struct MountData {
     options: Option<HashMap<String, String>>,
 }
 
+/// When an answer ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Term {
+    /// The lease's name; `None` for what ends by itself.
+    pub(super) id: Option<String>,
+    pub(super) lasts: Duration,
+    pub(super) renewable: bool,
+}
+
+#[derive(Deserialize)]
+struct WrapData {
+    creation_path: String,
+}
+
+#[derive(Deserialize)]
+struct LeaseEnvelope {
+    #[serde(default)]
+    lease_id: String,
+    /// Seconds.
+    #[serde(default)]
+    lease_duration: u64,
+    #[serde(default)]
+    renewable: bool,
+}
+
 #[derive(Deserialize)]
 struct LoginEnvelope<'a> {
     #[serde(borrow)]
@@ -92,13 +118,6 @@ struct LoginAuth<'a> {
     /// Requests; 0 for no limit.
     #[serde(default)]
     num_uses: u64,
-}
-
-#[derive(Serialize)]
-struct AppRoleLogin<'a> {
-    role_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_id: Option<&'a str>,
 }
 
 impl Fields<'_> {
@@ -200,29 +219,125 @@ pub(super) fn grant(response: &Response) -> Result<Grant, ProviderError> {
     Ok(grant)
 }
 
-/// The body of an AppRole login.
+/// One member of a request's body.
+#[derive(Clone, Copy)]
+pub(super) enum Member<'a> {
+    /// A text that may be shown.
+    Plain(&'a str),
+    /// A credential.
+    Secret(&'a SecretBytes),
+}
+
+/// A request's body: an object with these members, all of them texts.
 ///
 /// # Errors
-/// The secret id is not text.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the secret id goes to the server that issued it"
-)]
-pub(super) fn approle_login(
-    role_id: &str,
-    secret_id: Option<&SecretBytes>,
+/// A credential is not text.
+pub(super) fn object<'a>(
+    members: impl IntoIterator<Item = (&'a str, Member<'a>)>,
 ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-    let secret_id = secret_id
-        .map(|secret| std::str::from_utf8(secret.expose()))
-        .transpose()
-        .map_err(|_| ProviderError::auth("the secret id is not text"))?;
-    let login = AppRoleLogin { role_id, secret_id };
+    let members: Vec<_> = members
+        .into_iter()
+        .map(|(name, member)| Ok((name, member.text(name)?)))
+        .collect::<Result<_, ProviderError>>()?;
     // Room for every byte escaped, so that growing leaves no copy behind.
-    let room = 64 + 6 * (role_id.len() + secret_id.map_or(0, str::len));
-    let mut body = Zeroizing::new(Vec::with_capacity(room));
-    serde_json::to_writer(&mut *body, &login)
-        .map_err(|_| ProviderError::auth("the AppRole login is not JSON"))?;
+    let room = members
+        .iter()
+        .map(|(name, text)| 6 * (name.len() + text.len()) + 8)
+        .sum::<usize>();
+    let mut body = Zeroizing::new(Vec::with_capacity(room + 2));
+    let mut serializer = serde_json::Serializer::new(&mut *body);
+    let written = serializer.serialize_map(Some(members.len())).and_then(|mut map| {
+        for (name, text) in &members {
+            map.serialize_entry(name, text)?;
+        }
+        map.end()
+    });
+    written.map_err(|_| ProviderError::invalid("the request cannot be written as JSON"))?;
     Ok(body)
+}
+
+impl<'a> Member<'a> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a credential goes to the server that issued it"
+    )]
+    fn text(self, name: &str) -> Result<&'a str, ProviderError> {
+        match self {
+            Self::Plain(text) => Ok(text),
+            Self::Secret(secret) => std::str::from_utf8(secret.expose())
+                .map_err(|_| ProviderError::auth(format!("the credential for `{name}` is not text"))),
+        }
+    }
+}
+
+/// What `sys/wrapping/lookup` says of where a wrapping token was made.
+///
+/// # Errors
+/// The body is not what the API promises.
+pub(super) fn creation_path(response: &Response) -> Result<String, ProviderError> {
+    let data: WrapData = envelope(response)?
+        .and_then(|data| serde_json::from_str(data.get()).ok())
+        .ok_or_else(|| garbage(response))?;
+    Ok(data.creation_path)
+}
+
+/// The secret id that was in a wrapping token.
+///
+/// # Errors
+/// The body is not what the API promises.
+pub(super) fn unwrapped_secret_id(response: &Response) -> Result<SecretBytes, ProviderError> {
+    match kv1(response)?.get("secret_id", response)? {
+        Some(secret_id) if !secret_id.is_empty() => Ok(secret_id),
+        _ => Err(garbage(response)),
+    }
+}
+
+/// What a read of any engine says about its own end: a lease, or a certificate's or token's own expiry.
+///
+/// # Errors
+/// The body is not what the API promises.
+pub(super) fn term(
+    engine: &Engine,
+    response: &Response,
+    now: SystemTime,
+) -> Result<Option<Term>, ProviderError> {
+    let found: LeaseEnvelope =
+        serde_json::from_slice(response.body.bytes()).map_err(|_| garbage(response))?;
+    // Key/value stores of version 1 give a duration without a lease: a wish, and not an end.
+    if !found.lease_id.is_empty() {
+        return Ok(Some(Term {
+            id: Some(found.lease_id),
+            lasts: Duration::from_secs(found.lease_duration),
+            renewable: found.renewable,
+        }));
+    }
+    let number = |name: &str| kv1(response).ok()?.0.get(name)?.get().parse().ok();
+    let lasts = match engine {
+        Engine::Other(kind) if kind == "pki" => number("expiration").map(|seconds| {
+            let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            ends.duration_since(now).unwrap_or_default()
+        }),
+        Engine::Other(kind) if kind == "identity" => number("ttl").map(Duration::from_secs),
+        _ => None,
+    };
+    Ok(lasts.map(|lasts| Term {
+        id: None,
+        lasts,
+        renewable: false,
+    }))
+}
+
+/// What a renewed lease has now.
+///
+/// # Errors
+/// The body is not what the API promises.
+pub(super) fn renewal(response: &Response) -> Result<Renewal, ProviderError> {
+    let found: LeaseEnvelope =
+        serde_json::from_slice(response.body.bytes()).map_err(|_| garbage(response))?;
+    Ok(Renewal {
+        lasts: Duration::from_secs(found.lease_duration),
+        renewable: found.renewable,
+    })
 }
 
 /// What all answers wrap their content in; `None` for an error's or an empty one.

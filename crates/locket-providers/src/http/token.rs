@@ -87,6 +87,7 @@ pub(crate) struct Grant {
 pub(crate) struct Token {
     value: Arc<SecretBytes>,
     serial: u64,
+    ends: Option<Duration>,
 }
 
 /// The token of one provider instance.
@@ -111,6 +112,8 @@ struct Issued {
     token: Token,
     source: Vec<Stamp>,
     lifetime: Option<Duration>,
+    /// The longest time that it was ever granted at once.
+    longest: Option<Duration>,
     /// On the monotonic clock, with a margin for requests under way.
     ends: Option<Duration>,
     renew_from: Option<Duration>,
@@ -168,6 +171,17 @@ impl Token {
     pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
+
+    /// Until when it served when it was lent out, on the monotonic clock; `None` for a token without a known end.
+    /// It may have been renewed since.
+    pub(crate) fn ends(&self) -> Option<Duration> {
+        self.ends
+    }
+
+    /// Whether both came of one login, by whichever cache.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.value, &other.value)
+    }
 }
 
 impl<A: Authority> TokenCache<A> {
@@ -178,6 +192,11 @@ impl<A: Authority> TokenCache<A> {
             state: Mutex::default(),
             ended: AtomicU64::new(0),
         }
+    }
+
+    /// What hands out the tokens.
+    pub(crate) fn authority(&self) -> &A {
+        &self.authority
     }
 
     /// Makes `request` with the token. If it fails with [`ErrorKind::Auth`], which must mean that the server refuses
@@ -211,6 +230,27 @@ impl<A: Authority> TokenCache<A> {
         let seen = self.ended.load(Ordering::Acquire);
         let mut state = self.lock(cx).await?;
         self.take(&mut state, seen, cx).await
+    }
+
+    /// The same as [`TokenCache::with`], for requests whose outcome ends with the token: one that nears its end and
+    /// gets no more time is left to what it served so far, and another takes its place.
+    ///
+    /// # Errors
+    /// Those of `request`, and of the login.
+    pub(crate) async fn with_lasting<T, F>(
+        &self,
+        cx: &FetchCx,
+        request: impl Fn(Token) -> F,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let now = cx.clock.monotonic();
+        self.lock(cx)
+            .await?
+            .issued
+            .take_if(|issued| issued.is_waning(now));
+        self.with(cx, request).await
     }
 
     /// Counts one more use of `token`, for a request that was made with it beside [`TokenCache::with`].
@@ -269,7 +309,10 @@ impl<A: Authority> TokenCache<A> {
         match &mut state.issued {
             Some(issued) => {
                 issued.use_once();
-                Ok(issued.token.clone())
+                Ok(Token {
+                    ends: issued.ends,
+                    ..issued.token.clone()
+                })
             }
             None => Err(ProviderError::auth("the login gave no token")),
         }
@@ -331,8 +374,11 @@ impl<A: Authority> TokenCache<A> {
         // Taken out while it is asked for: whoever cancels this leaves no token behind, and the next logs in.
         match self.authority.renew(issued.token.value(), cx).await {
             Ok(grant) => {
-                let renewed = Issued::new(grant, issued.token.serial, issued.source, now);
-                state.issued = Some(renewed.after(issued.lifetime));
+                let mut renewed = Issued::new(grant, issued.token.serial, issued.source, now);
+                if renewed.token.value == issued.token.value {
+                    renewed.token = issued.token;
+                }
+                state.issued = Some(renewed.after(issued.lifetime, issued.longest));
             }
             Err(error) if error.kind.is_transient() => {
                 tracing::debug!("the token is not renewed yet: {error}");
@@ -353,9 +399,11 @@ impl Issued {
             token: Token {
                 value: grant.token,
                 serial,
+                ends: None,
             },
             source,
             lifetime: grant.lifetime,
+            longest: grant.lifetime,
             ends: grant
                 .lifetime
                 .map(|lifetime| granted + lifetime - margin(lifetime)),
@@ -377,9 +425,19 @@ impl Issued {
         self.renew_from.is_some_and(|from| from <= now)
     }
 
+    /// Whether it gets no more time and has less than half of it left.
+    fn is_waning(&self, now: Duration) -> bool {
+        let left = self.ends.map(|ends| ends.saturating_sub(now));
+        self.renew_from.is_none()
+            && left
+                .zip(self.longest)
+                .is_some_and(|(left, longest)| left < longest / 2)
+    }
+
     /// The same token, renewed after having lasted for `before`. When the server grants much less than it did, the
     /// token nears the end of all its time: asking again would only shrink the steps.
-    fn after(mut self, before: Option<Duration>) -> Self {
+    fn after(mut self, before: Option<Duration>, longest: Option<Duration>) -> Self {
+        self.longest = self.longest.max(longest);
         if let (Some(lifetime), Some(before)) = (self.lifetime, before)
             && lifetime < before / 2
         {

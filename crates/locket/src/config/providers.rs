@@ -183,6 +183,7 @@ pub(super) fn read_settings(
     for setting in settings {
         let numbers = match setting.kind {
             SettingKind::Count | SettingKind::Duration => Numbers::Whole,
+            SettingKind::Choice(["true", "false"]) => Numbers::Truth,
             _ => Numbers::Refused,
         };
         let text = reader.text(setting.name, numbers);

@@ -46,6 +46,8 @@ pub(super) enum Wanted {
 /// Which numbers may stand where a text is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbers {
+    /// None, but a truth value is one of the words `true` and `false`.
+    Truth,
     /// None.
     Refused,
     /// Whole ones.
@@ -184,6 +186,7 @@ impl<'a> Reader<'a> {
     fn wrong_type(&mut self, key: &str, value: &Spanned<DeValue<'_>>, numbers: Numbers) {
         let wanted = match numbers {
             Numbers::Octal => "octal digits",
+            Numbers::Truth => "true or false",
             Numbers::Whole | Numbers::Refused => "a text",
         };
         let help = match (value.get_ref(), numbers) {
@@ -225,6 +228,7 @@ pub(super) fn listed(keys: &[&str]) -> String {
 fn as_text(value: &Spanned<DeValue<'_>>, numbers: Numbers) -> Option<String> {
     match (value.get_ref(), numbers) {
         (DeValue::String(text), _) => Some(text.to_string()),
+        (DeValue::Boolean(truth), Numbers::Truth) => Some(truth.to_string()),
         (DeValue::Integer(number), Numbers::Whole) if number.radix() == 10 => {
             Some(number.as_str().to_owned())
         }

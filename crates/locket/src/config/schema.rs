@@ -148,6 +148,9 @@ fn setting(settings: &[&'static Setting], name: &str, wanted: Wanted) -> Value {
     if let Some(setting) = own {
         schema["description"] = json!(setting.summary);
         match setting.kind {
+            SettingKind::Choice(_) if wanted == Wanted::Text(Numbers::Truth) => {
+                schema["enum"] = json!([true, false, "true", "false"]);
+            }
             SettingKind::Choice(words) => schema["enum"] = json!(words),
             SettingKind::Duration => schema["pattern"] = json!(duration("")),
             SettingKind::Count => schema["pattern"] = json!(r"^\s*[0-9]+\s*$"),
@@ -172,6 +175,7 @@ fn value(wanted: Wanted) -> Value {
     match wanted {
         Wanted::Text(Numbers::Refused) => json!({ "type": "string" }),
         Wanted::Text(Numbers::Whole) => json!({ "type": ["string", "integer"] }),
+        Wanted::Text(Numbers::Truth) => json!({ "type": ["string", "boolean"] }),
         Wanted::Text(Numbers::Octal) => {
             json!({ "type": ["string", "integer"], "pattern": "^(0o)?[0-7]{3,5}$" })
         }

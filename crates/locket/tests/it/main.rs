@@ -7,6 +7,8 @@
     reason = "a test that cannot be set up fails, with the place"
 )]
 
+mod bao_leases;
+mod bao_wrapping;
 mod conformance;
 mod connect_official_client;
 mod connect_run;

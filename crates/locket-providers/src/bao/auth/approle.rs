@@ -1,121 +1,109 @@
-//! AppRole: a role id and a secret id become a token, which is renewed while the server allows it.
+//! AppRole: a role id, and a secret id that is given or stands in a response-wrapping token.
 
 use std::sync::Arc;
 
-use locket_core::{BoxFuture, ErrorKind, FetchCx, ProviderError, SecretBytes};
-use reqwest::StatusCode;
+use locket_core::{BoxFuture, FetchCx, ProviderError, SecretBytes};
+use zeroize::Zeroizing;
 
+use super::login::{Method, mount};
+use super::wrapping::Wrapped;
 use crate::bao::client::Api;
-use crate::bao::wire;
-use crate::http::{Authority, Grant, Response, Stamp};
+use crate::bao::wire::{self, Member};
+use crate::http::Stamp;
 use crate::{BuildCx, ConfigError, Credential};
 
-/// The login of one role.
+/// One role.
 #[derive(Debug)]
-pub(in crate::bao) struct AppRole {
-    api: Arc<Api>,
-    mount: String,
+pub(super) struct AppRole {
     role_id: String,
-    /// Absent for roles that are bound to an address instead.
-    secret_id: Option<Credential>,
+    secret_id: SecretId,
+}
+
+#[derive(Debug)]
+enum SecretId {
+    /// For roles that are bound to an address instead.
+    None,
+    Given(Credential),
+    Wrapped(Wrapped),
 }
 
 impl AppRole {
-    /// The login that the settings describe.
+    /// The role that the settings describe.
     ///
     /// # Errors
-    /// There is no role id, or the mount cannot be a path.
-    pub(in crate::bao) fn new(cx: &BuildCx<'_>, api: Arc<Api>) -> Result<Self, ConfigError> {
+    /// There is no role id, or nothing to unwrap, or the mount cannot be a path.
+    pub(super) fn new(cx: &BuildCx<'_>) -> Result<Self, ConfigError> {
         let Some(role_id) = cx.settings.text("role-id") else {
             return Err(ConfigError::new(
                 format!("`{}` logs in by AppRole and has no `role-id`", cx.instance),
                 "Set `role-id`; `bao read auth/approle/role/NAME/role-id` prints it.",
             ));
         };
-        let mount = cx.settings.text("auth-mount").unwrap_or("approle");
-        let mount = mount.trim_matches('/');
-        let mount = mount.strip_prefix("auth/").unwrap_or(mount);
-        if mount.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return Err(ConfigError::new(
-                "`auth-mount` is not a path",
-                "Give the path under `auth/`, like `approle`.",
-            ));
-        }
+        let secret_id = cx.settings.credential("secret-id-file").cloned();
+        let is_wrapped = cx.settings.text("secret-id-wrapped") == Some("true");
+        let secret_id = match (secret_id, is_wrapped) {
+            (None, false) => SecretId::None,
+            (Some(credential), false) => SecretId::Given(credential),
+            (Some(credential), true) => {
+                let role = cx.settings.text("role").map(str::to_owned);
+                SecretId::Wrapped(Wrapped::new(credential, mount(cx, "approle")?, role))
+            }
+            (None, true) => {
+                return Err(ConfigError::new(
+                    format!(
+                        "`{}` has `secret-id-wrapped` and no `secret-id-file`",
+                        cx.instance
+                    ),
+                    "Set `secret-id-file` to a file that holds the wrapping token.",
+                ));
+            }
+        };
         Ok(Self {
-            api,
-            mount: mount.to_owned(),
             role_id: role_id.trim().to_owned(),
-            secret_id: cx.settings.credential("secret-id-file").cloned(),
+            secret_id,
         })
     }
 
-    async fn log_in(&self, cx: &FetchCx) -> Result<Grant, ProviderError> {
-        let secret_id = self.secret_id.as_ref().map(Credential::read).transpose()?;
-        let body = wire::approle_login(&self.role_id, secret_id.as_ref())?;
-        let path = ["auth"].into_iter().chain(self.mount.split('/')).chain(["login"]);
-        let response = self.api.send(self.api.post(path).json(body), None, cx).await?;
-        if !response.status.is_success() {
-            return Err(self.refused(&response));
-        }
-        wire::grant(&response)
-    }
-
-    /// A login answers 400 to wrong ids, and 403 to a wrong address as well as where no method is mounted.
-    fn refused(&self, response: &Response) -> ProviderError {
-        match response.status {
-            StatusCode::BAD_REQUEST
-            | StatusCode::UNAUTHORIZED
-            | StatusCode::FORBIDDEN
-            | StatusCode::NOT_FOUND => {
-                let code = response.status.as_u16();
-                ProviderError::auth(format!("{} refused the AppRole login ({code})", response.place))
-                    .hint(self.how_to_log_in())
-            }
-            _ => self.api.error(response),
-        }
-    }
-
-    fn how_to_log_in(&self) -> &'static str {
-        if self.secret_id.is_some() {
-            "Check `role-id`, `auth-mount` and `namespace`, and the secret id, which may be used up, expired, or bound to other addresses."
-        } else {
-            "Set `secret-id-file`, unless the role is meant to do without a secret id; check `role-id`, `auth-mount` and `namespace`."
-        }
+    fn encode(&self, secret_id: Option<&SecretBytes>) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        let role_id = ("role_id", Member::Plain(&self.role_id));
+        let secret_id = secret_id.map(|secret| ("secret_id", Member::Secret(secret)));
+        wire::object([role_id].into_iter().chain(secret_id))
     }
 }
 
-impl Authority for AppRole {
-    fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
-        Box::pin(self.log_in(cx))
+impl Method for AppRole {
+    fn name(&self) -> &'static str {
+        "AppRole"
     }
 
-    fn renew<'a>(
+    fn body<'a>(
         &'a self,
-        token: &'a SecretBytes,
+        api: &'a Arc<Api>,
         cx: &'a FetchCx,
-    ) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+    ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, ProviderError>> {
         Box::pin(async move {
-            let request = self.api.post(["auth", "token", "renew-self"]);
-            let response = self.api.send(request, Some(token), cx).await?;
-            if response.status.is_success() {
-                return wire::grant(&response);
+            match &self.secret_id {
+                SecretId::None => self.encode(None),
+                SecretId::Given(credential) => self.encode(Some(&credential.read()?)),
+                SecretId::Wrapped(wrapped) => self.encode(Some(&*wrapped.secret_id(api, cx).await?)),
             }
-            // Whatever was wrong with the request: this token gets no more time.
-            let error = self.api.error(&response);
-            Err(match error.kind {
-                ErrorKind::RateLimited { .. } | ErrorKind::Unavailable => error,
-                _ => ProviderError {
-                    kind: ErrorKind::Auth,
-                    ..error
-                },
-            })
         })
     }
 
+    fn advice(&self) -> String {
+        match &self.secret_id {
+            SecretId::None => "Set `secret-id-file`, unless the role is meant to do without a secret id; check `role-id`, `auth-mount` and `namespace`.",
+            SecretId::Given(_) => "Check `role-id`, `auth-mount` and `namespace`, and the secret id, which may be used up, expired, or bound to other addresses.",
+            SecretId::Wrapped(_) => "Check `role-id`, `auth-mount` and `namespace`. If the secret id that was unwrapped is used up or has expired, put a new wrapping token into `secret-id-file`.",
+        }
+        .to_owned()
+    }
+
     fn source(&self) -> Vec<Stamp> {
-        self.secret_id
-            .as_ref()
-            .map(Stamp::of_credential)
-            .unwrap_or_default()
+        match &self.secret_id {
+            SecretId::None => Vec::new(),
+            SecretId::Given(credential) => Stamp::of_credential(credential),
+            SecretId::Wrapped(wrapped) => wrapped.source(),
+        }
     }
 }

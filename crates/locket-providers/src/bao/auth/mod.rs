@@ -1,7 +1,13 @@
 //! The login methods, one file each.
 
 mod approle;
-mod token;
+mod cert;
+mod choose;
 
-pub(super) use approle::AppRole;
-pub(super) use token::GivenToken;
+mod login;
+mod signed;
+mod token;
+mod userpass;
+mod wrapping;
+
+pub(super) use choose::{METHODS, authority};

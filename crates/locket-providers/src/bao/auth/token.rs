@@ -10,7 +10,7 @@ use crate::http::{Authority, Grant, OnNewSource, Stamp};
 
 /// Where a token comes from.
 #[derive(Debug)]
-pub(in crate::bao) enum GivenToken {
+pub(super) enum GivenToken {
     /// The user named it.
     Set(Credential),
     /// Nobody did: the files that the command lines of OpenBao and Vault keep in the home directory, the first

@@ -11,6 +11,7 @@ use locket_testkit::services::openbao::Admin;
 use locket_testkit::{Canary, Client, Faults, Server, TestCa};
 use serde_json::{Value, json};
 
+use super::bao_logins as logins;
 use super::fixture::{Backend, Credential, Fixture, References, Sample, Secrets, Upstream};
 
 /// One way to reach the server.
@@ -30,6 +31,10 @@ pub(crate) struct Bao {
 pub(crate) enum Login {
     TokenFile,
     AppRole,
+    Userpass,
+    Kubernetes,
+    Jwt,
+    Certificate,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub(crate) enum Place {
 pub(crate) enum Transport {
     Plain,
     PrivateCa,
+    /// The client shows a certificate.
+    Mutual,
 }
 
 pub(crate) static TOKEN: Bao = TEMPLATE;
@@ -66,6 +73,31 @@ pub(crate) static NAMESPACE: Bao = Bao {
     ..TEMPLATE
 };
 
+pub(crate) static USERPASS: Bao = Bao {
+    name: "bao, userpass",
+    login: Login::Userpass,
+    ..TEMPLATE
+};
+
+pub(crate) static KUBERNETES: Bao = Bao {
+    name: "bao, Kubernetes",
+    login: Login::Kubernetes,
+    ..TEMPLATE
+};
+
+pub(crate) static JWT: Bao = Bao {
+    name: "bao, JWT",
+    login: Login::Jwt,
+    ..TEMPLATE
+};
+
+pub(crate) static CERTIFICATE: Bao = Bao {
+    name: "bao, certificate",
+    login: Login::Certificate,
+    transport: Transport::Mutual,
+    ..TEMPLATE
+};
+
 /// What the ways have in common.
 pub(crate) const TEMPLATE: Bao = Bao {
     name: "bao, token file",
@@ -86,13 +118,13 @@ impl Fixture for Bao {
     }
 
     fn is_installed(&self) -> bool {
-        OpenBao::shared().is_some()
+        self.server().is_some()
     }
 
     fn start(&self) -> Backend {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let id = STARTED.fetch_add(1, Ordering::Relaxed);
-        let server = OpenBao::shared().unwrap();
+        let server = self.server().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let namespace = format!("namespace-{id}");
         let admin = match self.place {
@@ -107,9 +139,13 @@ impl Fixture for Bao {
         };
         let references = mount.fill();
         let secrets = Secrets::default();
-        let (settings, credential) = match self.login {
+        let (mut settings, credential) = match self.login {
             Login::TokenFile => given_token(&mount, directory.path(), &secrets),
             Login::AppRole => approle(&mount, directory.path(), &secrets),
+            Login::Userpass => logins::userpass(&mount, directory.path(), &secrets),
+            Login::Kubernetes => logins::kubernetes(&mount, directory.path(), &secrets),
+            Login::Jwt => logins::jwt(&mount, directory.path(), &secrets),
+            Login::Certificate => logins::certificate(&mount, directory.path()),
         };
         let (faults, ca) = match self.transport {
             Transport::Plain => (Faults::before(&server.url()), None),
@@ -118,8 +154,18 @@ impl Fixture for Bao {
                 let front = Server::builder().tls(&ca);
                 (Faults::between(front, Client::new(&server.url())), Some(ca))
             }
+            Transport::Mutual => {
+                // The proxy ends TLS, and shows the server the certificate that the provider shows the proxy.
+                let (_, ca) = OpenBao::shared_tls().unwrap();
+                let leaf = ca.client_leaf(&mount.name);
+                std::fs::copy(&leaf.certificate_file, directory.path().join("client.pem")).unwrap();
+                std::fs::copy(&leaf.key_file, directory.path().join("client.key")).unwrap();
+                settings = settings.with("ca-file", ca.file().to_str().unwrap());
+                let upstream = Client::new(&server.url()).identified(ca, &leaf);
+                (Faults::between(Server::builder().mutual_tls(ca), upstream), None)
+            }
         };
-        let mut settings = settings.with("url", faults.url());
+        settings = settings.with("url", faults.url());
         if let Some(ca) = &ca {
             settings = settings.with("ca-file", ca.file().to_str().unwrap());
         }
@@ -142,11 +188,20 @@ impl Fixture for Bao {
     }
 }
 
+impl Bao {
+    fn server(&self) -> Option<&'static OpenBao> {
+        match self.transport {
+            Transport::Mutual => OpenBao::shared_tls().map(|(server, _)| server),
+            _ => OpenBao::shared(),
+        }
+    }
+}
+
 /// A key/value engine of one back end's own.
 #[derive(Clone)]
-struct Mount {
-    admin: Admin<'static>,
-    name: String,
+pub(super) struct Mount {
+    pub(super) admin: Admin<'static>,
+    pub(super) name: String,
     scheme: &'static str,
     engine: u8,
 }
@@ -266,7 +321,7 @@ fn approle(mount: &Mount, directory: &Path, secrets: &Secrets) -> (Settings, Cre
     (settings, credential(issued, ends))
 }
 
-fn credential(issue: Rc<dyn Fn()>, end: Rc<dyn Fn()>) -> Credential {
+pub(super) fn credential(issue: Rc<dyn Fn()>, end: Rc<dyn Fn()>) -> Credential {
     let ended = Rc::clone(&end);
     Credential {
         renew: Box::new(move || {

@@ -1,6 +1,7 @@
 //! What every provider of the registry is held to. A provider joins with a fixture and a line in `walk.rs`.
 
 mod bao;
+mod bao_logins;
 mod cases;
 mod connect;
 mod env;

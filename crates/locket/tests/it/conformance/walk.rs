@@ -30,6 +30,10 @@ fixtures! {
     bao_version_1: bao::VERSION_1;
     bao_with_approle: bao::APPROLE;
     bao_in_a_namespace: bao::NAMESPACE;
+    bao_with_userpass: bao::USERPASS;
+    bao_with_kubernetes: bao::KUBERNETES;
+    bao_with_jwt: bao::JWT;
+    bao_with_a_certificate: bao::CERTIFICATE;
     vault_with_a_token: vault::TOKEN;
 }
 
