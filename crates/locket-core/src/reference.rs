@@ -1,7 +1,7 @@
 //! `scheme://locator[?option=value&…][#fragment]`: the name of one secret value.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -107,7 +107,12 @@ impl Reference {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name).into_owned(), decode(value).into_owned());
-            if name == "optional" {
+            if name.is_empty() {
+                wrong.push(
+                    Diagnostic::error(span, "an option of this reference has no name")
+                        .help("Write options like `?name=value&other=value`."),
+                );
+            } else if name == "optional" {
                 match value.as_str() {
                     "" | "true" | "1" => reference.optional = true,
                     "false" | "0" => reference.optional = false,
@@ -238,22 +243,28 @@ impl std::hash::Hash for Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.locator)?;
+        let mut shown = format!("{}://{}", self.scheme, self.locator);
         let mut separator = '?';
         for (name, value) in &self.options {
-            write!(f, "{separator}{}", encode(name, "&=#?\""))?;
+            write!(shown, "{separator}{}", encode(name, "&=#?\""))?;
             if !value.is_empty() {
-                write!(f, "={}", encode(value, "&#\""))?;
+                write!(shown, "={}", encode(value, "&#\""))?;
             }
             separator = '&';
         }
         if self.optional {
-            write!(f, "{separator}optional")?;
+            write!(shown, "{separator}optional")?;
         }
-        match &self.fragment {
-            Some(fragment) => write!(f, "#{}", encode(fragment, "#\"")),
-            None => Ok(()),
+        if let Some(fragment) = &self.fragment {
+            write!(shown, "#{}", encode(fragment, "#\""))?;
         }
+        // White space around a reference is none of it, so that at the end it has to be encoded.
+        let kept = shown.trim_end();
+        f.write_str(kept)?;
+        for byte in shown[kept.len()..].bytes() {
+            f.write_str(percent_encoding::percent_encode_byte(byte))?;
+        }
+        Ok(())
     }
 }
 

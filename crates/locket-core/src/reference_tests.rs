@@ -139,6 +139,7 @@ fn an_empty_locator_is_an_error() {
 #[test]
 fn an_option_twice_is_an_error_and_unknown_ones_find_their_name() {
     assert!(wrong("op://a/b?x=1&x=2")[0].message.contains("twice"));
+    assert!(wrong("op://a/b?=x")[0].message.contains("has no name"));
     let wrong = reference("op://a/b?atribute=otp")
         .check_options(&["attribute", "ssh-format"])
         .unwrap_err();
@@ -156,7 +157,7 @@ proptest! {
     #[test]
     fn display_round_trips(
         segments in prop::collection::vec("[ -~äß]{1,8}", 1..4),
-        options in prop::collection::btree_map("[a-z%&=#]{1,6}", "[ -~]{0,6}", 0..3),
+        options in prop::collection::btree_map("[a-z%&=# ]{1,6}", "[ -~]{0,6}", 0..3),
         fragment in prop::option::of("[ -~]{0,8}"),
         optional: bool,
     ) {
@@ -167,7 +168,6 @@ proptest! {
         built.fragment = fragment;
         built.optional = optional;
         let shown = built.to_string();
-        prop_assume!(shown.trim() == shown);
         prop_assert_eq!(&reference(&shown), &built, "{}", shown);
     }
 
