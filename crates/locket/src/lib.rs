@@ -1,0 +1,39 @@
+//! locket: a secrets agent for containers and processes.
+//!
+//! A library so that fuzz targets reach it; [`main`] is all that it offers.
+//!
+//! This is the one place that takes what the process was given (arguments, environment, directory, terminal) and gives an
+//! exit code back. Everything below gets it as arguments.
+
+mod cli;
+mod clock;
+mod columns;
+mod commands;
+mod config;
+mod context;
+mod diagnostics;
+mod exit;
+mod logging;
+mod options;
+mod output;
+mod prompt;
+mod providers;
+#[cfg(test)]
+mod reference;
+mod report;
+mod runtime;
+mod settings;
+#[cfg(test)]
+mod testing;
+
+use std::process::ExitCode;
+
+use crate::context::Context;
+
+/// Runs the command that the process was started for.
+pub fn main() -> ExitCode {
+    // Before the first thread and the first secret.
+    let hardened = locket_sys::process::harden();
+    let context = Context::of_this_process(hardened.err().map(|error| error.to_string()));
+    cli::main(std::env::args_os(), &context).into()
+}
