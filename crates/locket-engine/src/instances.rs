@@ -33,6 +33,8 @@ pub struct InstanceLimits {
 pub struct Instances {
     schemes: Schemes,
     by_scheme: HashMap<Arc<str>, Slot>,
+    /// Words before `://` behind which the name of an instance comes first, with the instances that it may be.
+    routes: HashMap<Arc<str>, Vec<Arc<str>>>,
 }
 
 struct Slot {
@@ -55,7 +57,18 @@ impl Instances {
                 (name, slot)
             })
             .collect();
-        Self { schemes, by_scheme }
+        Self {
+            schemes,
+            by_scheme,
+            routes: HashMap::new(),
+        }
+    }
+
+    /// The same, with `scheme://NAME/…` for the instances of these names.
+    #[must_use]
+    pub fn with_route(mut self, scheme: Arc<str>, names: Vec<Arc<str>>) -> Self {
+        self.routes.insert(scheme, names);
+        self
     }
 
     /// The same, with the providers of `before` in the place of those that are not made yet, where the name is
@@ -84,7 +97,11 @@ impl Instances {
     /// # Errors
     /// The reference does not have the form that its provider wants.
     pub fn locate(&self, reference: &Reference) -> Result<SecretKey, Vec<Diagnostic>> {
-        let Some(slot) = self.by_scheme.get(reference.scheme()) else {
+        let slot = match self.routes.get(reference.scheme()) {
+            Some(names) => self.routed(reference, names)?,
+            None => self.by_scheme.get(reference.scheme()),
+        };
+        let Some(slot) = slot else {
             let message = format!("no provider is configured for `{}://`", reference.scheme());
             return Err(vec![Diagnostic::error(reference.span(), message)]);
         };
@@ -93,6 +110,28 @@ impl Instances {
             instance: slot.name.clone(),
             locator,
         })
+    }
+
+    /// The instance whose name comes first in the locator of `reference`.
+    fn routed(&self, reference: &Reference, names: &[Arc<str>]) -> Result<Option<&Slot>, Vec<Diagnostic>> {
+        let segments = reference.segments();
+        let wanted = segments.first().map(AsRef::as_ref).unwrap_or_default();
+        if let Some(name) = names.iter().find(|name| ***name == *wanted) {
+            return Ok(self.by_scheme.get(name));
+        }
+        let scheme = reference.scheme();
+        let known: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        let help = match known.as_slice() {
+            [] => format!("Configure it in `[providers.{wanted}]` with `type = \"{scheme}\"`."),
+            known => format!("There are {}.", known.join(", ")),
+        };
+        let message = format!("no provider `{wanted}` is configured for `{scheme}://`");
+        let names = names.iter().map(AsRef::as_ref);
+        Err(vec![
+            Diagnostic::error(reference.span(), message)
+                .help(help)
+                .did_you_mean(wanted, names),
+        ])
     }
 
     /// The provider behind an instance, made now if it was not needed before.

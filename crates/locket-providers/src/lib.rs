@@ -4,6 +4,7 @@ mod bao;
 mod batch;
 pub mod connect;
 pub mod env;
+pub mod exec;
 pub mod file;
 mod http;
 mod onepassword;

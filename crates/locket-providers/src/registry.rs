@@ -16,6 +16,7 @@ pub static KINDS: &[&ProviderKind] = &[
     &crate::connect::KIND,
     &crate::bao::BAO,
     &crate::bao::VAULT,
+    &crate::exec::KIND,
 ];
 
 /// One kind of secret manager.
@@ -35,6 +36,12 @@ pub struct ProviderKind {
     pub settings: &'static [Setting],
     /// Whether the settings of an HTTP client (`ca-file`, `timeout`, `proxy`, …) apply.
     pub network: bool,
+    /// Whether nothing but a table `[providers.NAME]` makes an instance: there are no flags and no table of the
+    /// prefix, and behind its scheme the name of an instance comes first (`exec://NAME/locator`).
+    pub named_only: bool,
+    /// Whether its instances start other programs. Those inherit whatever this process is confined to (Landlock,
+    /// say), and may need more than locket itself.
+    pub runs_programs: bool,
     /// Turns a reference into the provider's own form, without asking anybody.
     pub parse: fn(&Reference) -> Result<Locator, Vec<Diagnostic>>,
     /// Makes an instance. Contacts nobody and looks at no credential's value: logins happen with the first read.

@@ -39,6 +39,13 @@ pub enum SettingKind {
     Duration,
     /// A whole number.
     Count,
+    /// A program and its arguments, as a list; a relative path with a slash counts from the configuration file's
+    /// directory. In tables of the configuration only.
+    Command,
+    /// Several texts. In tables of the configuration only.
+    List,
+    /// Texts under names of the user's own choice. In tables of the configuration only.
+    Table,
 }
 
 /// Settings that every provider with a network has.
@@ -92,6 +99,8 @@ pub static NETWORK: &[Setting] = &[
 pub struct Settings {
     texts: BTreeMap<&'static str, String>,
     credentials: BTreeMap<&'static str, Credential>,
+    lists: BTreeMap<&'static str, Vec<String>>,
+    tables: BTreeMap<&'static str, BTreeMap<String, String>>,
 }
 
 /// Where a secret that a provider needs comes from.
@@ -116,6 +125,41 @@ impl Settings {
     pub fn with_credential(mut self, name: &'static str, credential: Credential) -> Self {
         self.credentials.insert(name, credential);
         self
+    }
+
+    /// Sets a command or list; for the layers of the configuration and for tests.
+    #[must_use]
+    pub fn with_list(
+        mut self,
+        name: &'static str,
+        texts: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let texts = texts.into_iter().map(Into::into).collect();
+        self.lists.insert(name, texts);
+        self
+    }
+
+    /// Sets a table; for the layers of the configuration and for tests.
+    #[must_use]
+    pub fn with_table(
+        mut self,
+        name: &'static str,
+        texts: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        let texts = texts.into_iter().map(|(name, text)| (name.into(), text.into()));
+        self.tables.insert(name, texts.collect());
+        self
+    }
+
+    /// The texts of a command or list; none when it is not given.
+    pub fn list(&self, name: &str) -> &[String] {
+        self.lists.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The texts of a table, by their names; none when it is not given.
+    pub fn table(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        let table = self.tables.get(name).into_iter().flatten();
+        table.map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     /// The text of a setting.

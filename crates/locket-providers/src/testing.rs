@@ -34,6 +34,18 @@ impl Fixture {
         self
     }
 
+    /// The same with one more setting of several texts.
+    pub(crate) fn list(mut self, name: &'static str, texts: &[&str]) -> Self {
+        self.settings = self.settings.with_list(name, texts.iter().copied());
+        self
+    }
+
+    /// The same with one more setting of several named texts.
+    pub(crate) fn table(mut self, name: &'static str, texts: &[(&str, &str)]) -> Self {
+        self.settings = self.settings.with_table(name, texts.iter().copied());
+        self
+    }
+
     /// The same with one more setting, which names a file with this content.
     pub(crate) fn set_file(self, name: &'static str, content: &str) -> Self {
         self.write(name, content);

@@ -25,6 +25,8 @@ pub(crate) static BAO: ProviderKind = ProviderKind {
     prefix: "bao",
     settings: settings!("BAO", "VAULT"),
     network: true,
+    named_only: false,
+    runs_programs: false,
     parse: locator::parse,
     build: |cx| build(cx, [".bao-token", ".vault-token"]),
 };
@@ -42,6 +44,8 @@ pub(crate) static VAULT: ProviderKind = ProviderKind {
     prefix: "vault",
     settings: settings!("VAULT", "BAO"),
     network: true,
+    named_only: false,
+    runs_programs: false,
     parse: locator::parse,
     build: |cx| build(cx, [".vault-token", ".bao-token"]),
 };

@@ -36,6 +36,8 @@ pub static KIND: ProviderKind = ProviderKind {
         },
     ],
     network: true,
+    named_only: false,
+    runs_programs: false,
     parse: onepassword::parse,
     build,
 };

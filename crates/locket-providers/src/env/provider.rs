@@ -24,6 +24,8 @@ pub static KIND: ProviderKind = ProviderKind {
     prefix: "env",
     settings: &[],
     network: false,
+    named_only: false,
+    runs_programs: false,
     parse,
     build,
 };

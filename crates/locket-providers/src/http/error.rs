@@ -186,7 +186,7 @@ fn cause(error: &reqwest::Error) -> String {
 }
 
 /// `Retry-After` in either of its forms (RFC 9110, 10.2.3).
-fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

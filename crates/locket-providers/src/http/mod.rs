@@ -17,6 +17,7 @@ mod token;
 pub(crate) use body::Body;
 pub(crate) use client::Client;
 pub(crate) use endpoint::Endpoint;
+pub(crate) use error::retry_after;
 pub(crate) use request::{Request, Response};
 pub(crate) use stamp::Stamp;
 pub(crate) use token::{Authority, Grant, OnNewSource, Token, TokenCache};

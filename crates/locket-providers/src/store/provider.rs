@@ -29,6 +29,8 @@ pub static KIND: ProviderKind = ProviderKind {
     prefix: "store",
     settings: SETTINGS,
     network: false,
+    named_only: false,
+    runs_programs: false,
     parse,
     build,
 };

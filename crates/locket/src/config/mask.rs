@@ -49,8 +49,10 @@ pub(super) fn lines(text: &str) -> Vec<u8> {
 fn hide(value: &DeValue<'_>, key: &str, span: std::ops::Range<usize>, bytes: &mut [u8]) {
     match value {
         DeValue::Table(table) => {
+            let is_free = providers::is_table_key(key);
             for (key, value) in table {
-                hide(value.get_ref(), key.get_ref(), value.span(), bytes);
+                let key = if is_free { "" } else { key.get_ref() };
+                hide(value.get_ref(), key, value.span(), bytes);
             }
         }
         DeValue::Boolean(_) => {}

@@ -22,10 +22,21 @@ pub(crate) struct ProviderTable {
     pub(crate) source: Arc<SourceText>,
     /// Where its name stands.
     pub(crate) span: Span,
-    /// Texts and paths of files, by the names of the settings.
+    /// What it says.
+    pub(crate) told: Told,
+}
+
+/// What a table says, by the names of the settings.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Texts and paths of files.
     pub(crate) texts: BTreeMap<&'static str, Given>,
-    /// Credentials that are given as references, by the names of the settings.
+    /// Credentials that are given as references.
     pub(crate) references: BTreeMap<&'static str, Given>,
+    /// Commands and lists; none of them empty.
+    pub(crate) lists: BTreeMap<&'static str, Vec<Given>>,
+    /// Tables; none of them empty.
+    pub(crate) tables: BTreeMap<&'static str, BTreeMap<String, Given>>,
 }
 
 /// Whom a table is about.
@@ -53,14 +64,22 @@ pub(super) fn may_hold_credentials(name: &str) -> bool {
     !["run", "map", "secret", "notify"].contains(&name)
 }
 
-/// Whether the values of a key may be shown.
+/// Whether the values of a key may be shown. What stands in a table of the user's own names may be anything.
 pub(super) fn is_plain_key(name: &str) -> bool {
-    let is_text = |setting: &&'static Setting| setting.name == name;
+    let named = kinds().iter().flat_map(|kind| kind.all_settings());
+    let all = sections().into_iter().flat_map(|section| section.settings);
     name == "type"
-        || sections()
-            .iter()
-            .flat_map(|section| &section.settings)
-            .any(is_text)
+        || all
+            .chain(named)
+            .any(|setting| setting.name == name && setting.kind != SettingKind::Table)
+}
+
+/// Whether a key holds a table of the user's own names.
+pub(super) fn is_table_key(name: &str) -> bool {
+    kinds()
+        .iter()
+        .flat_map(|kind| kind.all_settings())
+        .any(|setting| setting.name == name && setting.kind == SettingKind::Table)
 }
 
 /// Reads `[PREFIX]`; `None` when no provider has this prefix.
@@ -138,6 +157,10 @@ fn read_kind(reader: &mut Reader<'_>, name: &str, span: Span) -> Option<&'static
 /// Why `name` cannot stand before the `://` of this kind's references.
 fn unusable_name(name: &str, kind: &ProviderKind) -> Option<(String, String)> {
     let is_own = kind.schemes.iter().any(|scheme| scheme.name == name);
+    if is_own && kind.named_only {
+        let help = format!("Choose a name of its own, which then stands behind `{name}://`.");
+        return Some((format!("`{name}` is the type, and names no instance of it"), help));
+    }
     let is_shaped = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name
             .chars()
@@ -161,45 +184,56 @@ fn unusable_name(name: &str, kind: &ProviderKind) -> Option<(String, String)> {
 }
 
 fn read(mut reader: Reader<'_>, name: TableName, span: Span, settings: &[&'static Setting]) -> ProviderTable {
-    let (texts, references) = read_settings(&mut reader, settings);
+    let told = read_settings(&mut reader, settings);
     let source = reader.source();
     reader.finish();
     ProviderTable {
         name,
         source,
         span,
-        texts,
-        references,
+        told,
     }
 }
 
-/// The settings of a table, then the credentials that are given as references.
-pub(super) fn read_settings(
-    reader: &mut Reader<'_>,
-    settings: &[&'static Setting],
-) -> (BTreeMap<&'static str, Given>, BTreeMap<&'static str, Given>) {
-    let mut texts = BTreeMap::new();
-    let mut references = BTreeMap::new();
+/// The settings of a table.
+pub(super) fn read_settings(reader: &mut Reader<'_>, settings: &[&'static Setting]) -> Told {
+    let mut told = Told::default();
     for setting in settings {
-        let numbers = match setting.kind {
-            SettingKind::Count | SettingKind::Duration => Numbers::Whole,
-            SettingKind::Choice(["true", "false"]) => Numbers::Truth,
-            _ => Numbers::Refused,
-        };
-        let text = reader.text(setting.name, numbers);
-        if let Some(given) = &text
-            && let Err(wrong) = check_text(setting, &given.text)
-        {
-            reader.found_in(given, wrong);
+        match setting.kind {
+            SettingKind::Command | SettingKind::List => {
+                let texts = reader.texts(setting.name);
+                if !texts.is_empty() {
+                    told.lists.insert(setting.name, texts);
+                }
+            }
+            SettingKind::Table => {
+                let texts = reader.table(setting.name).filter(|texts| !texts.is_empty());
+                told.tables.extend(texts.map(|texts| (setting.name, texts)));
+            }
+            SettingKind::Count | SettingKind::Duration => {
+                read_text(reader, setting, Numbers::Whole, &mut told);
+            }
+            SettingKind::Choice(["true", "false"]) => read_text(reader, setting, Numbers::Truth, &mut told),
+            _ => read_text(reader, setting, Numbers::Refused, &mut told),
         }
-        let reference = literal_name(setting).and_then(|name| reader.text(name, Numbers::Refused));
-        if let (Some(_), Some(reference)) = (&text, &reference) {
-            let finding = Diagnostic::error(0..reference.text.len(), "this credential is given twice")
-                .help(format!("Keep `{}` or this.", setting.name));
-            reader.found_in(reference, finding);
-        }
-        texts.extend(text.map(|given| (setting.name, given)));
-        references.extend(reference.map(|given| (setting.name, given)));
     }
-    (texts, references)
+    told
+}
+
+fn read_text(reader: &mut Reader<'_>, setting: &'static Setting, numbers: Numbers, told: &mut Told) {
+    let text = reader.text(setting.name, numbers);
+    if let Some(given) = &text
+        && let Err(wrong) = check_text(setting, &given.text)
+    {
+        reader.found_in(given, wrong);
+    }
+    let reference = literal_name(setting).and_then(|name| reader.text(name, Numbers::Refused));
+    if let (Some(_), Some(reference)) = (&text, &reference) {
+        let finding = Diagnostic::error(0..reference.text.len(), "this credential is given twice")
+            .help(format!("Keep `{}` or this.", setting.name));
+        reader.found_in(reference, finding);
+    }
+    told.texts.extend(text.map(|given| (setting.name, given)));
+    told.references
+        .extend(reference.map(|given| (setting.name, given)));
 }

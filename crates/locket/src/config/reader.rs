@@ -1,5 +1,6 @@
 //! Reads one table by the keys that are known, and reports the rest.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub(super) enum Wanted {
     Text(Numbers),
     /// A text, or several in an array.
     Texts,
+    /// Texts under names of the user's own choice.
+    Table,
     /// A truth value.
     Boolean,
     /// What the reader of this key alone knows.
@@ -96,6 +99,26 @@ impl<'a> Reader<'a> {
             }
         }
         texts
+    }
+
+    /// The texts in the table under `key`, by their names.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<BTreeMap<String, Given>> {
+        let value = self.wanted(key, Wanted::Table)?;
+        let Some(inside) = value.get_ref().as_table() else {
+            let message = format!("`{key}` is a table, not {}", kind(value));
+            self.found(value, message, format!("Write `{key} = {{ NAME = \"…\" }}`."));
+            return None;
+        };
+        let mut texts = BTreeMap::new();
+        for (name, value) in inside {
+            match as_text(value, Numbers::Whole) {
+                Some(text) => {
+                    texts.insert(name.get_ref().to_string(), self.file.given(text, value));
+                }
+                None => self.wrong_type(name.get_ref(), value, Numbers::Whole),
+            }
+        }
+        Some(texts)
     }
 
     /// The truth value under `key`.

@@ -154,7 +154,7 @@ fn setting(settings: &[&'static Setting], name: &str, wanted: Wanted) -> Value {
             SettingKind::Choice(words) => schema["enum"] = json!(words),
             SettingKind::Duration => schema["pattern"] = json!(duration("")),
             SettingKind::Count => schema["pattern"] = json!(r"^\s*[0-9]+\s*$"),
-            SettingKind::Text | SettingKind::Path | SettingKind::Credential => {}
+            _ => {}
         }
     } else if let Some(setting) = settings
         .iter()
@@ -180,6 +180,9 @@ fn value(wanted: Wanted) -> Value {
             json!({ "type": ["string", "integer"], "pattern": "^(0o)?[0-7]{3,5}$" })
         }
         Wanted::Texts => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
+        Wanted::Table => {
+            json!({ "type": "object", "additionalProperties": { "type": ["string", "integer"] } })
+        }
         Wanted::Boolean => json!({ "type": "boolean" }),
         // The marks of tags are the only such value.
         Wanted::Own => {

@@ -79,7 +79,7 @@ pub(super) fn loans(layers: &mut Layers<'_>, choice: Choice) {
 pub(super) fn references(layers: &mut Layers<'_>, schemes: &Schemes) {
     let mut problems = Vec::new();
     for table in layers.files().flat_map(|file| &file.providers) {
-        for (name, given) in &table.references {
+        for (name, given) in &table.told.references {
             let Err(mut found) = template_of(&given.text, schemes) else {
                 continue;
             };

@@ -75,7 +75,9 @@ fn flag(section: &Section, setting: &'static Setting) -> Arg {
         SettingKind::Duration => ("DUR", ValueHint::Other),
         SettingKind::Count => ("NUMBER", ValueHint::Other),
         SettingKind::Choice(_) => ("WORD", ValueHint::Other),
-        SettingKind::Text => ("TEXT", ValueHint::Other),
+        SettingKind::Text | SettingKind::Command | SettingKind::List | SettingKind::Table => {
+            ("TEXT", ValueHint::Other)
+        }
     };
     let id = id(section.prefix, setting.name);
     Arg::new(id.clone())

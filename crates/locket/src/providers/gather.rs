@@ -1,5 +1,7 @@
 //! What one instance was told, from all layers.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use locket_core::SecretBytes;
@@ -45,13 +47,18 @@ enum Found {
     Text(Given),
     Value(Arc<SecretBytes>, Origin),
     Reference(Given),
+    List(Vec<Given>),
+    Table(BTreeMap<String, Given>),
 }
 
 impl Found {
-    fn origin(&self) -> &Origin {
+    /// Where it came from; of several texts, where the first did.
+    fn origin(&self) -> Option<&Origin> {
         match self {
-            Self::Text(given) | Self::Reference(given) => &given.origin,
-            Self::Value(_, origin) => origin,
+            Self::Text(given) | Self::Reference(given) => Some(&given.origin),
+            Self::Value(_, origin) => Some(origin),
+            Self::List(given) => given.first().map(|given| &given.origin),
+            Self::Table(given) => given.values().next().map(|given| &given.origin),
         }
     }
 }
@@ -95,12 +102,18 @@ pub(super) fn has_credential(layers: &Layers<'_>, choice: Choice, kind: &Provide
 
 impl Gathered {
     fn add(&mut self, setting: &'static Setting, found: Found) {
-        self.origins.push((setting, found.origin().clone()));
+        let origin = found.origin().cloned();
+        self.origins.extend(origin.map(|origin| (setting, origin)));
         let settings = std::mem::take(&mut self.settings);
         self.settings = match found {
             Found::Reference(given) => {
                 self.references.push((setting, given));
                 settings
+            }
+            Found::List(given) => settings.with_list(setting.name, texts(setting, given)),
+            Found::Table(given) => {
+                let texts = given.into_iter().map(|(name, given)| (name, given.text));
+                settings.with_table(setting.name, texts)
             }
             Found::Value(value, _) => settings.with_credential(setting.name, Credential::Value(value)),
             Found::Text(given) => {
@@ -123,6 +136,21 @@ impl Gathered {
             }
         };
     }
+}
+
+/// The texts of a list. A program that is named by a relative path counts from the file that names it; a name without
+/// a slash is looked up in PATH.
+fn texts(setting: &Setting, given: Vec<Given>) -> Vec<String> {
+    let mut given: Vec<_> = given
+        .into_iter()
+        .map(|given| (given.path(), given.text))
+        .collect();
+    if let (SettingKind::Command, Some((path, program))) = (setting.kind, given.first_mut())
+        && program.contains('/')
+    {
+        *program = PathBuf::from(&path).to_string_lossy().into_owned();
+    }
+    given.into_iter().map(|(_, text)| text).collect()
 }
 
 fn find(
@@ -219,8 +247,13 @@ fn in_files(
 }
 
 fn in_table(table: &ProviderTable, setting: &Setting) -> Option<Found> {
-    let text = table.texts.get(setting.name).cloned().map(Found::Text);
-    text.or_else(|| table.references.get(setting.name).cloned().map(Found::Reference))
+    let told = &table.told;
+    let text = match setting.kind {
+        SettingKind::Command | SettingKind::List => told.lists.get(setting.name).cloned().map(Found::List),
+        SettingKind::Table => told.tables.get(setting.name).cloned().map(Found::Table),
+        _ => told.texts.get(setting.name).cloned().map(Found::Text),
+    };
+    text.or_else(|| told.references.get(setting.name).cloned().map(Found::Reference))
 }
 
 fn own_table<'a>(file: &'a ConfigFile, subject: Subject<'_>) -> Option<&'a ProviderTable> {

@@ -23,6 +23,8 @@ use crate::options::{Given, Layers, Notice, Origin, table};
 pub(crate) struct ProviderSettings {
     schemes: Schemes,
     blueprints: Vec<Arc<Blueprint>>,
+    /// Schemes behind which the name of an instance comes first, with those instances.
+    routes: Vec<(Arc<str>, Vec<Arc<str>>)>,
     request_timeout: Duration,
 }
 
@@ -71,6 +73,7 @@ pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> Prov
     let mut settings = ProviderSettings {
         schemes: Schemes::default(),
         blueprints: Vec::new(),
+        routes: Vec::new(),
         request_timeout,
     };
     let specs = kinds().iter().flat_map(|kind| kind.schemes);
@@ -85,7 +88,10 @@ pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> Prov
             Some((_, kind)) => Some(*kind),
             None => chosen_kind(layers, choice, spec.name),
         };
-        if let Some(kind) = served {
+        if let Some(kind) = served.filter(|kind| kind.named_only) {
+            let named = instances.iter().filter(|(_, of)| of.name == kind.name);
+            settings.add_route(spec, named.map(|(name, _)| name.as_str().into()).collect());
+        } else if let Some(kind) = served {
             let gathered = gather(layers, choice, kind, Subject::Scheme(spec.name));
             settings.add(spec.name, kind, spec, gathered);
         }
@@ -121,6 +127,16 @@ impl ProviderSettings {
         self.blueprints.push(Arc::new(blueprint));
     }
 
+    /// Adds a scheme behind which the name of one of these instances comes first.
+    fn add_route(&mut self, spec: &SchemeSpec, names: Vec<Arc<str>>) {
+        self.schemes.add(Scheme {
+            name: spec.name.into(),
+            bare: spec.bare,
+            fragment: spec.fragment,
+        });
+        self.routes.push((spec.name.into(), names));
+    }
+
     /// The instances, none of them made yet.
     pub(crate) fn instances(&self, context: &Context) -> Arc<Instances> {
         let ground = Arc::new(self.ground(context));
@@ -151,7 +167,9 @@ impl ProviderSettings {
             let instance = blueprint.clone().instance(ground.clone(), instances.clone());
             (blueprint.name.clone(), instance)
         });
-        Instances::new(self.schemes.clone(), each)
+        let made = Instances::new(self.schemes.clone(), each);
+        let routes = self.routes.iter().cloned();
+        routes.fold(made, |made, (scheme, names)| made.with_route(scheme, names))
     }
 
     /// Every instance, in the order of the registry, named ones last.
@@ -208,7 +226,8 @@ impl ProviderSettings {
 impl Blueprint {
     fn new(name: &str, kind: &'static ProviderKind, gathered: Gathered, request_timeout: Duration) -> Self {
         let mut settings = gathered.settings;
-        if kind.network && settings.text("timeout").is_none() {
+        let has_timeout = kind.all_settings().any(|setting| setting.name == "timeout");
+        if has_timeout && settings.text("timeout").is_none() {
             settings = settings.with("timeout", humantime::format_duration(request_timeout).to_string());
         }
         Self {

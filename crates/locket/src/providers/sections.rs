@@ -53,10 +53,10 @@ pub(crate) fn loans() -> impl Iterator<Item = &'static Loan> {
         .filter(|loan| ProviderKind::by_name(loan.to).is_some())
 }
 
-/// Every prefix with its settings, in the order of the registry.
+/// Every prefix with its settings, in the order of the registry. What only named instances are told has none.
 pub(crate) fn sections() -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
-    for kind in kinds() {
+    for kind in kinds().iter().filter(|kind| !kind.named_only) {
         for setting in kind.all_settings() {
             add(&mut sections, kind.prefix, kind.title, setting);
         }
@@ -81,7 +81,7 @@ pub(crate) fn literal_name(setting: &'static Setting) -> Option<&'static str> {
 /// It is not, with what to write instead.
 pub(crate) fn check_text(setting: &Setting, text: &str) -> Result<(), Diagnostic> {
     match setting.kind {
-        SettingKind::Text => Ok(()),
+        SettingKind::Text | SettingKind::Command | SettingKind::List | SettingKind::Table => Ok(()),
         SettingKind::Path | SettingKind::Credential if text.is_empty() => {
             Err(Diagnostic::error(0..0, "the path is empty").help("Name a file, or leave the setting out."))
         }

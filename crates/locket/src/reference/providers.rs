@@ -14,6 +14,7 @@ pub(super) fn index() -> String {
             code(kind.name),
             codes(schemes.iter().map(String::as_str)),
             match kind.all_settings().next() {
+                Some(_) if kind.named_only => code("[providers.NAME]"),
                 Some(_) => code(&format!("[{}]", kind.prefix)),
                 None => String::new(),
             },
@@ -56,6 +57,15 @@ pub(super) fn words() -> String {
 
 /// The settings under a prefix; `None` if no provider has it.
 pub(super) fn settings(prefix: &str) -> Option<String> {
+    if let Some(kind) = kinds()
+        .iter()
+        .find(|kind| kind.named_only && kind.prefix == prefix)
+    {
+        let rows = kind
+            .all_settings()
+            .map(|setting| [code(setting.name), setting.summary.to_owned()]);
+        return Some(table(["setting", "meaning"], rows));
+    }
     let section = sections().into_iter().find(|section| section.prefix == prefix)?;
     let rows = section.settings.iter().map(|setting| {
         let variables = setting.env.iter().map(|name| match setting.kind {

@@ -5,6 +5,7 @@ mod bao_logins;
 mod cases;
 mod connect;
 mod env;
+mod exec;
 mod file;
 mod fixture;
 mod report;

@@ -3,7 +3,7 @@
 use locket_providers::{KINDS, ProviderKind};
 
 use super::fixture::Fixture;
-use super::{bao, connect, env, file, report, store, toy, vault};
+use super::{bao, connect, env, exec, file, report, store, toy, vault};
 
 macro_rules! fixtures {
     ($($test:ident: $fixture:expr;)*) => {
@@ -24,6 +24,7 @@ fixtures! {
     store: store::Embedded;
     file: file::Files;
     env: env::Variables;
+    exec: exec::Helper;
     connect_by_names: connect::ByConnect::Names;
     connect_by_ids: connect::ByConnect::Ids;
     bao_with_a_token: bao::TOKEN;

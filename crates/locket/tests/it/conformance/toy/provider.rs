@@ -47,6 +47,8 @@ const TOY: ProviderKind = ProviderKind {
     prefix: "toy",
     settings: &[],
     network: true,
+    named_only: false,
+    runs_programs: false,
     parse,
     build,
 };

@@ -1,0 +1,17 @@
+//! Providers out of process: `exec://name/locator` asks a helper program that the configuration names.
+//!
+//! The protocol is documented in `docs/reference/exec-protocol.md`; whatever changes it changes its number.
+
+mod config;
+mod exchange;
+mod lines;
+mod locator;
+mod process;
+mod provider;
+mod told;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use provider::KIND;
