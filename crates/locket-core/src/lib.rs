@@ -11,6 +11,8 @@ pub mod json_path;
 pub mod lists;
 pub mod locator;
 pub mod plan;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod provider;
 pub mod reference;
 pub mod schemes;

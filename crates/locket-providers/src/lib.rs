@@ -8,6 +8,8 @@ pub mod exec;
 pub mod file;
 mod http;
 mod onepassword;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod registry;
 pub mod settings;
 pub mod store;

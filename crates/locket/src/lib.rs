@@ -17,6 +17,8 @@ mod logging;
 mod options;
 mod output;
 mod prompt;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod providers;
 #[cfg(test)]
 mod reference;

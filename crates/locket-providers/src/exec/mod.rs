@@ -7,6 +7,8 @@ mod exchange;
 mod lines;
 mod locator;
 mod process;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod provider;
 mod told;
 mod wire;

@@ -2,6 +2,8 @@
 
 mod item;
 mod openssh;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod reference;
 mod select;
 mod view;

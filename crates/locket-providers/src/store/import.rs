@@ -137,7 +137,7 @@ impl Store {
     }
 }
 
-fn parse(text: &[u8], format: Option<ImportFormat>) -> Result<Secrets, ImportError> {
+pub(super) fn parse(text: &[u8], format: Option<ImportFormat>) -> Result<Secrets, ImportError> {
     match format.unwrap_or_else(|| ImportFormat::of(text)) {
         ImportFormat::Json if Document::claims(text) => match Document::parse(text) {
             Ok(document) => Ok(document

@@ -10,6 +10,8 @@ mod import;
 mod keys;
 mod name;
 mod operations;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod provider;
 mod rekey;
 mod seal;

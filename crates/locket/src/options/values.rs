@@ -102,7 +102,32 @@ fn wrong(text: &str, reason: &str) -> Diagnostic {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_duration_comes_back_as_it_is_shown(seconds in 0..u64::from(u32::MAX), nanos in 0..1_000_000_000_u32) {
+            let exact = Duration::new(seconds, nanos);
+            let shown = humantime::format_duration(exact).to_string();
+            prop_assert_eq!(duration(&shown), Ok(exact), "{}", shown);
+            prop_assert_eq!(duration(&format!(" {shown}\t")), Ok(exact));
+        }
+
+        #[test]
+        fn no_text_makes_a_duration_or_size_panic(text in r"\PC{0,12}|[0-9]{0,22} ?(ms|s|h|y|K|MiB)?") {
+            for found in [duration(&text).err(), duration_or_off(&text).err(), size(&text).err()].into_iter().flatten() {
+                prop_assert!(text.get(found.span.start..found.span.end).is_some() || text.trim() != text);
+            }
+        }
+
+        #[test]
+        fn every_size_comes_back(number in 0..1_u64 << 30, shift in 0..4_u32) {
+            let unit = ["", "K", "MiB", "gb"][shift as usize];
+            prop_assert_eq!(size(&format!("{number}{unit}")), Ok(number << (10 * shift)));
+        }
+    }
 
     #[test]
     fn durations_need_a_unit() {

@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use locket_core::SecretBytes;
 use proptest::prelude::*;
 
@@ -111,14 +113,16 @@ fn no_error_quotes_a_value() {
 
 proptest! {
     #[test]
-    fn every_value_comes_back_exactly(values in proptest::collection::btree_map("[a-z]{1,8}(/[A-Z0-9._@+-]{1,8}x)?", any::<Vec<u8>>(), 0..8)) {
-        let mut document = Document::default();
-        for (key, value) in &values {
-            let entry = Entry { value: secret(value), updated: None };
+    fn every_value_comes_back_exactly(values in proptest::collection::btree_map("[a-z]{1,8}(/[A-Z0-9._@+-]{1,8}x)?", (any::<Vec<u8>>(), proptest::option::of(0..4_000_000_000_000_u64)), 0..8), recipients in proptest::collection::vec("\\PC{0,12}", 0..3)) {
+        let mut document = Document { recipients, ..Document::default() };
+        for (key, (value, updated)) in &values {
+            let updated = updated.map(|millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+            let entry = Entry { value: secret(value), updated };
             document.secrets.insert(name(key), entry);
         }
         let again = Document::parse(plaintext(&document).as_bytes()).unwrap();
         prop_assert_eq!(again.secrets, document.secrets);
+        prop_assert_eq!(again.recipients, document.recipients);
     }
 
     #[test]

@@ -1,0 +1,27 @@
+//! What holds for any input: the bodies of the fuzz targets, and of tests that replay what those found.
+//!
+//! Each takes the bytes that a fuzzer makes up and fails by a panic. Compiled for tests and fuzzing only.
+
+mod check;
+mod json;
+mod lists;
+mod reference;
+mod template;
+#[cfg(test)]
+mod tests;
+
+pub use json::json_path;
+pub use lists::lists;
+pub use reference::reference;
+pub use template::template;
+
+/// A target by the name of its program in `fuzz/`.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target of this crate.
+pub const TARGETS: &[Target] = &[
+    ("reference", reference),
+    ("template", template),
+    ("lists", lists),
+    ("json-path", json_path),
+];

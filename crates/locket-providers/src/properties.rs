@@ -1,0 +1,29 @@
+//! What holds for any input: the bodies of the fuzz targets, and of tests that replay what those found.
+//!
+//! Each takes the bytes that a fuzzer makes up and fails by a panic. Compiled for tests and fuzzing only.
+
+pub use crate::exec::properties::exec_answers;
+pub use crate::onepassword::properties::openssh;
+pub use crate::store::properties::{dotenv, store_document, store_file};
+
+/// A target by the name of its program in `fuzz/`.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target of this crate.
+pub const TARGETS: &[Target] = &[
+    ("exec-answers", exec_answers),
+    ("openssh", openssh),
+    ("store-document", store_document),
+    ("store-file", store_file),
+    ("dotenv", dotenv),
+];
+
+#[cfg(test)]
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
+
+#[cfg(test)]
+#[test]
+fn every_seed_and_every_former_finding_holds() {
+    replay::all(TARGETS);
+}
