@@ -193,7 +193,9 @@ impl Scanner {
         let metadata = match fs::metadata(&source) {
             Ok(metadata) => metadata,
             Err(error) => {
+                // What is gone was a directory or a file: the root of its outputs is either of these.
                 scan.withheld.push(root_of(&destination, &source).root);
+                scan.withheld.push(destination.into());
                 scan.trouble.push(Trouble {
                     path: source,
                     reason: format!("the source cannot be found: {error}"),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Trouble;
@@ -28,7 +29,7 @@ pub(super) fn files(root: &Path, trouble: &mut Vec<Trouble>) -> io::Result<Vec<E
         real_root: &real_root,
         trouble,
         found: Vec::new(),
-        seen: HashSet::new(),
+        above: HashSet::new(),
     };
     walk.directory(Path::new(""))?;
     let mut found = walk.found;
@@ -41,19 +42,26 @@ struct Walk<'a> {
     real_root: &'a Path,
     trouble: &'a mut Vec<Trouble>,
     found: Vec<Entry>,
-    /// Directories on the way, so that a link to a parent ends.
-    seen: HashSet<(u64, u64)>,
+    /// The directories on the way, so that a link to one of them ends.
+    above: HashSet<(u64, u64)>,
 }
 
 impl Walk<'_> {
     fn directory(&mut self, relative: &Path) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt;
         let path = self.root.join(relative);
         let metadata = fs::metadata(&path)?;
-        if !self.seen.insert((metadata.dev(), metadata.ino())) {
+        let identity = (metadata.dev(), metadata.ino());
+        if !self.above.insert(identity) {
             return Ok(());
         }
-        for entry in fs::read_dir(&path)? {
+        let result = self.entries(&path, relative);
+        // A directory that two ways lead to is listed under both, whichever comes first.
+        self.above.remove(&identity);
+        result
+    }
+
+    fn entries(&mut self, path: &Path, relative: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(path)? {
             let entry = entry?;
             let name = entry.file_name();
             if is_passing(&name.to_string_lossy()) {
