@@ -2,12 +2,15 @@
 //! starts the next round. It knows no provider by name.
 
 pub mod agent;
+mod chance;
 pub mod instances;
 mod lease;
 pub mod notify;
 pub mod once;
 pub mod preview;
 pub mod resolve;
+#[cfg(test)]
+mod simulation;
 pub mod sink;
 pub mod sources;
 pub mod state;

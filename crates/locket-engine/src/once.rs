@@ -43,11 +43,8 @@ pub async fn render(
     let mut resolver = Resolver::new(instances.clone(), clock.clone(), timing);
     resolver.want(&parsed.keys);
     resolver.settle(clock.monotonic() + deadline).await;
-    let resolutions: Vec<_> = parsed
-        .keys
-        .iter()
-        .map(|key| resolution(resolver.answer(key)))
-        .collect();
+    let answers = resolver.answers(&parsed.keys);
+    let resolutions: Vec<_> = answers.into_iter().map(resolution).collect();
     let mut memo = HashMemo::default();
     let mut cx = RenderCx {
         schemes: instances.schemes(),

@@ -24,6 +24,7 @@ pub(crate) struct Fake(Arc<Mutex<FakeState>>);
 struct FakeState {
     secrets: HashMap<String, String>,
     outage: Option<ProviderError>,
+    broken: Option<String>,
     hanging: bool,
     delay: Duration,
     calls: Vec<Vec<String>>,
@@ -82,6 +83,11 @@ impl Fake {
 
     pub(crate) fn fail(&self, error: Option<ProviderError>) {
         self.0.lock().unwrap().outage = error;
+    }
+
+    /// Makes one secret unavailable while the others are not.
+    pub(crate) fn break_item(&self, name: &str) {
+        self.0.lock().unwrap().broken = Some(name.to_owned());
     }
 
     pub(crate) fn hang(&self, hanging: bool) {
@@ -191,6 +197,9 @@ impl Provider for Fake {
                 .map(
                     |locator| match (&state.outage, state.secrets.get(&name(locator))) {
                         (Some(error), _) => Err(error.clone()),
+                        _ if state.broken == Some(name(locator)) => {
+                            Err(ProviderError::unavailable("it is broken"))
+                        }
                         (None, Some(value)) => Ok(Fetched::new(SecretBytes::copy_from(value.as_bytes()))),
                         (None, None) => Err(ProviderError::not_found("there is no such secret")),
                     },

@@ -1,17 +1,19 @@
 //! Rendering and writing, on a thread that may block.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use locket_core::filter::HashMemo;
-use locket_core::plan::OutputSettings;
+use locket_core::plan::{OnError, OutputSettings, Plan};
 use locket_core::template::{Problem, RenderCx, RenderError, Rendered, Resolution};
 use locket_core::{Action, Schemes, SecretBytes};
 
+use super::outputs::modified;
 use super::report::{Trouble, TroubleKind};
-use crate::notify::{Journal, Promise};
+use crate::notify::{Fingerprint, Journal, Promise};
 use crate::sink::{Applied, Removed, Sink, SinkError, Stamp};
 use crate::sources::{Parsed, Target};
 
@@ -27,6 +29,8 @@ pub(super) struct Applier {
     stamps: HashMap<Target, Stamp>,
     /// Directories in which the leftovers of a killed run were looked for.
     swept: HashSet<PathBuf>,
+    /// Destinations of directories, to be searched with all below them: a template of the killed run may be gone.
+    unswept: Vec<Arc<Path>>,
 }
 
 /// One output to be put in place.
@@ -65,11 +69,13 @@ pub(super) struct Done {
 }
 
 /// What was put in place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub(super) applied: Applied,
     /// Whether consumers should know: more than what the time alone changes.
     pub(super) is_change: bool,
+    /// What the journal promises about it.
+    pub(super) promised: Option<Fingerprint>,
     pub(super) is_passthrough: bool,
 }
 
@@ -81,22 +87,29 @@ struct Ready {
     /// Known before writing where somebody is to be told, or where a part depends on the time.
     is_change: Option<bool>,
     is_passthrough: bool,
+    /// What is in place, where somebody is to be told that it changes.
+    replaces: Option<Fingerprint>,
+    promised: Option<Fingerprint>,
 }
 
 impl Outcome {
     /// Whether the file's content was written.
-    pub(super) fn is_written(self) -> bool {
+    pub(super) fn is_written(&self) -> bool {
         !matches!(self.applied, Applied::Unchanged | Applied::Access)
     }
 }
 
 impl Applier {
-    pub(super) fn new(journal: Arc<Mutex<Journal>>) -> Self {
+    pub(super) fn new(journal: Arc<Mutex<Journal>>, plan: &Plan) -> Self {
+        let directories = plan.maps.iter().filter(|map| map.source.is_dir());
+        let destinations = directories.map(|map| map.destination.as_path());
+        let out = (!plan.secrets.is_empty()).then_some(plan.out.as_path());
         Self {
             journal,
             memo: HashMemo::default(),
             stamps: HashMap::new(),
             swept: HashSet::new(),
+            unswept: destinations.chain(out).map(Arc::from).collect(),
         }
     }
 
@@ -105,6 +118,7 @@ impl Applier {
         let mut sink = Sink::new();
         let mut done = Vec::with_capacity(jobs.len());
         let mut ready = Vec::with_capacity(jobs.len());
+        self.sweep_destinations(&mut sink);
         for job in jobs {
             self.sweep(&mut sink, &job.target);
             let is_told = !actions.is_empty() || !job.settings.notify.is_empty();
@@ -113,7 +127,7 @@ impl Applier {
                 Err(failed) => done.push(failed),
             }
         }
-        self.promise(&ready, actions);
+        self.promise(&mut ready, actions);
         let mut written: HashMap<PathBuf, usize> = HashMap::new();
         for Ready {
             job,
@@ -121,6 +135,8 @@ impl Applier {
             valid_until,
             is_change,
             is_passthrough,
+            promised,
+            ..
         } in ready
         {
             let result = sink.apply(&job.target, &bytes, &job.settings.access);
@@ -130,6 +146,7 @@ impl Applier {
                 Outcome {
                     applied: written.applied,
                     is_change: is_new && is_change.unwrap_or(true),
+                    promised,
                     is_passthrough,
                 }
             });
@@ -173,6 +190,31 @@ impl Applier {
         }
     }
 
+    /// Looks for leftovers everywhere below the destinations, once. Links are not followed, and what is mounted there
+    /// is somebody else's.
+    fn sweep_destinations(&mut self, sink: &mut Sink) {
+        for root in std::mem::take(&mut self.unswept) {
+            let device = |path: &Path| std::fs::symlink_metadata(path).map(|metadata| metadata.dev());
+            let Ok(own) = device(&root) else { continue };
+            let mut open = vec![PathBuf::new()];
+            while let Some(directory) = open.pop() {
+                let target = Target {
+                    root: root.clone(),
+                    relative: directory.join("any").into(),
+                };
+                self.sweep(sink, &target);
+                let Ok(entries) = std::fs::read_dir(root.join(&directory)) else {
+                    continue;
+                };
+                let below = entries.flatten().filter(|entry| {
+                    entry.file_type().is_ok_and(|kind| kind.is_dir())
+                        && device(&entry.path()).is_ok_and(|device| device == own)
+                });
+                open.extend(below.map(|entry| directory.join(entry.file_name())));
+            }
+        }
+    }
+
     fn sweep(&mut self, sink: &mut Sink, target: &Target) {
         let parent = target.relative.parent().unwrap_or(Path::new(""));
         if self.swept.insert(target.root.join(parent)) {
@@ -212,12 +254,14 @@ impl Applier {
                         };
                         Err(fail(job, vec![trouble]))
                     }
-                    Ok(_) => Ok(Ready {
+                    Ok(present) => Ok(Ready {
                         job,
                         bytes,
                         valid_until: None,
-                        is_change: None,
+                        is_change: Some(present.is_none()),
                         is_passthrough: true,
+                        replaces: None,
+                        promised: None,
                     }),
                     Err(error) => {
                         let troubles = vec![unwritten(&error)];
@@ -255,7 +299,14 @@ impl Applier {
                             .into_iter()
                             .map(|e| unresolved(e, parsed))
                             .collect();
-                        return Err(fail(job, troubles));
+                        let is_placeholder = job.settings.on_error == OnError::Passthrough
+                            && read().is_some_and(|present| present.matches(parsed.template.source()));
+                        let mut failed = fail(job, troubles);
+                        if is_placeholder {
+                            // An earlier run put the template's text there: nothing good is in place.
+                            failed.earlier = None;
+                        }
+                        return Err(failed);
                     }
                 };
                 if present.is_none() && !rendered.volatile.is_empty() {
@@ -263,6 +314,13 @@ impl Applier {
                 }
                 let is_change =
                     (is_told || !rendered.volatile.is_empty()).then(|| differs(&rendered, present.as_ref()));
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the journal takes a keyed digest of the output"
+                )]
+                let replaces = present
+                    .filter(|_| is_change == Some(true))
+                    .map(|present| self.journal().fingerprint(present.expose()));
                 let Rendered {
                     bytes, valid_until, ..
                 } = rendered;
@@ -272,16 +330,18 @@ impl Applier {
                     valid_until,
                     is_change,
                     is_passthrough: false,
+                    replaces,
+                    promised: None,
                 })
             }
         }
     }
 
     /// Writes down who is owed a word about what is about to change.
-    fn promise(&self, ready: &[Ready], actions: &[Action]) {
-        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+    fn promise(&self, ready: &mut [Ready], actions: &[Action]) {
+        let mut journal = self.journal();
         let mut promises = Vec::new();
-        for ready in ready.iter().filter(|ready| ready.is_change == Some(true)) {
+        for ready in ready.iter_mut().filter(|ready| ready.is_change == Some(true)) {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "the journal takes a keyed digest of the output"
@@ -292,10 +352,16 @@ impl Applier {
                     action: action.clone(),
                     target: ready.job.target.path(),
                     fingerprint: fingerprint.clone(),
+                    replaces: ready.replaces.clone(),
                 });
             }
+            ready.promised = Some(fingerprint);
         }
         journal.promise(promises);
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -305,12 +371,6 @@ fn differs(rendered: &Rendered, present: Option<&SecretBytes>) -> bool {
         reason = "compares the output with the one in place"
     )]
     present.is_none_or(|present| rendered.differs_from(present.expose()))
-}
-
-/// When the file at `target` was last written, if there is one.
-fn modified(target: &Target) -> Option<SystemTime> {
-    let metadata = std::fs::symlink_metadata(target.path()).ok()?;
-    metadata.is_file().then(|| metadata.modified().ok()).flatten()
 }
 
 fn unwritten(error: &SinkError) -> Trouble {

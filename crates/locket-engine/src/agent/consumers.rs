@@ -1,14 +1,21 @@
 //! Telling consumers: once for each change, after everything is in place.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use locket_core::Action;
 
 use super::dispatch::Agent;
 use super::rounds::Round;
-use crate::notify::{Delivery, Journal};
+use crate::notify::{Delivery, Journal, Word};
+
+/// A consumer that is being told.
+pub(super) struct Telling {
+    /// What it is told of.
+    word: Word,
+    /// What changed for it since.
+    later: Word,
+}
 
 impl Agent {
     /// Tells what an earlier process still owed.
@@ -16,35 +23,40 @@ impl Agent {
         let overdue = self.journal().overdue(|target| std::fs::read(target).ok());
         for (action, targets) in overdue {
             tracing::info!("{action} is told of a change that an earlier run could not tell it");
-            self.start_telling(action, targets.into_iter().collect());
+            self.start_telling(action, targets);
         }
     }
 
     pub(super) fn tell(&mut self, round: &Round) {
-        let mut consumers: BTreeMap<Action, BTreeSet<PathBuf>> = BTreeMap::new();
-        for target in &round.changed {
+        let mut consumers: BTreeMap<Action, Word> = BTreeMap::new();
+        for (target, promised) in &round.changed {
             let own = self
                 .outputs
                 .get(target)
                 .map(|output| output.found.settings.notify.clone());
             for action in self.setup.actions.iter().cloned().chain(own.unwrap_or_default()) {
-                consumers.entry(action).or_default().insert(target.path());
+                let word = consumers.entry(action).or_default();
+                word.insert(target.path(), promised.clone());
             }
         }
-        for (action, paths) in consumers {
+        for (action, word) in consumers {
             match self.telling.get_mut(&action) {
                 // It is being told now and will be told of these afterwards.
-                Some(later) => later.extend(paths),
-                None => self.start_telling(action, paths),
+                Some(telling) => telling.later.extend(word),
+                None => self.start_telling(action, word),
             }
         }
     }
 
-    fn start_telling(&mut self, action: Action, paths: BTreeSet<PathBuf>) {
-        self.telling.insert(action.clone(), BTreeSet::new());
+    fn start_telling(&mut self, action: Action, word: Word) {
+        let paths = word.keys().cloned().collect();
+        let telling = Telling {
+            word,
+            later: Word::new(),
+        };
+        self.telling.insert(action.clone(), telling);
         let notifier = self.setup.notifier.clone();
-        self.deliveries
-            .push(Box::pin(notifier.tell(action, paths.into_iter().collect())));
+        self.deliveries.push(Box::pin(notifier.tell(action, paths)));
     }
 
     pub(super) fn on_told(&mut self, action: Action, delivery: Delivery) {
@@ -53,10 +65,11 @@ impl Agent {
             Delivery::Nobody(reason) => tracing::warn!("{action} is not told: {reason}"),
             Delivery::Failed(reason) => tracing::error!("{action} was not told: {reason}"),
         }
-        let later = self.telling.remove(&action).unwrap_or_default();
-        if later.is_empty() {
-            self.journal().keep(&action);
-        } else {
+        let Some(Telling { word, later }) = self.telling.remove(&action) else {
+            return;
+        };
+        self.journal().keep(&action, &word);
+        if !later.is_empty() {
             self.start_telling(action, later);
         }
     }

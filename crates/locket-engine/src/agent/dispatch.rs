@@ -1,7 +1,6 @@
 //! The dispatcher: the one `select!` of the agent. It decides what is next; others do it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +10,7 @@ use locket_core::{Action, BoxFuture, Clock};
 use tokio::task::JoinHandle;
 
 use super::apply::{Applier, Done};
+use super::consumers::Telling;
 use super::outputs::Outputs;
 use super::report::{Ending, Refusal};
 use super::rounds::Round;
@@ -110,8 +110,7 @@ pub(super) struct Agent {
     /// When connections and spare memory are given back, unless something happens before.
     pub(super) rest_at: Option<Duration>,
     pub(super) deliveries: FuturesUnordered<BoxFuture<'static, (Action, Delivery)>>,
-    /// Consumers being told, and what changed for them since.
-    pub(super) telling: BTreeMap<Action, BTreeSet<PathBuf>>,
+    pub(super) telling: BTreeMap<Action, Telling>,
     pub(super) told_trouble: HashSet<sources::Trouble>,
     pub(super) started: SystemTime,
     pub(super) last_success: Option<SystemTime>,
@@ -142,7 +141,7 @@ impl Agent {
         };
         Self {
             resolver: Resolver::new(setup.instances.clone(), cx.clock.clone(), timing),
-            applier: Some(Applier::new(journal.clone())),
+            applier: Some(Applier::new(journal.clone(), &setup.plan)),
             started: cx.clock.wall(),
             clock: cx.clock.clone(),
             outputs: Outputs::default(),

@@ -193,9 +193,8 @@ impl Output {
             .template
             .references()
             .iter()
-            .zip(&parsed.keys)
-            .map(|(reference, key)| {
-                let answer = resolver.answer(key);
+            .zip(resolver.answers(&parsed.keys))
+            .map(|(reference, answer)| {
                 if let Answer::Stale(_, error) = &answer {
                     stale.push(Trouble {
                         reference: Some(reference.to_string()),
@@ -210,10 +209,25 @@ impl Output {
         (resolutions, stale)
     }
 
+    /// Takes in what is in place of an output that could not be written: since when a file is, if one is.
+    pub(super) fn notice(&mut self, earlier: Option<SystemTime>) {
+        match (self.standing, earlier) {
+            (Standing::Unknown, Some(modified)) => {
+                self.standing = Standing::Earlier;
+                self.last_success = Some(modified);
+            }
+            // Somebody took away what was there.
+            (Standing::Good | Standing::Earlier, None) => self.standing = Standing::Unknown,
+            _ => {}
+        }
+    }
+
     /// Something changed: it is rendered again as soon as its answers are there.
     pub(super) fn touch(&mut self, resolver: &Resolver) {
         if self.found.template.is_err() {
             self.stage = Stage::Settled;
+            // Nothing will be written, so nobody else notices what became of the file.
+            self.notice(modified(&self.found.target));
             return;
         }
         self.stage = match self.stage {
@@ -222,6 +236,12 @@ impl Output {
             _ => Stage::Waiting,
         };
     }
+}
+
+/// When the file at `target` was last written, if there is one.
+pub(super) fn modified(target: &Target) -> Option<SystemTime> {
+    let metadata = std::fs::symlink_metadata(target.path()).ok()?;
+    metadata.is_file().then(|| metadata.modified().ok()).flatten()
 }
 
 /// Whether two scans found the same output with the same template and settings.

@@ -11,6 +11,7 @@ use super::report::{Ending, Trouble, TroubleKind, warn_about_unlocked_memory};
 use super::setup::Mode;
 use super::standing::is_unresolved;
 use super::timers::REST_AFTER;
+use crate::notify::Fingerprint;
 use crate::sources::Target;
 
 /// From the first thing that happens until everything is in place.
@@ -21,7 +22,8 @@ pub(super) struct Round {
     /// Until then transient failures are retried before the round is given up.
     pub(super) deadline: Duration,
     pub(super) written: usize,
-    pub(super) changed: Vec<Target>,
+    /// What consumers are to hear of, with what the journal promises about it.
+    pub(super) changed: Vec<(Target, Option<Fingerprint>)>,
     pub(super) unchanged: usize,
 }
 
@@ -156,6 +158,7 @@ impl Agent {
             self.applier = Some(applier);
             return false;
         }
+        jobs.sort_by(|one, other| one.target.cmp(&other.target));
         self.applying = Some(self.visit(applier, jobs));
         true
     }

@@ -104,7 +104,7 @@ impl Agent {
 
     fn delete_gone(&mut self, now: Duration) {
         let after = self.setup.plan.delete_after;
-        let gone: Vec<_> = self
+        let mut gone: Vec<_> = self
             .outputs
             .iter()
             .filter(|(_, output)| output.gone_since.is_some_and(|since| since + after <= now))
@@ -119,6 +119,7 @@ impl Agent {
             return;
         };
         self.open_round("removal", Duration::ZERO);
+        gone.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         for (target, standing, _) in gone {
             if standing == Standing::Unknown {
                 tracing::info!(
@@ -135,7 +136,7 @@ impl Agent {
                     Ok(Removed::Removed) => {
                         tracing::info!("removed {}: its template is gone", target.path().display());
                         if let Some(round) = &mut self.round {
-                            round.changed.push(target.clone());
+                            round.changed.push((target.clone(), None));
                         }
                     }
                     Err(error) => tracing::warn!("{error}. {}", error.hint()),

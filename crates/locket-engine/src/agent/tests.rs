@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::plan::{Map, OnError, OutputSettings, Plan};
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::notify::Notifier;
+use crate::notify::{LocalCourier, Notifier};
 use crate::state::{State, Status, observe};
 use crate::testing::{Fake, clock};
 
@@ -118,7 +119,9 @@ impl Scene {
             },
             actions: self.actions.clone(),
             notifier: Notifier {
-                environment: Environment::from_iter([("PATH", "/usr/bin:/bin")]),
+                courier: Arc::new(LocalCourier {
+                    environment: Environment::from_iter([("PATH", "/usr/bin:/bin")]),
+                }),
                 timeout: SECOND * 300,
             },
             status_file: Some(self.path("status")),
@@ -485,6 +488,108 @@ async fn a_one_time_code_follows_its_period_and_is_no_change() {
             assert!(codes.len() >= 9, "{codes:?}");
             assert_eq!(scene.told().len(), told);
             assert_eq!(scene.fake.calls().len(), 1, "codes are computed here");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn moving_the_source_directory_away_deletes_nothing() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.fake.set("a", "v");
+    for name in ["a", "b"] {
+        scene.template(name, "{{ fake://a }}");
+    }
+    scene
+        .run(async |commands| {
+            tokio::time::sleep(SECOND).await;
+            fs::rename(scene.path("in"), scene.path("away")).unwrap();
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND * 60).await;
+            assert!(scene.output("a").is_some() && scene.output("b").is_some());
+            fs::rename(scene.path("away"), scene.path("in")).unwrap();
+            fs::remove_file(scene.path("in/a")).unwrap();
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND * 60).await;
+            assert_eq!(scene.output("a"), None, "one of two templates is another matter");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_somebody_takes_away_and_that_cannot_be_had_is_missing() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.fake.set("a", "v");
+    scene.template("t", "{{ fake://a }}");
+    scene.template("wrong", "{{ fake://a }}");
+    scene
+        .run(async |commands| {
+            tokio::time::sleep(SECOND).await;
+            scene.fake.unset("a");
+            scene.template("wrong", "{{ fkae://a }}");
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(scene.status().state, State::Stale, "the files are there");
+            for name in ["t", "wrong"] {
+                fs::remove_file(scene.path("out").join(name)).unwrap();
+            }
+            tokio::time::sleep(SECOND * 3601).await;
+            let status = scene.status();
+            assert_eq!(status.state, State::Failed);
+            assert!(
+                status
+                    .failing
+                    .iter()
+                    .all(|failing| failing.last_success.is_none())
+            );
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_placeholder_of_an_earlier_run_is_no_good_output() {
+    let mut scene = Scene::new();
+    scene.on_error = OnError::Passthrough;
+    scene.template("t", "x={{ fake://a }}");
+    for mode in [Mode::OneShot, Mode::Park] {
+        scene.mode = mode;
+        scene.run(async |_| tokio::time::sleep(SECOND * 61).await).await;
+        assert_eq!(scene.output("t").as_deref(), Some("x={{ fake://a }}"));
+        assert_eq!(scene.status().state, State::Failed, "{mode:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leftovers_go_from_directories_that_have_no_template_any_more() {
+    const LEFTOVER: &str = ".locket-0123456789abcdef.tmp";
+    let scene = Scene::new();
+    scene.fake.set("a", "v");
+    scene.template("t", "{{ fake://a }}");
+    fs::create_dir_all(scene.path("out/gone/deep")).unwrap();
+    for name in [LEFTOVER, "foreign"] {
+        fs::write(scene.path("out/gone/deep").join(name), "x").unwrap();
+    }
+    scene.one_shot().await;
+    assert!(!scene.path("out/gone/deep").join(LEFTOVER).exists());
+    assert!(scene.path("out/gone/deep/foreign").exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_keeps_failing_holds_up_no_refresh_of_others() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.fake.set("a", "old");
+    scene.template("good", "{{ fake://a }}");
+    scene.template("bad", "{{ fake://b }}");
+    scene.fake.break_item("b");
+    scene
+        .run(async |commands| {
+            tokio::time::sleep(SECOND * 1800).await;
+            scene.fake.set("a", "new");
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(scene.output("good").as_deref(), Some("new"));
         })
         .await;
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::dispatch::Agent;
 use super::setup::Mode;
+use crate::chance;
 
 /// How long after a round nothing must have happened until the agent rests.
 pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
@@ -91,14 +92,9 @@ impl Agent {
             (Mode::OneShot, _) | (_, None) => None,
             (_, Some(interval)) => {
                 // A short interval is asked for by somebody who waits.
-                let jitter = schedule.jitter.min(interval / 10).mul_f64(fraction());
+                let jitter = schedule.jitter.min(interval / 10).mul_f64(chance::fraction());
                 Some(self.clock.monotonic() + interval + jitter)
             }
         };
     }
-}
-
-/// Evenly distributed in `0.0..1.0`.
-fn fraction() -> f64 {
-    getrandom::u32().map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX))
 }

@@ -126,7 +126,10 @@ impl Agent {
                     output.standing = Standing::Passthrough;
                 } else {
                     output.standing = Standing::Good;
-                    output.troubles = done.stale;
+                    // A mistake that was made meanwhile is not mended by what was rendered before.
+                    if output.found.template.is_ok() {
+                        output.troubles = done.stale;
+                    }
                     if output.troubles.is_empty() {
                         output.last_success = Some(wall);
                     }
@@ -138,7 +141,9 @@ impl Agent {
                         round.unchanged += 1;
                     }
                     if applied.is_change {
-                        round.changed.push(done.target.clone());
+                        round
+                            .changed
+                            .push((done.target.clone(), applied.promised.clone()));
                     }
                 }
                 if applied.is_change {
@@ -152,10 +157,7 @@ impl Agent {
             }
             Err(troubles) => {
                 output.troubles = troubles;
-                if let (Standing::Unknown, Some(modified)) = (output.standing, done.earlier) {
-                    output.standing = Standing::Earlier;
-                    output.last_success = Some(modified);
-                }
+                output.notice(done.earlier);
             }
         }
         if again {

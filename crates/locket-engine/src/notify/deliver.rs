@@ -1,10 +1,12 @@
 //! One action, tried until it succeeds or its time is over.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use locket_core::{Action, Environment, Signal};
+use locket_core::{Action, BoxFuture, Environment, Signal};
 use rustix::process::{Pid, Signal as RawSignal, kill_process};
 
 use crate::resolve::Backoff;
@@ -12,10 +14,28 @@ use crate::resolve::Backoff;
 /// How consumers are told.
 #[derive(Clone, Debug)]
 pub struct Notifier {
-    /// The environment of programs that are run.
-    pub environment: Environment,
+    /// Who goes to the consumers.
+    pub courier: Arc<dyn Courier>,
     /// How long a failing action is tried again.
     pub timeout: Duration,
+}
+
+/// Goes to consumers.
+pub trait Courier: Send + Sync + fmt::Debug {
+    /// Tells one consumer, once, about `changed` files. An error is a reason to try again. Dropping the future ends
+    /// the try.
+    fn deliver<'a>(
+        &'a self,
+        action: &'a Action,
+        changed: &'a [PathBuf],
+    ) -> BoxFuture<'a, Result<Delivery, String>>;
+}
+
+/// Reaches the programs and processes of this machine.
+#[derive(Clone, Debug)]
+pub struct LocalCourier {
+    /// The environment of programs that are run.
+    pub environment: Environment,
 }
 
 /// How telling one consumer ended.
@@ -45,7 +65,7 @@ impl Notifier {
         let mut failures = 0;
         let tries = async {
             loop {
-                match self.attempt(&action, &changed).await {
+                match self.courier.deliver(&action, &changed).await {
                     Ok(delivery) => return delivery,
                     Err(reason) => {
                         failures += 1;
@@ -69,14 +89,24 @@ impl Notifier {
             });
         (action, delivery)
     }
+}
 
-    async fn attempt(&self, action: &Action, changed: &[PathBuf]) -> Result<Delivery, String> {
-        match action {
-            Action::Exec { argv } => self.exec(argv, changed).await,
-            Action::Pid { file, signal } => signal_pid_file(file, *signal).await,
-        }
+impl Courier for LocalCourier {
+    fn deliver<'a>(
+        &'a self,
+        action: &'a Action,
+        changed: &'a [PathBuf],
+    ) -> BoxFuture<'a, Result<Delivery, String>> {
+        Box::pin(async move {
+            match action {
+                Action::Exec { argv } => self.exec(argv, changed).await,
+                Action::Pid { file, signal } => signal_pid_file(file, *signal).await,
+            }
+        })
     }
+}
 
+impl LocalCourier {
     async fn exec(&self, argv: &[String], changed: &[PathBuf]) -> Result<Delivery, String> {
         let Some((program, arguments)) = argv.split_first() else {
             return Err("there is no program".into());

@@ -16,15 +16,26 @@ pub struct Promise {
     pub action: Action,
     /// The output.
     pub target: PathBuf,
-    /// Keyed digest of what it will hold; tells after a crash whether the change took place.
-    pub fingerprint: String,
+    /// Of what it will hold; tells after a crash whether the change took place.
+    pub fingerprint: Fingerprint,
+    /// Of what it holds until then. What is owed for that stays owed: the change may not come about.
+    #[serde(skip)]
+    pub replaces: Option<Fingerprint>,
 }
+
+/// Keyed digest of an output. Empty where there is no key, since nothing outlives the process then.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fingerprint(String);
+
+/// The outputs that a consumer is told of, and what of each; `None` where nothing was promised.
+pub type Word = BTreeMap<PathBuf, Option<Fingerprint>>;
 
 /// The promises not yet kept, on disk when there is a state directory.
 #[derive(Debug, Default)]
 pub struct Journal {
     home: Option<Home>,
-    owed: BTreeMap<(Action, PathBuf), String>,
+    /// For each output what it held, holds or may hold, the newest last.
+    owed: BTreeMap<(Action, PathBuf), Vec<Fingerprint>>,
 }
 
 #[derive(Debug)]
@@ -58,10 +69,14 @@ impl Journal {
         let file = directory.join(FILE);
         let owed = match std::fs::read(&file) {
             Ok(bytes) => match serde_json::from_slice::<Vec<Promise>>(&bytes) {
-                Ok(promises) => promises
-                    .into_iter()
-                    .map(|owed| ((owed.action, owed.target), owed.fingerprint))
-                    .collect(),
+                Ok(promises) => {
+                    let mut owed: BTreeMap<_, Vec<_>> = BTreeMap::new();
+                    for promise in promises {
+                        let key = (promise.action, promise.target);
+                        owed.entry(key).or_default().push(promise.fingerprint);
+                    }
+                    owed
+                }
                 Err(error) => {
                     tracing::warn!("{} is damaged and begun anew: {error}", file.display());
                     BTreeMap::new()
@@ -77,9 +92,9 @@ impl Journal {
     }
 
     /// The digest by which a later process recognises these bytes.
-    pub fn fingerprint(&self, bytes: &[u8]) -> String {
+    pub fn fingerprint(&self, bytes: &[u8]) -> Fingerprint {
         let Some(home) = &self.home else {
-            return String::new();
+            return Fingerprint(String::new());
         };
         #[expect(
             clippy::disallowed_methods,
@@ -87,48 +102,65 @@ impl Journal {
         )]
         let key = home.key.expose();
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-            return String::new();
+            return Fingerprint(String::new());
         };
         mac.update(bytes);
-        HEXLOWER.encode(&mac.finalize().into_bytes())
+        Fingerprint(HEXLOWER.encode(&mac.finalize().into_bytes()))
     }
 
     /// Writes down what is about to be owed, before the outputs change.
     pub fn promise(&mut self, promises: impl IntoIterator<Item = Promise>) {
-        let before = self.owed.len();
         let mut changed = false;
         for promise in promises {
-            let key = (promise.action, promise.target);
-            changed |= self.owed.insert(key, promise.fingerprint.clone()) != Some(promise.fingerprint);
+            let owed = self.owed.entry((promise.action, promise.target)).or_default();
+            let before = owed.clone();
+            owed.retain(|earlier| promise.replaces.as_ref() == Some(earlier));
+            owed.push(promise.fingerprint);
+            owed.dedup();
+            changed |= *owed != before;
         }
-        if changed || self.owed.len() != before {
+        if changed {
             self.save();
         }
     }
 
-    /// A consumer was told, or there is nobody to be told.
-    pub fn keep(&mut self, action: &Action) {
-        let before = self.owed.len();
-        self.owed.retain(|(owed, _), _| owed != action);
-        if self.owed.len() != before {
+    /// A consumer was told of these outputs as they were promised, or there is nobody to be told. What was promised
+    /// since stays owed.
+    pub fn keep(&mut self, action: &Action, word: &Word) {
+        let mut changed = false;
+        for (target, told) in word {
+            let key = (action.clone(), target.clone());
+            let Some(owed) = self.owed.get_mut(&key) else {
+                continue;
+            };
+            if let Some(at) = owed.iter().position(|owed| Some(owed) == told.as_ref()) {
+                owed.drain(..=at);
+                changed = true;
+            }
+            if owed.is_empty() {
+                self.owed.remove(&key);
+            }
+        }
+        if changed {
             self.save();
         }
     }
 
     /// What an earlier process owed for changes that did take place, by consumer. `present` gives what an output
     /// holds now. The other promises are forgotten: their change never came about.
-    pub fn overdue(&mut self, present: impl Fn(&Path) -> Option<Vec<u8>>) -> BTreeMap<Action, Vec<PathBuf>> {
-        let mut overdue: BTreeMap<Action, Vec<PathBuf>> = BTreeMap::new();
+    pub fn overdue(&mut self, present: impl Fn(&Path) -> Option<Vec<u8>>) -> BTreeMap<Action, Word> {
+        let mut overdue: BTreeMap<Action, Word> = BTreeMap::new();
         let owed = std::mem::take(&mut self.owed);
-        let before = owed.len();
-        for ((action, target), fingerprint) in owed {
-            let is_in_place = present(&target).is_some_and(|bytes| self.fingerprint(&bytes) == fingerprint);
-            if is_in_place {
-                overdue.entry(action.clone()).or_default().push(target.clone());
-                self.owed.insert((action, target), fingerprint);
+        let before = owed.clone();
+        for ((action, target), fingerprints) in owed {
+            let in_place = present(&target).map(|bytes| self.fingerprint(&bytes));
+            if let Some(in_place) = in_place.filter(|in_place| fingerprints.contains(in_place)) {
+                let word = overdue.entry(action.clone()).or_default();
+                word.insert(target.clone(), Some(in_place.clone()));
+                self.owed.insert((action, target), vec![in_place]);
             }
         }
-        if self.owed.len() != before {
+        if self.owed != before {
             self.save();
         }
         overdue
@@ -139,10 +171,13 @@ impl Journal {
         let promises: Vec<_> = self
             .owed
             .iter()
-            .map(|((action, target), fingerprint)| Promise {
-                action: action.clone(),
-                target: target.clone(),
-                fingerprint: fingerprint.clone(),
+            .flat_map(|((action, target), fingerprints)| {
+                fingerprints.iter().map(|fingerprint| Promise {
+                    action: action.clone(),
+                    target: target.clone(),
+                    fingerprint: fingerprint.clone(),
+                    replaces: None,
+                })
             })
             .collect();
         let result = serde_json::to_vec(&promises)

@@ -5,5 +5,5 @@ mod journal;
 #[cfg(test)]
 mod tests;
 
-pub use deliver::{CHANGED_VARIABLE, Delivery, Notifier};
-pub use journal::{Journal, Promise};
+pub use deliver::{CHANGED_VARIABLE, Courier, Delivery, LocalCourier, Notifier};
+pub use journal::{Fingerprint, Journal, Promise, Word};

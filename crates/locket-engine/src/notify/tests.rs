@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::{Action, Environment};
@@ -11,7 +12,7 @@ use super::*;
 fn notifier() -> Notifier {
     let environment = Environment::from_iter([("PATH", "/usr/bin:/bin")]);
     Notifier {
-        environment,
+        courier: Arc::new(LocalCourier { environment }),
         timeout: Duration::from_secs(20),
     }
 }
@@ -25,6 +26,7 @@ fn promise(journal: &Journal, action: &Action, target: &Path, content: &[u8]) ->
         action: action.clone(),
         target: target.into(),
         fingerprint: journal.fingerprint(content),
+        replaces: None,
     }
 }
 
@@ -107,11 +109,12 @@ fn what_was_owed_for_a_change_that_took_place_is_told_by_the_next_process() {
     drop(journal);
     let mut journal = Journal::open(dir.path());
     let overdue = journal.overdue(|path| fs::read(path).ok());
+    let word = Word::from([(done.clone(), Some(journal.fingerprint(b"new")))]);
     assert_eq!(
         overdue.into_iter().collect::<Vec<_>>(),
-        [(hup.clone(), vec![done])]
+        [(hup.clone(), word.clone())]
     );
-    journal.keep(&hup);
+    journal.keep(&hup, &word);
     drop(journal);
     assert!(
         Journal::open(dir.path())
@@ -156,4 +159,45 @@ fn a_damaged_journal_is_begun_anew() {
             .len(),
         1
     );
+}
+
+#[test]
+fn a_change_that_is_promised_while_a_consumer_is_told_of_another_stays_owed() {
+    let dir = TempDir::new().unwrap();
+    let hup = action("pid:/run/a:HUP");
+    let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+    let mut journal = Journal::open(dir.path());
+    let promises = [("new", &one), ("old", &other)]
+        .map(|(content, target)| promise(&journal, &hup, target, content.as_bytes()));
+    let told = promises
+        .iter()
+        .map(|promise| (promise.target.clone(), Some(promise.fingerprint.clone())));
+    let told: Word = told.collect();
+    journal.promise(promises);
+    let since = promise(&journal, &hup, &other, b"new");
+    journal.promise([since]);
+    fs::write(&one, "new").unwrap();
+    fs::write(&other, "new").unwrap();
+    journal.keep(&hup, &told);
+    drop(journal);
+    let overdue = Journal::open(dir.path()).overdue(|path| fs::read(path).ok());
+    assert_eq!(overdue[&hup].keys().collect::<Vec<_>>(), [&other]);
+}
+
+#[test]
+fn what_is_owed_stays_owed_when_the_next_change_does_not_come_about() {
+    let dir = TempDir::new().unwrap();
+    let (hup, target) = (action("pid:/run/a:HUP"), dir.path().join("a"));
+    let mut journal = Journal::open(dir.path());
+    let first = promise(&journal, &hup, &target, b"first");
+    let second = Promise {
+        replaces: Some(first.fingerprint.clone()),
+        ..promise(&journal, &hup, &target, b"second")
+    };
+    journal.promise([first]);
+    fs::write(&target, "first").unwrap();
+    journal.promise([second]);
+    drop(journal);
+    let overdue = Journal::open(dir.path()).overdue(|path| fs::read(path).ok());
+    assert_eq!(overdue[&hup].keys().collect::<Vec<_>>(), [&target]);
 }

@@ -136,8 +136,8 @@ fn judge(found: &Found, parsed: &Parsed, cx: &mut Cx<'_>) -> Verdict {
         reason = "compared with what would be written, and searched for password hashes"
     )]
     let shown = present.as_ref().map(SecretBytes::expose);
-    let keys = parsed.keys.iter();
-    let resolutions: Vec<_> = keys.map(|key| resolution(cx.resolver.answer(key))).collect();
+    let answers = cx.resolver.answers(&parsed.keys);
+    let resolutions: Vec<_> = answers.into_iter().map(resolution).collect();
     let mut rendering = RenderCx {
         schemes: cx.schemes,
         now: cx.now,

@@ -1,6 +1,6 @@
 //! Who wants what, what was answered, and what is to be asked when. Pure: time and chance come in as arguments.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use locket_core::{ErrorKind, Fetched, Locator, ProviderError};
 use super::key::ItemKey;
 use super::{Answer, Backoff, SecretKey};
 
-/// Failures in a row, with no success between, after which an instance is left alone as a whole.
-const TRIP: u32 = 3;
+/// Failures in a row, with no success between, after which an instance is left alone as a whole. They must be those of
+/// as many secrets: one that fails again and again shuts out no other.
+const TRIP: usize = 3;
 
 /// The state of every wanted secret.
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub(super) struct Board {
     /// The items that have a `retry_at`, so that looking for the next retry does not walk them all.
     retrying: HashSet<ItemKey>,
     backoff: Backoff,
+    /// Calls so far.
+    calls: u64,
+    /// Answered calls so far.
+    reads: u64,
 }
 
 /// One call to a provider: distinct locators, all wanted fields of each item together.
@@ -38,13 +43,15 @@ pub(super) struct Capacity {
 
 #[derive(Debug, Default)]
 struct Item {
-    parts: HashMap<Arc<str>, Part>,
+    parts: BTreeMap<Arc<str>, Part>,
     stage: Stage,
     failures: u32,
     /// When a failing item is asked again, on the monotonic clock.
     retry_at: Option<Duration>,
     /// A part was added while the item was in flight: it is asked once more.
     again: bool,
+    /// Numbers the last call that asked for it.
+    asked: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +66,8 @@ enum Stage {
 struct Part {
     locator: Locator,
     value: Option<Arc<Fetched>>,
+    /// Numbers the call that gave the value.
+    read: u64,
     error: Option<Arc<ProviderError>>,
 }
 
@@ -66,7 +75,9 @@ struct Part {
 struct InstanceState {
     queue: VecDeque<Arc<str>>,
     in_flight: usize,
-    failures_in_row: u32,
+    failures_in_row: usize,
+    /// Whose failures these were.
+    failing: HashSet<Arc<str>>,
     gate: Option<Gate>,
     last_refresh: Option<Duration>,
 }
@@ -94,6 +105,8 @@ impl Board {
             instances: BTreeMap::new(),
             retrying: HashSet::new(),
             backoff,
+            calls: 0,
+            reads: 0,
         }
     }
 
@@ -107,6 +120,7 @@ impl Board {
         let part = Part {
             locator: key.locator.clone(),
             value: None,
+            read: 0,
             error: None,
         };
         item.parts.insert(key.locator.part().into(), part);
@@ -162,12 +176,14 @@ impl Board {
                 continue;
             }
             instance.last_refresh = Some(now);
-            let keys: Vec<_> = self
+            let mut keys: Vec<_> = self
                 .items
                 .keys()
                 .filter(|key| key.instance == name && !good(key))
                 .cloned()
                 .collect();
+            // The same order each time: two rounds that differ say something then.
+            keys.sort_unstable();
             for key in keys {
                 if self.items.get(&key).is_some_and(|item| item.stage == Stage::Idle) {
                     self.enqueue(&key);
@@ -190,10 +206,7 @@ impl Board {
 
     /// What is known about a secret.
     pub(super) fn answer(&self, key: &SecretKey) -> Answer {
-        let Some(item) = self.items.get(&key.item()) else {
-            return Answer::Pending;
-        };
-        let Some(part) = item.parts.get(key.locator.part()) else {
+        let Some(part) = self.part(key) else {
             return Answer::Pending;
         };
         match (&part.value, &part.error) {
@@ -202,6 +215,39 @@ impl Board {
             (None, Some(error)) => Answer::Failed(error.clone()),
             (None, None) => Answer::Pending,
         }
+    }
+
+    /// What is known about secrets that are used together. Fields of one item that come from different reads are not:
+    /// the user of before a rotation and the password of after it are worse than neither.
+    pub(super) fn answers(&self, keys: &[SecretKey]) -> Vec<Answer> {
+        let mut answers: Vec<_> = keys.iter().map(|key| self.answer(key)).collect();
+        // Everything without an error is of the last read.
+        if !answers.iter().any(|answer| matches!(answer, Answer::Stale(..))) {
+            return answers;
+        }
+        let mut reads: HashMap<ItemKey, BTreeSet<u64>> = HashMap::new();
+        let mut errors = HashMap::new();
+        for (key, answer) in keys.iter().zip(&answers) {
+            if let Answer::Stale(_, error) = answer {
+                errors.insert(key.item(), error.clone());
+            }
+            if let (Answer::Stale(..) | Answer::Value(_), Some(part)) = (answer, self.part(key)) {
+                reads.entry(key.item()).or_default().insert(part.read);
+            }
+        }
+        for (key, answer) in keys.iter().zip(&mut answers) {
+            let item = key.item();
+            if reads.get(&item).is_some_and(|reads| reads.len() > 1)
+                && let Some(error) = errors.get(&item)
+            {
+                *answer = Answer::Failed(error.clone());
+            }
+        }
+        answers
+    }
+
+    fn part(&self, key: &SecretKey) -> Option<&Part> {
+        self.items.get(&key.item())?.parts.get(key.locator.part())
     }
 
     /// Whether an answer for this secret is on its way.
@@ -235,12 +281,13 @@ impl Board {
     /// Queues the failing secrets whose pause is over at `now`.
     pub(super) fn queue_due(&mut self, now: Duration) {
         let is_due = |item: &Item| item.stage == Stage::Idle && item.retry_at.is_some_and(|at| at <= now);
-        let due: Vec<_> = self
+        let mut due: Vec<_> = self
             .retrying
             .iter()
             .filter(|key| self.items.get(key).is_some_and(is_due))
             .cloned()
             .collect();
+        due.sort_unstable();
         for key in due {
             self.enqueue(&key);
         }
@@ -285,6 +332,19 @@ impl Board {
             if state.in_flight >= calls {
                 continue;
             }
+            if state.gate.is_some() {
+                // Each probe asks for another secret: some of them may be to blame and not the instance.
+                let asked = |item: &Arc<str>| {
+                    let key = ItemKey {
+                        instance: name.clone(),
+                        item: item.clone(),
+                    };
+                    self.items.get(&key).map_or(0, |item| item.asked)
+                };
+                let next = (0..state.queue.len()).min_by_key(|at| asked(&state.queue[*at]));
+                state.queue.swap(0, next.unwrap_or_default());
+            }
+            self.calls += 1;
             let taken: Vec<_> = state.queue.drain(..items.min(state.queue.len())).collect();
             let mut locators = Vec::new();
             for item in taken {
@@ -295,6 +355,7 @@ impl Board {
                 if let Some(item) = self.items.get_mut(&key) {
                     item.stage = Stage::InFlight;
                     item.again = false;
+                    item.asked = self.calls;
                     locators.extend(item.parts.values().map(|part| part.locator.clone()));
                 }
             }
@@ -325,6 +386,7 @@ impl Board {
                 "the provider gave no answer for this secret",
             ))
         };
+        self.reads += 1;
         let results = results.into_iter().chain(std::iter::repeat_with(absent));
         for (locator, result) in batch.locators.iter().zip(results) {
             let key = SecretKey {
@@ -340,6 +402,7 @@ impl Board {
                 Ok(fetched) => {
                     if let Some(part) = part {
                         part.value = Some(Arc::new(fetched));
+                        part.read = self.reads;
                         part.error = None;
                     }
                 }
@@ -384,7 +447,7 @@ impl Board {
                 requeue.push(key.clone());
             }
         }
-        self.judge_instance(&batch.instance, outcomes.values(), now, draw);
+        self.judge_instance(&batch.instance, &outcomes, now, draw);
         for key in requeue {
             self.enqueue(&key);
         }
@@ -392,10 +455,10 @@ impl Board {
     }
 
     /// Opens or shuts the instance's gate after what just happened.
-    fn judge_instance<'a>(
+    fn judge_instance(
         &mut self,
         name: &Arc<str>,
-        outcomes: impl Iterator<Item = &'a Option<Arc<ProviderError>>>,
+        outcomes: &BTreeMap<ItemKey, Option<Arc<ProviderError>>>,
         now: Duration,
         mut draw: impl FnMut() -> f64,
     ) {
@@ -403,7 +466,7 @@ impl Board {
         state.in_flight = state.in_flight.saturating_sub(1);
         let mut alive = false;
         let mut failure = None;
-        for outcome in outcomes {
+        for outcome in outcomes.values() {
             match outcome {
                 Some(error) if concerns_instance(error.kind) => failure = Some(error.clone()),
                 _ => alive = true,
@@ -411,6 +474,7 @@ impl Board {
         }
         if alive {
             state.failures_in_row = 0;
+            state.failing.clear();
             if state.gate.take().is_some() {
                 self.postpone(name, now);
             }
@@ -418,6 +482,9 @@ impl Board {
         }
         let Some(error) = failure else { return };
         state.failures_in_row = state.failures_in_row.saturating_add(1);
+        if state.failing.len() < TRIP {
+            state.failing.extend(outcomes.keys().map(|key| key.item.clone()));
+        }
         let wish = match error.kind {
             ErrorKind::RateLimited { retry_after } => Some(retry_after),
             _ => None,
@@ -428,11 +495,14 @@ impl Board {
             // Calls that were under way when the gate shut tell nothing new.
             return;
         }
-        if wish.is_some() || shut_before > 0 || state.failures_in_row >= TRIP {
+        if wish.is_some() || shut_before > 0 || (state.failures_in_row >= TRIP && state.failing.len() >= TRIP)
+        {
             let failures = shut_before.saturating_add(1);
+            // What a server asks for is the least: one that asks for little, again and again, is no reason to hurry.
             let pause = wish
                 .flatten()
-                .unwrap_or_else(|| self.backoff.delay(failures, draw()));
+                .unwrap_or_default()
+                .max(self.backoff.delay(failures, draw()));
             let until = state
                 .gate
                 .as_ref()

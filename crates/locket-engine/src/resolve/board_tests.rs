@@ -318,3 +318,102 @@ fn a_provider_that_answers_too_little_fails_only_what_it_left_out() {
         1
     );
 }
+
+#[test]
+fn a_server_that_asks_for_no_pause_again_and_again_is_given_growing_ones() {
+    let mut board = board();
+    let hurried = || {
+        let retry_after = Some(Duration::ZERO);
+        Err(ProviderError::new(ErrorKind::RateLimited { retry_after }, "429"))
+    };
+    board.want(&key("bao", "a", "x"));
+    let mut now = Duration::ZERO;
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        let batch = batches(&mut board, now).pop().unwrap();
+        answer(&mut board, &batch, now, hurried);
+        let next = board.next_retry(|_| true).unwrap();
+        pauses.push((next - now).as_secs());
+        now = next;
+    }
+    assert_eq!(pauses, [1, 2, 4, 8]);
+}
+
+#[test]
+fn fields_of_one_item_from_two_reads_are_not_used_together() {
+    let mut board = board();
+    let keys = ["user", "pass"].map(|part| key("bao", "db", part));
+    for key in &keys {
+        board.want(key);
+    }
+    let first = batches(&mut board, Duration::ZERO).pop().unwrap();
+    answer(&mut board, &first, Duration::ZERO, || value("old"));
+    board.refresh(SECOND, |_, _| Duration::ZERO, |_| false);
+    let second = batches(&mut board, SECOND).pop().unwrap();
+    let results = second.locators.iter().map(|locator| match locator.part() {
+        "user" => value("new"),
+        _ => down(),
+    });
+    board.finish(&second, results.collect(), SECOND, || 1.0);
+    assert!(matches!(board.answer(&keys[0]), Answer::Value(user) if user.value.matches(b"new")));
+    let answers = board.answers(&keys);
+    assert!(
+        answers.iter().all(|answer| matches!(answer, Answer::Failed(_))),
+        "{answers:?}"
+    );
+    let retry = board.next_retry(|_| true).unwrap();
+    let third = batches(&mut board, retry).pop().unwrap();
+    answer(&mut board, &third, retry, || value("new"));
+    let answers = board.answers(&keys);
+    assert!(
+        answers.iter().all(|answer| matches!(answer, Answer::Value(_))),
+        "they agree again"
+    );
+}
+
+#[test]
+fn one_secret_that_fails_again_and_again_shuts_out_no_other() {
+    let mut board = board();
+    for item in ["bad", "good"] {
+        board.want(&key("bao", item, "a"));
+    }
+    let mut now = Duration::ZERO;
+    for _ in 0..10 {
+        for batch in batches(&mut board, now) {
+            let result = if batch.locators[0].item() == "bad" {
+                down
+            } else {
+                || value("x")
+            };
+            answer(&mut board, &batch, now, result);
+        }
+        now = board.next_retry(|_| true).unwrap();
+    }
+    board.refresh(now, |_, _| Duration::ZERO, |_| false);
+    let asked = batches(&mut board, now);
+    assert!(
+        asked.iter().any(|batch| batch.locators[0].item() == "good"),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn a_probe_asks_for_another_secret_each_time() {
+    let mut board = board();
+    for item in ["a", "b", "c", "d"] {
+        board.want(&key("bao", item, "x"));
+    }
+    for batch in batches(&mut board, Duration::ZERO) {
+        answer(&mut board, &batch, Duration::ZERO, down);
+    }
+    let mut probed = Vec::new();
+    for _ in 0..4 {
+        let now = board.next_retry(|_| true).unwrap();
+        let batch = batches(&mut board, now).pop().unwrap();
+        probed.push(batch.locators[0].item().to_owned());
+        answer(&mut board, &batch, now, down);
+        assert!(batches(&mut board, now).is_empty());
+    }
+    probed.sort();
+    assert_eq!(probed, ["a", "b", "c", "d"]);
+}

@@ -9,6 +9,7 @@ use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Provider
 
 use super::board::{Batch, Board, Capacity};
 use super::{Backoff, ItemKey, SecretKey};
+use crate::chance;
 use crate::instances::Instances;
 use crate::lease::{self, Called, Due, Ledger, Reread};
 
@@ -127,6 +128,12 @@ impl Resolver {
         self.board.answer(key)
     }
 
+    /// What is known about secrets that are used together: where the fields of an item come from different reads, none
+    /// of them is given.
+    pub fn answers(&self, keys: &[SecretKey]) -> Vec<Answer> {
+        self.board.answers(keys)
+    }
+
     /// Whether an answer for this secret is on its way.
     pub fn is_awaited(&self, key: &SecretKey) -> bool {
         self.board.is_awaited(key)
@@ -243,10 +250,13 @@ impl Resolver {
         } = answered;
         let leases = leases_of(&batch, &results);
         self.by_lease = leases.iter().any(|(item, _)| self.leases.is_rereading(item));
-        let settled = self.board.finish(&batch, results, self.clock.monotonic(), draw);
+        let settled = self
+            .board
+            .finish(&batch, results, self.clock.monotonic(), chance::fraction);
         if let Some(provider) = provider {
             for (item, lease) in leases {
-                self.leases.take(&item, lease, &provider, asked, draw());
+                self.leases
+                    .take(&item, lease, &provider, asked, chance::fraction());
             }
             // What was forgotten while it was asked for is not used.
             self.leases.retain(|item| self.board.is_wanted(item));
@@ -287,12 +297,16 @@ impl Resolver {
                 result,
                 asked,
             } => {
-                let renewed = self.leases.renewed(&key, &handle, result, asked, now, draw());
+                let renewed = self
+                    .leases
+                    .renewed(&key, &handle, result, asked, now, chance::fraction());
                 if let Some(reread) = renewed {
                     self.reread(&reread);
                 }
             }
-            Called::Revoked { handle, result } => self.leases.revoked(&handle, result, now, draw()),
+            Called::Revoked { handle, result } => {
+                self.leases.revoked(&handle, result, now, chance::fraction());
+            }
         }
     }
 
@@ -396,10 +410,4 @@ fn leases_of(batch: &Batch, results: &[Result<Fetched, ProviderError>]) -> BTree
         }
     }
     leases
-}
-
-/// Evenly distributed in `0.0..1.0`.
-fn draw() -> f64 {
-    // Without randomness from the system the middle is as good as any.
-    getrandom::u32().map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX))
 }

@@ -7,7 +7,7 @@ use locket_core::Diagnostic;
 use locket_core::diagnostic::Severity;
 use locket_engine::Instances;
 use locket_engine::agent::{self, AgentCx, Command as Order, Ending, Mode, Observer, Setup};
-use locket_engine::notify::Notifier;
+use locket_engine::notify::{LocalCourier, Notifier};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -91,7 +91,9 @@ fn setup(settings: RunSettings, instances: Arc<Instances>, context: &Context) ->
         schedule: settings.schedule,
         actions: settings.actions,
         notifier: Notifier {
-            environment: providers::without_credentials(&context.environment),
+            courier: Arc::new(LocalCourier {
+                environment: providers::without_credentials(&context.environment),
+            }),
             timeout: settings.notify_timeout,
         },
         status_file: settings.status_file,
