@@ -199,6 +199,30 @@ async fn renewals_that_grant_less_and_less_end_in_a_login() {
 }
 
 #[tokio::test]
+async fn what_ends_with_its_token_is_asked_for_with_one_that_lasts() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    let lasting = async || {
+        let used = cache.with_lasting(&cx, async |token| Ok(token)).await;
+        used.unwrap()
+    };
+    let first = lasting().await;
+    pass(&clock, 40);
+    let renewed = lasting().await;
+    assert!(renewed.is_same_as(&first), "renewed, and the same to its leases");
+    assert!(renewed.ends() > first.ends());
+    *cache.authority.renewal.lock().unwrap() = Ok(20);
+    pass(&clock, 41);
+    assert!(
+        cache.current(&cx).await.unwrap().is_same_as(&first),
+        "good enough to read with"
+    );
+    let second = lasting().await;
+    assert!(second.value().matches(b"token-2") && !second.is_same_as(&first));
+    assert_eq!(second.ends(), Some(cx.clock.monotonic() + Duration::from_secs(54)));
+}
+
+#[tokio::test]
 async fn a_token_of_few_uses_is_replaced_when_they_are_spent() {
     let (_, cx) = cx();
     let cache = TokenCache::new(Desk::new(Lifetime::Uses(3)));
