@@ -109,6 +109,17 @@ impl Directories {
         }
     }
 
+    /// Closes what is open at and below `relative`, which is about to be removed.
+    pub(super) fn forget_below(&mut self, root: &Arc<Path>, relative: &Path) {
+        if let Some(below) = self.open.get_mut(root) {
+            let before = below.len();
+            below.retain(|path, _| !path.starts_with(relative));
+            self.count -= before - below.len();
+        }
+        self.unsynced
+            .retain(|place| place.root != *root || !place.relative.starts_with(relative));
+    }
+
     /// Those whose entries have changed, which are then no longer remembered.
     pub(super) fn take_unsynced(&mut self) -> BTreeSet<Target> {
         std::mem::take(&mut self.unsynced)

@@ -52,6 +52,9 @@ pub enum SinkErrorKind {
     /// A path with `..`, an absolute one, or none at all.
     #[error("leads out of the destination")]
     Outside,
+    /// Something that another program switches, where `..data` should be.
+    #[error("is not a link that locket made")]
+    Occupied,
     /// A name that temporary files have.
     #[error("has a name that is kept for temporary files")]
     Reserved,
@@ -118,6 +121,10 @@ impl SinkError {
             }
             SinkErrorKind::Outside => {
                 "Give a path below the destination, without `..` and without a leading `/`.".to_owned()
+            }
+            SinkErrorKind::Occupied => {
+                "Name a directory that nothing else writes to as the destination of a map with `atomic`."
+                    .to_owned()
             }
             SinkErrorKind::Reserved => {
                 "Choose a name that does not look like `.locket-0123456789abcdef.tmp`.".to_owned()

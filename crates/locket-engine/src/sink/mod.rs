@@ -3,6 +3,7 @@
 mod directory;
 mod error;
 mod file;
+mod generation;
 mod inspect;
 mod phase;
 mod session;
@@ -11,9 +12,13 @@ mod temporary;
 
 pub use error::{SinkError, SinkErrorKind};
 pub use file::Stamp;
+pub(crate) use generation::place;
+pub use generation::{Generation, LINK, Member};
 pub use inspect::{Facts, inspect};
 pub use phase::Phase;
 pub use session::{Applied, Removed, Sink, Written};
 
+#[cfg(test)]
+mod generation_tests;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,10 @@ pub enum Phase {
     Rename,
     /// It is in place.
     Settled,
+    /// The links to the names of a directory that is switched as a whole are put right.
+    Link,
+    /// The files that were there before such a switch are removed.
+    Sweep,
 }
 
 impl Phase {
@@ -23,6 +27,8 @@ impl Phase {
             Self::Sync => "sync",
             Self::Rename => "rename",
             Self::Settled => "settled",
+            Self::Link => "link",
+            Self::Sweep => "sweep",
         }
     }
 

@@ -32,8 +32,8 @@ const BUFFER: usize = 32 << 10;
 /// So an output that [`Sink::apply`] reports as replaced is in place at the latest after [`Sink::finish`]; until then
 /// the old content is. Dropped without that, what was not yet in place is removed again.
 pub struct Sink {
-    directories: Directories,
-    names: Names,
+    pub(super) directories: Directories,
+    pub(super) names: Names,
     staged: Vec<Staged>,
     failed: Vec<SinkError>,
     buffer: Zeroizing<Vec<u8>>,
@@ -348,10 +348,7 @@ impl Sink {
             Present::Replaceable => return Ok(Applied::Replaced),
             Present::File(file, look) => (file, look),
         };
-        if self.buffer.is_empty() {
-            self.buffer.resize(BUFFER, 0);
-        }
-        Ok(match is_equal(file, look.size, bytes, &mut self.buffer)? {
+        Ok(match is_equal(file, look.size, bytes, self.buffer())? {
             true if look.has(access) => Applied::Unchanged,
             true => Applied::Access,
             false if look.mounted => Applied::InPlace,
@@ -395,7 +392,19 @@ impl Sink {
         }
     }
 
-    fn existing(&mut self, root: &Arc<Path>, relative: &Path) -> Result<Option<Arc<Directory>>, Fault> {
+    /// Room for what is compared.
+    pub(super) fn buffer(&mut self) -> &mut [u8] {
+        if self.buffer.is_empty() {
+            self.buffer.resize(BUFFER, 0);
+        }
+        &mut self.buffer
+    }
+
+    pub(super) fn existing(
+        &mut self,
+        root: &Arc<Path>,
+        relative: &Path,
+    ) -> Result<Option<Arc<Directory>>, Fault> {
         self.directories
             .get(root, relative, Missing::Leave, &mut self.names)
     }

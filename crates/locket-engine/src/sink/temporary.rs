@@ -15,6 +15,9 @@ const PREFIX: &str = ".locket-";
 const SUFFIX: &str = ".tmp";
 const DIGITS: usize = 16;
 
+/// How the names of generations begin: those of directories that are switched as a whole.
+const GENERATION: &str = "..locket-";
+
 /// How often a name may be taken, or the file swept away, before that is an error.
 const ATTEMPTS: usize = 16;
 
@@ -36,12 +39,21 @@ pub(super) fn is_temporary(name: &OsStr) -> bool {
     name.as_bytes()
         .strip_prefix(PREFIX.as_bytes())
         .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()))
-        .is_some_and(|digits| {
-            digits.len() == DIGITS
-                && digits
-                    .iter()
-                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        })
+        .is_some_and(is_number)
+}
+
+/// Whether `name` is that of a generation.
+pub(super) fn is_generation(name: &OsStr) -> bool {
+    name.as_bytes()
+        .strip_prefix(GENERATION.as_bytes())
+        .is_some_and(is_number)
+}
+
+fn is_number(digits: &[u8]) -> bool {
+    digits.len() == DIGITS
+        && digits
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Names {
@@ -55,6 +67,12 @@ impl Names {
     pub(super) fn next(&mut self) -> String {
         self.0 = self.0.wrapping_add(1);
         format!("{PREFIX}{:0DIGITS$x}{SUFFIX}", self.0)
+    }
+
+    /// The name of a generation, which is no temporary one.
+    pub(super) fn next_generation(&mut self) -> String {
+        self.0 = self.0.wrapping_add(1);
+        format!("{GENERATION}{:0DIGITS$x}", self.0)
     }
 }
 
