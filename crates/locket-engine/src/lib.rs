@@ -16,6 +16,7 @@ pub mod sources;
 pub mod state;
 mod state_dir;
 mod tasks;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod watch;

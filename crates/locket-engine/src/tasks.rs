@@ -2,6 +2,12 @@
 
 use tokio::task::JoinHandle;
 
+/// Runs `work` beside the loop; it ends with the runtime if nothing ends it before.
+pub(crate) fn beside(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    #[expect(clippy::disallowed_methods, reason = "the one spawner")]
+    tokio::spawn(work)
+}
+
 /// Runs `work` on a thread where it may block: files, hashing.
 pub(crate) fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     #[cfg(test)]
