@@ -30,6 +30,54 @@ pub fn select(json: &[u8], path: &str) -> Result<SecretBytes, FilterError> {
     render(value.get(), path)
 }
 
+/// The names of the members of the object at `path` in `json`, in their order, each once. Members that are `null` have
+/// no value and are left out.
+///
+/// # Errors
+/// As for [`select`]; [`FilterError::Value`] when there is no object at `path`.
+pub fn member_names(json: &[u8], path: &str) -> Result<Vec<String>, FilterError> {
+    let mut value: &RawValue = serde_json::from_slice(json).map_err(|error| not_json(&error))?;
+    let steps = steps(path);
+    for (depth, step) in steps.iter().enumerate() {
+        value = descend(value, step).map_err(|reason| no_way(path, &steps[..depth], step, reason))?;
+    }
+    match Kind::of(value.get()) {
+        Kind::Object => {}
+        Kind::Null => {
+            return Err(FilterError::NoSuchPart(format!(
+                "the JSON value at `{path}` is null"
+            )));
+        }
+        other => {
+            return Err(FilterError::Value(format!(
+                "the JSON value at `{path}` is {}, not an object",
+                other.name()
+            )));
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_str(value.get());
+    reader
+        .deserialize_map(MemberNames)
+        .map_err(|error| not_json(&error))
+}
+
+/// A path in either form as a JSON pointer.
+pub fn to_pointer(path: &str) -> String {
+    steps(path)
+        .iter()
+        .map(|step| format!("/{}", pointer_step(step)))
+        .collect()
+}
+
+/// A member's name as it stands between the slashes of a JSON pointer.
+pub fn pointer_step(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) {
+        Cow::Owned(name.replace('~', "~0").replace('/', "~1"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
 /// The names along a path, unescaped.
 fn steps(path: &str) -> Vec<Cow<'_, str>> {
     if path.is_empty() {
@@ -121,6 +169,30 @@ impl<'de> Visitor<'de> for Member<'_> {
             }
         }
         Ok(found)
+    }
+}
+
+/// Lists the names of members that have a value.
+struct MemberNames;
+
+impl<'de> Visitor<'de> for MemberNames {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut names: Vec<String> = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let is_null = map.next_value::<&RawValue>()?.get() == "null";
+            // Of two members with one name the last counts.
+            names.retain(|known| *known != name);
+            if !is_null {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod diagnostic;
 pub mod environment;
 pub mod filter;
+pub mod glob;
 pub mod json_path;
 pub mod lists;
 pub mod locator;
@@ -22,15 +23,16 @@ pub mod span;
 pub mod spec;
 pub mod suggest;
 pub mod template;
+pub mod wildcard;
 
 pub use action::Action;
 pub use clock::Clock;
 pub use diagnostic::Diagnostic;
 pub use environment::Environment;
-pub use locator::Locator;
+pub use locator::{Locator, Parse};
 pub use provider::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Provider, ProviderError,
-    Renewal, SecretVersion,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Members, Provider,
+    ProviderError, Renewal, SecretVersion,
 };
 pub use reference::Reference;
 pub use schemes::{Scheme, Schemes};
@@ -38,3 +40,4 @@ pub use secret::{SecretBuilder, SecretBytes};
 pub use signal::Signal;
 pub use span::Span;
 pub use template::Template;
+pub use wildcard::Wildcard;

@@ -5,6 +5,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::{Diagnostic, Reference};
+
+/// Turns a reference into the form of one provider, without asking anybody.
+pub type Parse = fn(&Reference) -> Result<Locator, Vec<Diagnostic>>;
+
 /// A parsed reference: typed for its provider, opaque to everybody else.
 ///
 /// Two locators are the same read when item and part are equal. Locators of one item are one request.
@@ -15,6 +20,9 @@ pub struct Locator {
     typed: Arc<dyn Any + Send + Sync>,
 }
 
+/// How the part of a locator begins that asks for every part. No name begins with the character.
+const EVERY: char = '\0';
+
 impl Locator {
     /// A locator for `part` (a field, attribute, …; may be empty) of `item` (what one request reads), carrying
     /// the provider's own form.
@@ -24,6 +32,17 @@ impl Locator {
             part: part.into(),
             typed: Arc::new(typed),
         }
+    }
+
+    /// A locator for every part of `item` in `scope` (a section, a prefix; may be empty): what it reads has
+    /// [`members`](crate::Fetched::members).
+    pub fn every<T: Any + Send + Sync>(item: impl Into<Arc<str>>, scope: &str, typed: T) -> Self {
+        Self::new(item, format!("{EVERY}{scope}"), typed)
+    }
+
+    /// Whether it asks for every part of its item.
+    pub fn is_every(&self) -> bool {
+        self.part.starts_with(EVERY)
     }
 
     /// What one request reads: all locators with this key are fetched together.

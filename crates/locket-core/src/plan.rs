@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Action;
+use crate::glob::Selection;
 use crate::template::TemplateOptions;
 
 /// Where a template comes from.
@@ -18,6 +19,13 @@ pub enum Source {
         /// The template itself.
         text: String,
     },
+    /// A [wildcard](crate::Wildcard): a secret for every key of a folder, item or JSON value.
+    Every {
+        /// The wildcard, as it was given.
+        text: String,
+        /// What stands before each key in the names of the files.
+        prefix: String,
+    },
 }
 
 impl Source {
@@ -26,6 +34,7 @@ impl Source {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Inline { name, .. } => format!("the secret `{name}`"),
+            Self::Every { text, .. } => format!("every key of `{text}`"),
         }
     }
 }
@@ -41,6 +50,10 @@ pub struct OutputSettings {
     pub template: TemplateOptions,
     /// Who is told when this output changes.
     pub notify: Vec<Action>,
+    /// Which templates of a directory, or which keys of a wildcard, count.
+    pub select: Selection,
+    /// Whether the whole directory is switched at once.
+    pub atomic: bool,
 }
 
 /// Mode and owner, exact whatever the umask.

@@ -22,7 +22,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// Reads `batch`: one result for each locator, in the same order.
     ///
-    /// The resolver passes distinct locators, at most [`Capability::items_per_call`] items, all fields of one item
+    /// A locator that [asks for every part](Locator::is_every) is answered with [`Fetched::every`]; no provider gets one
+    /// that its own `parse_every` did not make. The resolver passes distinct locators, at most [`Capability::items_per_call`] items, all fields of one item
     /// together. Dropping the future cancels the call and must leave the provider usable.
     fn fetch<'a>(
         &'a self,
@@ -112,6 +113,37 @@ pub struct Fetched {
     pub lease: Option<Lease>,
     /// Whether what is rendered is the value, or is computed from it at rendering time.
     pub derive: Derive,
+    /// Every part of the item, where all were asked for; the value itself is empty then.
+    pub members: Option<Members>,
+}
+
+/// Every part of an item with its name, in the provider's order.
+#[derive(Debug, Default)]
+pub struct Members(Vec<(String, Arc<Fetched>)>);
+
+impl Members {
+    /// These parts. A name may stand for several of them; whoever makes files of them refuses that.
+    pub fn new(parts: impl IntoIterator<Item = (String, Fetched)>) -> Self {
+        Self(
+            parts
+                .into_iter()
+                .map(|(name, fetched)| (name, Arc::new(fetched)))
+                .collect(),
+        )
+    }
+
+    /// The names, which are no secrets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The first part of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Fetched>> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, fetched)| fetched)
+    }
 }
 
 impl Fetched {
@@ -122,6 +154,15 @@ impl Fetched {
             version: None,
             lease: None,
             derive: Derive::Nothing,
+            members: None,
+        }
+    }
+
+    /// Every part of an item.
+    pub fn every(members: Members) -> Self {
+        Self {
+            members: Some(members),
+            ..Self::new(SecretBytes::copy_from(b""))
         }
     }
 

@@ -186,6 +186,37 @@ impl Reference {
         self.optional
     }
 
+    /// The same with another locator, as it is written.
+    pub(crate) fn with_locator(&self, locator: String) -> Self {
+        Self {
+            locator,
+            ..self.clone()
+        }
+    }
+
+    /// The same with one more name at the end of its locator.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        let key = encode(key, "/?#&=\"*");
+        self.with_locator(format!("{}{key}", self.locator))
+    }
+
+    /// The same as a secret that must exist.
+    pub(crate) fn required(self) -> Self {
+        Self {
+            optional: false,
+            ..self
+        }
+    }
+
+    /// The same with another fragment, which is not encoded.
+    pub(crate) fn with_fragment(&self, fragment: Option<String>) -> Self {
+        Self {
+            fragment,
+            ..self.clone()
+        }
+    }
+
     /// Where it stands in its source.
     pub fn span(&self) -> Span {
         self.span

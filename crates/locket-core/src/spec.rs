@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::glob::{Pattern, Selection};
 use crate::lists::{self, Entry};
 use crate::plan::{Access, Map, OnError, OutputSettings, Owner, Secret, Source};
 use crate::{Action, Diagnostic, Span};
@@ -44,10 +45,23 @@ pub struct Overrides {
     pub on_error: Option<OnError>,
     /// `notify`: who is told beside those of the whole run; may be given several times.
     pub notify: Vec<Action>,
+    /// `include`: which templates of a directory count; may be given several times.
+    pub include: Vec<Pattern>,
+    /// `exclude`: which of them do not; may be given several times.
+    pub exclude: Vec<Pattern>,
+    /// `atomic`: whether the whole directory is switched at once.
+    pub atomic: Option<bool>,
+    /// `render`: whether the tags of templates count.
+    pub render: Option<bool>,
 }
 
 /// The options that a map takes, as they are written.
-const OPTIONS: &[&str] = &["mode", "dir-mode", "user", "on-error", "notify"];
+const OPTIONS: &[&str] = &[
+    "mode", "dir-mode", "user", "on-error", "notify", "include", "exclude", "atomic", "render",
+];
+
+/// Those that may be given several times.
+const REPEATED: &[&str] = &["notify", "include", "exclude"];
 
 impl MapSpec {
     /// Parses one map. It divides at the first unescaped `:`, or where there is none at the first `=`; what follows
@@ -213,7 +227,7 @@ impl Overrides {
                 continue;
             }
             let name = option.split_once('=').map_or(option, |(name, _)| name);
-            if given.contains(&name) && name != "notify" {
+            if given.contains(&name) && !REPEATED.contains(&name) {
                 found.push(
                     Diagnostic::error(span, format!("`{name}` is given twice"))
                         .help("Keep one of the two.")
@@ -251,13 +265,19 @@ impl Overrides {
             "dir-mode" => dir_mode(&value).map(|mode| self.dir_mode = Some(mode)),
             "user" => owner(&value).map(|owner| self.owner = Some(owner)),
             "on-error" => on_error(&value).map(|policy| self.on_error = Some(policy)),
-            _ => Action::parse(&value).map(|action| self.notify.push(action)),
+            "notify" => Action::parse(&value).map(|action| self.notify.push(action)),
+            "include" => Pattern::parse(&value).map(|pattern| self.include.push(pattern)),
+            "exclude" => Pattern::parse(&value).map(|pattern| self.exclude.push(pattern)),
+            "atomic" => truth(&value).map(|atomic| self.atomic = Some(atomic)),
+            _ => truth(&value).map(|render| self.render = Some(render)),
         };
         result.map_err(|wrong| wrong.shifted(at))
     }
 
     /// These settings, with `defaults` wherever they say nothing.
     pub fn over(self, defaults: &OutputSettings) -> OutputSettings {
+        let mut template = defaults.template.clone();
+        template.verbatim = self.render.map_or(template.verbatim, |render| !render);
         OutputSettings {
             access: Access {
                 file_mode: self.file_mode.unwrap_or(defaults.access.file_mode),
@@ -265,8 +285,13 @@ impl Overrides {
                 owner: self.owner.or(defaults.access.owner),
             },
             on_error: self.on_error.unwrap_or(defaults.on_error),
-            template: defaults.template.clone(),
+            template,
             notify: defaults.notify.iter().cloned().chain(self.notify).collect(),
+            select: Selection {
+                include: self.include,
+                exclude: self.exclude,
+            },
+            atomic: self.atomic.unwrap_or(defaults.atomic),
         }
     }
 }
@@ -343,6 +368,53 @@ pub fn owner(text: &str) -> Result<Owner, Diagnostic> {
             .map(|gid| id(gid, "group").map_err(|wrong| wrong.shifted(at)))
             .transpose()?,
     })
+}
+
+/// `true` or `false`.
+///
+/// # Errors
+/// Something else.
+pub fn truth(text: &str) -> Result<bool, Diagnostic> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(
+            Diagnostic::error(0..text.len(), format!("`{text}` is neither true nor false"))
+                .help("Write `true` or `false`."),
+        ),
+    }
+}
+
+/// `REF/*` as a flag or variable gives it; the reference itself is read when the providers are known.
+///
+/// # Errors
+/// There is nothing, or it does not end in `*`, options and fragment aside.
+pub fn every(text: &str) -> Result<Secret, Vec<Diagnostic>> {
+    let text = text.trim();
+    let whole = Span::new(0, text.len());
+    if !text.contains("://") || !text.contains('*') {
+        return Err(vec![
+            Diagnostic::error(whole, "this is no reference to every key of something").help(
+                "Write `REF/*` for all keys of a folder or item, or `REF#*` for the members of a JSON value.",
+            ),
+        ]);
+    }
+    Ok(Secret {
+        name: "*".to_owned(),
+        source: Source::Every {
+            text: text.to_owned(),
+            prefix: String::new(),
+        },
+        settings: OutputSettings::default(),
+    })
+}
+
+/// Parses an environment list of wildcards (see [`lists`]).
+///
+/// # Errors
+/// Every mistake of every entry, with its place in `list`.
+pub fn every_list(list: &str) -> Result<Vec<Secret>, Vec<Diagnostic>> {
+    collect(&lists::split(list)?, every)
 }
 
 /// A policy by its name.

@@ -79,6 +79,7 @@ fn options_follow_a_further_colon() {
             }),
             on_error: Some(OnError::Ignore),
             notify: vec![Action::parse("pid:/run/x.pid:HUP").unwrap()],
+            ..Overrides::default()
         }
     );
     assert_eq!(map("/a:/b:").overrides, Overrides::default());
@@ -90,6 +91,41 @@ fn options_follow_a_further_colon() {
             Action::parse("exec:true").unwrap()
         ]
     );
+}
+
+#[test]
+fn a_map_says_which_templates_count_and_how_they_are_put_in_place() {
+    let settings = map(r"a:b:include=*.tmpl,include=tls/**,exclude={a\,b}.tmpl,atomic=true,render=false")
+        .settle(&OutputSettings::default())
+        .settings;
+    assert!(settings.atomic && settings.template.verbatim);
+    for (path, taken) in [
+        ("x.tmpl", true),
+        ("tls/key", true),
+        ("a.tmpl", false),
+        ("x", false),
+    ] {
+        assert_eq!(settings.select.takes(path), taken, "{path}");
+    }
+    map_refuses("a:b:atomic=yes", &[("`yes` is neither true nor false", "yes")]);
+    map_refuses(
+        "a:b:atomic=true,atomic=true",
+        &[("`atomic` is given twice", "atomic=true")],
+    );
+    assert_eq!(
+        wrong(MapSpec::parse("a:b:include=[x"), "a:b:include=[x")[0].1,
+        "[x"
+    );
+}
+
+#[test]
+fn only_a_reference_with_a_star_asks_for_every_key() {
+    assert!(every("store://app/*").is_ok() && every(" bao://kv/app#*").is_ok());
+    for text in ["", "*", "store://app", "NAME=store://app"] {
+        assert!(!wrong(every(text), text).is_empty(), "{text}");
+    }
+    let list = every_list("store://a/*;bao://kv/b/*").unwrap();
+    assert_eq!(list.len(), 2);
 }
 
 #[test]

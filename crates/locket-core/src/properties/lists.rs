@@ -103,6 +103,10 @@ pub(super) fn write_map(spec: &MapSpec) -> String {
         owner,
         on_error,
         notify,
+        include,
+        exclude,
+        atomic,
+        render,
     } = &spec.overrides;
     let modes = [("mode", file_mode), ("dir-mode", dir_mode)];
     let mut options: Vec<_> = modes
@@ -116,6 +120,13 @@ pub(super) fn write_map(spec: &MapSpec) -> String {
             .iter()
             .map(|action| format!("notify={}", escape(&write_action(action)))),
     );
+    for (name, patterns) in [("include", include), ("exclude", exclude)] {
+        let written = patterns.iter().map(|pattern| escape(&pattern.to_string()));
+        options.extend(written.map(|pattern| format!("{name}={pattern}")));
+    }
+    for (name, given) in [("atomic", atomic), ("render", render)] {
+        options.extend(given.map(|given| format!("{name}={given}")));
+    }
     let mut written = format!(
         "{}:{}",
         escape(&spec.source.to_string_lossy()),

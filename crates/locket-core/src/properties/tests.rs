@@ -8,6 +8,7 @@ use super::Target;
 use super::lists as check_lists;
 use super::reference as check_reference;
 use super::{TARGETS, check, lists, template};
+use crate::glob::Pattern;
 use crate::plan::{OnError, Owner};
 use crate::spec::{MapSpec, Overrides};
 use crate::template::{Delimiters, Resolution, TemplateOptions};
@@ -56,14 +57,30 @@ fn overrides() -> impl Strategy<Value = Overrides> {
         owner,
         prop::option::of(policy()),
         notify,
+        patterns(),
+        patterns(),
+        prop::option::of(any::<bool>()),
+        prop::option::of(any::<bool>()),
     )
-        .prop_map(|(file_mode, dir_mode, owner, on_error, notify)| Overrides {
-            file_mode,
-            dir_mode,
-            owner,
-            on_error,
-            notify,
-        })
+        .prop_map(
+            |(file_mode, dir_mode, owner, on_error, notify, include, exclude, atomic, render)| Overrides {
+                file_mode,
+                dir_mode,
+                owner,
+                on_error,
+                notify,
+                include,
+                exclude,
+                atomic,
+                render,
+            },
+        )
+}
+
+fn patterns() -> impl Strategy<Value = Vec<Pattern>> {
+    let written = ["*.conf", "tls/**", "{a,b}.env", "[a-c:=]?", r"\*,x", "**/key"];
+    let patterns = written.map(|text| Pattern::parse(text).unwrap());
+    prop::collection::vec(prop::sample::select(patterns.to_vec()), 0..3)
 }
 
 /// Marks around tags that nothing else in the texts below begins with.

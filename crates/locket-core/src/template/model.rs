@@ -111,6 +111,21 @@ impl Template {
         })
     }
 
+    /// A template that is the value of one reference and nothing else.
+    pub fn of_reference(reference: Reference) -> Self {
+        Self {
+            source: reference.to_string().into_bytes().into(),
+            segments: [Segment::Value(0)].into(),
+            expressions: [Expression {
+                reference: 0,
+                filters: vec![],
+            }]
+            .into(),
+            references: [reference].into(),
+            warnings: [].into(),
+        }
+    }
+
     /// A template whose output is its source.
     fn literal(source: Arc<[u8]>) -> Self {
         let whole = Segment::Literal(0..source.len());
