@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use locket_core::schemes::Fragment;
-use locket_core::{Clock, Diagnostic, Environment, Locator, Provider, Reference, Scheme, Schemes};
+use locket_core::{Clock, Environment, Parse, Provider, Scheme, Schemes};
 
 use crate::settings::{self, Setting, Settings};
 
@@ -43,7 +43,10 @@ pub struct ProviderKind {
     /// say), and may need more than locket itself.
     pub runs_programs: bool,
     /// Turns a reference into the provider's own form, without asking anybody.
-    pub parse: fn(&Reference) -> Result<Locator, Vec<Diagnostic>>,
+    pub parse: Parse,
+    /// The same for `REF/*`, of which it gets the reference without its `*`: a [`locket_core::Locator::every`]. `None` where the
+    /// provider cannot tell all keys of anything.
+    pub parse_every: Option<Parse>,
     /// Makes an instance. Contacts nobody and looks at no credential's value: logins happen with the first read.
     pub build: fn(&BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError>,
 }

@@ -28,6 +28,7 @@ pub(crate) static BAO: ProviderKind = ProviderKind {
     named_only: false,
     runs_programs: false,
     parse: locator::parse,
+    parse_every: Some(locator::parse_every),
     build: |cx| build(cx, [".bao-token", ".vault-token"]),
 };
 
@@ -47,6 +48,7 @@ pub(crate) static VAULT: ProviderKind = ProviderKind {
     named_only: false,
     runs_programs: false,
     parse: locator::parse,
+    parse_every: Some(locator::parse_every),
     build: |cx| build(cx, [".vault-token", ".bao-token"]),
 };
 

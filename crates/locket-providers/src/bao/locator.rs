@@ -71,6 +71,26 @@ pub(super) fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
     Ok(Locator::new(item.to_string(), field, item))
 }
 
+/// Turns `mount/path/` of a `REF/*` into the item whose fields are all wanted.
+///
+/// # Errors
+/// Something in the reference can never name a secret.
+pub(super) fn parse_every(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
+    let wrong = || {
+        let form = format!(
+            "Write `{}://mount/path/*` for all fields of one secret.",
+            reference.scheme()
+        );
+        vec![Diagnostic::error(reference.span(), "`*` stands for all fields of a secret").help(form)]
+    };
+    if !reference.locator().ends_with('/') {
+        return Err(wrong());
+    }
+    let field = parse(&reference.with_key("field"))?;
+    let item: &Item = field.typed().ok_or_else(wrong)?;
+    Ok(Locator::every(field.item(), "", item.clone()))
+}
+
 impl fmt::Display for Item {
     /// The path, its slashes unambiguous, and version or body: equal texts are the same read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Provider,
-    ProviderError, Renewal, SecretVersion, suggest,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Members,
+    Provider, ProviderError, Renewal, SecretVersion, suggest,
 };
 use reqwest::StatusCode;
 
@@ -57,9 +57,15 @@ impl Bao {
         let results: Vec<_> = match answer.fields(item) {
             Ok((fields, version)) => locators
                 .iter()
-                .map(|locator| field(&fields, locator.part(), version, item, &answer))
+                .map(|locator| match locator.is_every() {
+                    true => every_field(&fields, version, item, &answer),
+                    false => field(&fields, locator.part(), version, item, &answer),
+                })
                 .collect(),
-            Err(error) => same(&error),
+            Err(error) => locators
+                .iter()
+                .map(|locator| Err(no_item(error.clone(), locator)))
+                .collect(),
         };
         if results.iter().all(Result::is_err)
             && let Some(handle) = answer.lease.and_then(|lease| lease.handle)
@@ -351,6 +357,39 @@ fn no_options(mount: &str, item: &Item) -> ProviderError {
     {
         Some(near) => error.hint(format!("Did you mean `{near}`?")),
         None => error.hint("Leave the options out; other engines get them as the request's body."),
+    }
+}
+
+/// All fields that have a value.
+fn every_field(
+    fields: &Fields<'_>,
+    version: Option<u64>,
+    item: &Item,
+    answer: &Answer,
+) -> Result<Fetched, ProviderError> {
+    let mut members = Vec::new();
+    for name in fields.names() {
+        match field(fields, name, version, item, answer) {
+            Ok(value) => members.push((name.to_owned(), value)),
+            // It is null.
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Fetched {
+        version: version.map(|version| SecretVersion(version.to_string())),
+        lease: answer.lease.clone(),
+        ..Fetched::every(Members::new(members))
+    })
+}
+
+/// A missing secret whose fields are all wanted may be a folder of secrets.
+fn no_item(error: ProviderError, locator: &Locator) -> ProviderError {
+    match locator.is_every() && error.kind == ErrorKind::NotFound && error.hint.is_none() {
+        true => {
+            error.hint("`*` stands for the fields of one secret; the secrets of a folder are not listed.")
+        }
+        false => error,
     }
 }
 

@@ -84,8 +84,12 @@ fn built(kind: &ProviderKind, fixture: &Fixture) -> Result<Arc<dyn Provider>, Co
 }
 
 fn parsed(text: &str) -> Result<Locator, Vec<Diagnostic>> {
+    (BAO.parse)(&reference(text))
+}
+
+fn reference(text: &str) -> Reference {
     match Reference::parse(text, 0, Position::Tag, &schemes()) {
-        Parsed::Reference(reference) => (BAO.parse)(&reference),
+        Parsed::Reference(reference) => reference,
         other => panic!("{text}: {other:?}"),
     }
 }
@@ -185,6 +189,33 @@ async fn all_fields_of_one_path_are_one_read_and_come_in_order() {
     assert_eq!(request.header("x-vault-token"), Some("token-one"));
     assert_eq!(request.header("x-vault-request"), Some("true"));
     assert_eq!(request.header("x-vault-namespace"), None);
+}
+
+#[tokio::test]
+async fn all_fields_of_a_secret_come_with_its_single_read_and_a_folder_is_explained() {
+    let answers = usual();
+    answers.set("kv/data/nowhere", 404, json!({"errors": []}));
+    let server = answers.serve();
+    let (fixture, provider) = instance(&server);
+    let every = |text: &str| (BAO.parse_every.unwrap())(&reference(text));
+    let mut batch = located(&["bao://kv/app/db/password"]);
+    batch.push(every("bao://kv/app/db/").unwrap());
+    let results = provider.fetch(&batch, &fixture.fetch_cx()).await;
+    assert!(results[0].is_ok());
+    let members = results[1].as_ref().unwrap().members.as_ref().unwrap();
+    assert!(members.get("user").unwrap().value.matches(b"u"));
+    assert!(members.get("password").is_some() && members.get("absent").is_none());
+    assert_eq!(members.get("user").unwrap().version.as_ref().unwrap().0, "3");
+    assert_eq!(paths(&server).len(), 2, "the mount and one read");
+    let folder = provider
+        .fetch(&[every("bao://kv/nowhere/").unwrap()], &fixture.fetch_cx())
+        .await;
+    let error = folder[0].as_ref().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert!(error.hint.as_ref().unwrap().contains("folder"));
+    for wrong in ["bao://kv/app", "bao://kv/", "bao://kv/a//"] {
+        assert!(every(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[tokio::test]

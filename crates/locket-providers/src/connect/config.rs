@@ -39,6 +39,7 @@ pub static KIND: ProviderKind = ProviderKind {
     named_only: false,
     runs_programs: false,
     parse: onepassword::parse,
+    parse_every: Some(onepassword::parse_every),
     build,
 };
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, SecretBytes,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Members, Provider, ProviderError,
+    SecretBytes,
 };
 
 use super::client::{Client, Session, not_the_protocol};
@@ -12,7 +13,9 @@ use super::lookup::{is_gone, item_id, no_item, vault_id};
 use super::names::Names;
 use crate::batch::{Answers, all_failed};
 use crate::http::Body;
-use crate::onepassword::{Chosen, Item, ItemState, ItemSummary, OpReference, is_id, same_name, select};
+use crate::onepassword::{
+    Chosen, Item, ItemState, ItemSummary, OpReference, every, is_id, same_name, select,
+};
 
 /// Requests in flight at once unless the user says otherwise. Connect answers from its own copy of the vaults.
 const MAX_CONCURRENT: usize = 8;
@@ -91,8 +94,11 @@ impl ConnectProvider {
         let found = self.find(first, session).await?;
         let item: Item<'_> = serde_json::from_slice(found.body.bytes()).map_err(|_| garbled(first))?;
         let mut answers = Answers::with_capacity(references.len());
-        for reference in references {
-            answers.push(value(&item, &found.address, reference, session).await);
+        for (locator, reference) in locators.iter().zip(references) {
+            answers.push(match locator.is_every() {
+                true => members(&item, &found.address, reference, session).await,
+                false => value(&item, &found.address, reference, session).await,
+            });
         }
         Ok(answers)
     }
@@ -247,7 +253,32 @@ async fn value(
     reference: &OpReference,
     session: &Session<'_>,
 ) -> Result<Fetched, ProviderError> {
-    let fetched = match select(item, reference)? {
+    content(&select(item, reference)?, item, address, reference, session).await
+}
+
+/// All fields and files that `reference` asks for. The content of each file is a request of its own.
+async fn members(
+    item: &Item<'_>,
+    address: &Address,
+    reference: &OpReference,
+    session: &Session<'_>,
+) -> Result<Fetched, ProviderError> {
+    let mut members = Vec::new();
+    for (name, chosen) in every(item, reference)? {
+        let fetched = content(&chosen, item, address, reference, session).await?;
+        members.push((name.to_owned(), fetched));
+    }
+    Ok(Fetched::every(Members::new(members)))
+}
+
+async fn content(
+    chosen: &Chosen<'_, '_>,
+    item: &Item<'_>,
+    address: &Address,
+    reference: &OpReference,
+    session: &Session<'_>,
+) -> Result<Fetched, ProviderError> {
+    let fetched = match chosen {
         Chosen::Field(field) => field.view(reference.view)?,
         Chosen::File(file) => match file.view(reference.view)? {
             Some(text) => Fetched::new(SecretBytes::copy_from(text.as_bytes())),

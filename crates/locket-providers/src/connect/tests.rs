@@ -127,13 +127,17 @@ fn value_credential(token: &str) -> Credential {
 }
 
 fn locator(text: &str) -> Locator {
+    (KIND.parse)(&reference(text)).unwrap()
+}
+
+fn reference(text: &str) -> Reference {
     let schemes = Schemes::new([Scheme {
         name: "op".into(),
         bare: true,
         fragment: Fragment::Json,
     }]);
     match Reference::parse(text, 0, Position::Tag, &schemes) {
-        Parsed::Reference(reference) => (KIND.parse)(&reference).unwrap(),
+        Parsed::Reference(reference) => reference,
         other => panic!("{text} is {other:?}"),
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, Diagnostic, Environment, FetchCx, Fetched, Locator, Provider, ProviderError,
-    Reference, SecretBytes, suggest,
+    BoxFuture, Capability, Diagnostic, Environment, FetchCx, Fetched, Locator, Members, Provider,
+    ProviderError, Reference, SecretBytes, suggest,
 };
 
 use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
@@ -27,6 +27,7 @@ pub static KIND: ProviderKind = ProviderKind {
     named_only: false,
     runs_programs: false,
     parse,
+    parse_every: Some(parse_every),
     build,
 };
 
@@ -37,6 +38,9 @@ struct EnvProvider {
 
 /// The name of a variable.
 struct VariableName(Box<str>);
+
+/// How the names of several variables begin.
+struct VariablePrefix(Box<str>);
 
 fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
     reference.check_options(&[])?;
@@ -52,6 +56,26 @@ fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
         "",
         VariableName(name.as_ref().into()),
     ))
+}
+
+/// `env://APP_*`: a prefix is needed, since the whole environment holds other things than secrets, and our own
+/// credentials.
+fn parse_every(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
+    let prefix = match reference.decoded_locator() {
+        prefix if prefix.is_empty() || prefix.ends_with('/') => {
+            return Err(vec![
+                Diagnostic::error(
+                    reference.span(),
+                    "this asks for variables without saying how their names begin",
+                )
+                .help("Write `env://PREFIX_*`; the `*` stands for the rest of the name."),
+            ]);
+        }
+        prefix => prefix,
+    };
+    parse(reference)?;
+    let typed = VariablePrefix(prefix.as_ref().into());
+    Ok(Locator::every(prefix.as_ref(), "", typed))
 }
 
 fn build(cx: &BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError> {
@@ -81,6 +105,9 @@ impl Provider for EnvProvider {
 
 impl EnvProvider {
     fn fetch_one(&self, locator: &Locator) -> Result<Fetched, ProviderError> {
+        if let Some(VariablePrefix(prefix)) = locator.typed() {
+            return self.fetch_every(prefix);
+        }
         let VariableName(name) = locator
             .typed()
             .ok_or_else(|| ProviderError::invalid("the reference was parsed by another provider"))?;
@@ -94,5 +121,29 @@ impl EnvProvider {
                 None => "Set it in the environment that locket is started in.".into(),
             }),
         )
+    }
+
+    fn fetch_every(&self, prefix: &str) -> Result<Fetched, ProviderError> {
+        let members: Vec<_> = self
+            .environment
+            .iter()
+            .filter_map(|(name, value)| {
+                let key = name
+                    .to_str()?
+                    .strip_prefix(prefix)
+                    .filter(|key| !key.is_empty())?;
+                Some((
+                    key.to_owned(),
+                    Fetched::new(SecretBytes::copy_from(value.as_bytes())),
+                ))
+            })
+            .collect();
+        if members.is_empty() {
+            return Err(ProviderError::not_found(format!(
+                "no variable whose name begins with {prefix} is set"
+            ))
+            .hint("Set them in the environment that locket is started in."));
+        }
+        Ok(Fetched::every(Members::new(members)))
     }
 }

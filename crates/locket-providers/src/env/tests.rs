@@ -45,3 +45,23 @@ fn a_name_that_no_variable_can_have_is_refused_in_the_reference() {
     }
     assert!((KIND.parse)(&reference("env://A?optional")).is_ok());
 }
+
+#[test]
+fn variables_with_a_prefix_are_keys_and_the_whole_environment_is_none() {
+    let environment = Environment::from_iter([
+        ("APP_USER", "ann"),
+        ("APP_", "x"),
+        ("APP_PASS", "p"),
+        ("PATH", "/bin"),
+    ]);
+    let provider = build(&KIND, &Settings::default(), &environment, Path::new("/"));
+    let got = fetch(&KIND, provider.as_ref(), &["env://APP_*", "env://NONE_*"]);
+    let members = got[0].as_ref().unwrap().members.as_ref().unwrap();
+    assert_eq!(members.names().collect::<Vec<_>>(), ["PASS", "USER"]);
+    assert!(members.get("PASS").unwrap().value.matches(b"p"));
+    assert_eq!(got[1].as_ref().unwrap_err().kind, ErrorKind::NotFound);
+    let parse_every = KIND.parse_every.unwrap();
+    for wrong in ["env://APP/", "env://A%3DB_", "env://APP_?x=1"] {
+        assert!(parse_every(&reference(wrong)).is_err(), "{wrong}");
+    }
+}

@@ -33,6 +33,7 @@ pub static KIND: ProviderKind = ProviderKind {
     named_only: true,
     runs_programs: true,
     parse,
+    parse_every: None,
     build,
 };
 
@@ -177,6 +178,7 @@ fn copy(answer: &Result<Fetched, ProviderError>) -> Result<Fetched, ProviderErro
         version: fetched.version.clone(),
         lease: fetched.lease.clone(),
         derive: fetched.derive,
+        members: None,
     })
 }
 

@@ -1,12 +1,16 @@
 //! Reads files of this machine. It must never wait at one, and never change what it reads.
 
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::schemes::Fragment;
-use locket_core::{BoxFuture, Capability, FetchCx, Fetched, Locator, Provider, ProviderError, SecretBytes};
+use locket_core::{
+    BoxFuture, Capability, FetchCx, Fetched, Locator, Members, Provider, ProviderError, SecretBytes,
+};
 
-use super::locator::{FilePath, parse};
+use super::locator::{FilePath, FilesOf, parse, parse_every};
 use super::read::{ReadError, read_regular};
 use crate::batch::off_loop;
 use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
@@ -27,6 +31,7 @@ pub static KIND: ProviderKind = ProviderKind {
     named_only: false,
     runs_programs: false,
     parse,
+    parse_every: Some(parse_every),
     build,
 };
 
@@ -58,23 +63,76 @@ impl Provider for FileProvider {
         batch: &'a [Locator],
         _cx: &'a FetchCx,
     ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
-        let paths: Vec<_> = batch
-            .iter()
-            .map(|locator| locator.typed::<FilePath>().map(|path| path.0.clone()))
-            .collect();
+        let wanted = |locator: &Locator| {
+            let one = locator
+                .typed::<FilePath>()
+                .map(|path| Wanted::One(path.0.clone()));
+            one.or_else(|| locator.typed::<FilesOf>().cloned().map(Wanted::Every))
+        };
+        let batch: Vec<_> = batch.iter().map(wanted).collect();
         let (base_dir, count) = (self.base_dir.clone(), batch.len());
         Box::pin(off_loop(count, move || {
-            paths.into_iter().map(|path| fetch_one(&base_dir, path)).collect()
+            let fetch = |wanted| match wanted {
+                Some(Wanted::One(path)) => fetch_one(&base_dir, &path),
+                Some(Wanted::Every(files)) => fetch_every(&base_dir, &files),
+                None => Err(ProviderError::invalid(
+                    "the reference was parsed by another provider",
+                )),
+            };
+            batch.into_iter().map(fetch).collect()
         }))
     }
 }
 
-fn fetch_one(base_dir: &Path, path: Option<PathBuf>) -> Result<Fetched, ProviderError> {
-    let path = path.ok_or_else(|| ProviderError::invalid("the reference was parsed by another provider"))?;
-    match read_regular(&base_dir.join(&path), LIMIT) {
+/// What is read.
+enum Wanted {
+    One(PathBuf),
+    Every(FilesOf),
+}
+
+fn fetch_one(base_dir: &Path, path: &Path) -> Result<Fetched, ProviderError> {
+    match read_regular(&base_dir.join(path), LIMIT) {
         Ok(file) => Ok(Fetched::new(SecretBytes::copy_from(&file.bytes))),
-        Err(error) => Err(explain(base_dir, &path, &error)),
+        Err(error) => Err(explain(base_dir, path, &error)),
     }
+}
+
+/// Every file of a directory, links to files among them. Names with a dot in front are left out unless the prefix
+/// has it, as in a shell.
+fn fetch_every(base_dir: &Path, files: &FilesOf) -> Result<Fetched, ProviderError> {
+    let directory = base_dir.join(&files.directory);
+    let shown = directory.display();
+    let unlisted = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => ProviderError::not_found(format!("the directory {shown} does not exist")),
+        ErrorKind::PermissionDenied => {
+            ProviderError::denied(format!("the directory {shown} may not be listed"))
+        }
+        ErrorKind::NotADirectory => ProviderError::invalid(format!("{shown} is not a directory"))
+            .hint("The members of a JSON file are read with `file://…#*`."),
+        _ => ProviderError::unavailable(format!("the directory {shown} cannot be listed: {error}")),
+    };
+    let mut members = Vec::new();
+    for entry in std::fs::read_dir(&directory).map_err(unlisted)? {
+        let name = entry.map_err(unlisted)?.file_name();
+        let Some(key) = name.as_bytes().strip_prefix(files.prefix.as_bytes()) else {
+            continue;
+        };
+        if key.is_empty() || files.prefix.is_empty() && key.starts_with(b".") {
+            continue;
+        }
+        let path = files.directory.join(&name);
+        match read_regular(&base_dir.join(&path), LIMIT) {
+            Ok(file) => {
+                let value = Fetched::new(SecretBytes::copy_from(&file.bytes));
+                members.push((String::from_utf8_lossy(key).into_owned(), value));
+            }
+            // Gone since it was listed, a directory, a link to nothing.
+            Err(ReadError::Missing | ReadError::NotRegular(_)) => {}
+            Err(error) => return Err(explain(base_dir, &path, &error)),
+        }
+    }
+    members.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(Fetched::every(Members::new(members)))
 }
 
 fn explain(base_dir: &Path, path: &Path, error: &ReadError) -> ProviderError {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use locket_core::reference::{Parsed, Position};
-use locket_core::{Clock, Environment, FetchCx, Fetched, Locator, Provider, ProviderError, Reference};
+use locket_core::{
+    Clock, Environment, FetchCx, Fetched, Locator, Provider, ProviderError, Reference, Wildcard,
+};
 
 use crate::{BuildCx, ProviderKind, Settings, schemes};
 
@@ -57,7 +59,10 @@ pub(crate) fn fetch(
 ) -> Vec<Result<Fetched, ProviderError>> {
     let batch: Vec<Locator> = references
         .iter()
-        .map(|text| (kind.parse)(&reference(text)).unwrap())
+        .map(|text| match Wildcard::parse(text, &schemes()) {
+            Ok(wildcard) => (kind.parse_every.unwrap())(wildcard.reference()).unwrap(),
+            Err(_) => (kind.parse)(&reference(text)).unwrap(),
+        })
         .collect();
     let cx = FetchCx {
         clock: Arc::new(Still),

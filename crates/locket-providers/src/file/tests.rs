@@ -173,3 +173,43 @@ fn two_spellings_of_one_path_are_one_read() {
     assert_eq!(locator("file:///a b"), locator("file:///a%20b"));
     assert_ne!(locator("file:///a"), locator("file://a"));
 }
+
+#[test]
+fn every_file_of_a_directory_is_a_key_and_what_is_below_or_hidden_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = dir.path().join("secrets");
+    std::fs::create_dir_all(secrets.join("below")).unwrap();
+    for (name, bytes) in [
+        ("db_user", &b"ann"[..]),
+        ("db_pass", b"\x00x"),
+        ("other", b"o"),
+        (".hidden", b"h"),
+    ] {
+        std::fs::write(secrets.join(name), bytes).unwrap();
+    }
+    std::os::unix::fs::symlink("db_user", secrets.join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", secrets.join("dangling")).unwrap();
+    let names = |reference: &str| {
+        let members = read_one(dir.path(), reference).unwrap().members.unwrap();
+        members.names().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names("file://secrets/*"), ["db_pass", "db_user", "link", "other"]);
+    assert_eq!(
+        names(&format!("file://{}/db_*", secrets.display())),
+        ["pass", "user"]
+    );
+    assert_eq!(
+        names("file://secrets/below/*"),
+        [""; 0],
+        "an empty directory has no keys"
+    );
+    let members = read_one(dir.path(), "file://secrets/*").unwrap().members.unwrap();
+    assert!(members.get("db_pass").unwrap().value.matches(b"\x00x"));
+    assert_eq!(
+        read_one(dir.path(), "file://nowhere/*").unwrap_err().kind,
+        ErrorKind::NotFound
+    );
+    let file = read_one(dir.path(), "file://secrets/other/*").unwrap_err();
+    assert_eq!(file.kind, ErrorKind::Invalid);
+    assert!(file.hint.unwrap().contains("#*"));
+}

@@ -11,5 +11,5 @@ mod view;
 pub(crate) use item::{Item, ItemState, ItemSummary, Vault};
 #[cfg(test)]
 pub(crate) use openssh::to_openssh;
-pub(crate) use reference::{OpReference, is_id, parse};
-pub(crate) use select::{Chosen, same_name, select};
+pub(crate) use reference::{OpReference, is_id, parse, parse_every};
+pub(crate) use select::{Chosen, every, same_name, select};

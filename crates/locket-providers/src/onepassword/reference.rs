@@ -99,6 +99,25 @@ pub(crate) fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
     .into_locator())
 }
 
+/// Turns `vault/item/[section/]` of a `REF/*` into a locator for all fields and files.
+///
+/// # Errors
+/// One diagnostic for each thing that is wrong with the reference.
+pub(crate) fn parse_every(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
+    reference.check_options(&[])?;
+    let field = parse(&reference.with_key("field"))?;
+    match field.typed::<OpReference>() {
+        Some(of_item) if reference.locator().ends_with('/') && of_item.field.is_some() => {
+            let scope = of_item.section.as_deref().map(keyed).unwrap_or_default();
+            Ok(Locator::every(field.item(), &scope, of_item.clone()))
+        }
+        _ => Err(vec![
+            Diagnostic::error(reference.span(), "`*` stands for all fields of an item")
+                .help("Write `op://vault/item/*`, or `op://vault/item/section/*`."),
+        ]),
+    }
+}
+
 /// Whether `text` has the form of 1Password's ids, `^[\da-z]{26}$` in Connect's specification.
 pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 26

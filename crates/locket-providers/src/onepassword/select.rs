@@ -62,6 +62,32 @@ pub(crate) fn select<'i, 'a>(
     ))
 }
 
+/// Every field that has a value and every file, by name; of one section where `reference` names one.
+///
+/// # Errors
+/// Not found when there is no such section.
+pub(crate) fn every<'i, 'a>(
+    item: &'i Item<'a>,
+    reference: &OpReference,
+) -> Result<Vec<(&'i str, Chosen<'i, 'a>)>, ProviderError> {
+    let sections = match &reference.section {
+        Some(section) => Some(named_sections(item, section)?),
+        None => None,
+    };
+    let has_value = |part: &Chosen<'_, '_>| match part {
+        Chosen::Field(field) => field.has_value(),
+        Chosen::File(_) => true,
+    };
+    let inside = candidates(item).filter(|candidate| {
+        let section = candidate.section;
+        let wanted = |wanted: &Vec<&str>| section.is_some_and(|id| wanted.contains(&id));
+        has_value(&candidate.part) && sections.as_ref().is_none_or(wanted)
+    });
+    Ok(inside
+        .map(|candidate| (candidate.label, candidate.chosen()))
+        .collect())
+}
+
 /// Whether two names differ in case alone. 1Password's references do not mind case.
 pub(crate) fn same_name(one: &str, other: &str) -> bool {
     one == other || one.to_lowercase() == other.to_lowercase()

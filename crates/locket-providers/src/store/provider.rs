@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, Diagnostic, FetchCx, Fetched, Locator, Provider, ProviderError, Reference,
-    SecretBytes, suggest,
+    BoxFuture, Capability, Diagnostic, FetchCx, Fetched, Locator, Members, Provider, ProviderError,
+    Reference, SecretBytes, suggest,
 };
 
 use super::config::SETTINGS;
@@ -32,6 +32,7 @@ pub static KIND: ProviderKind = ProviderKind {
     named_only: false,
     runs_programs: false,
     parse,
+    parse_every: Some(parse_every),
     build,
 };
 
@@ -56,13 +57,34 @@ fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
     reference.check_options(&[])?;
     let name = reference.decoded_locator();
     match name.parse::<SecretName>() {
-        Ok(parsed) => Ok(Locator::new(name.as_ref(), "", parsed)),
+        Ok(parsed) => Ok(Locator::new(name.as_ref(), "", Wanted::One(parsed))),
         Err(error) => Err(vec![
             Diagnostic::error(reference.span(), error.to_string())
                 .label("no name in the store")
                 .help("Write `store://name` or `store://group/name`."),
         ]),
     }
+}
+
+/// What is read of the store.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// The secret of this name.
+    One(SecretName),
+    /// Every secret whose name is this and one part more.
+    Every(Arc<str>),
+}
+
+/// `store://group/*`, `store://*` or `store://prefix*`. Names below a further `/` do not count.
+fn parse_every(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
+    reference.check_options(&[])?;
+    let prefix: Arc<str> = reference.decoded_locator().as_ref().into();
+    if let Err(error) = format!("{prefix}x").parse::<SecretName>() {
+        return Err(vec![Diagnostic::error(reference.span(), error.to_string()).help(
+            "Write `store://group/*`, or `store://*` for all names without a group.",
+        )]);
+    }
+    Ok(Locator::every(prefix.clone(), "", Wanted::Every(prefix)))
 }
 
 fn build(cx: &BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError> {
@@ -87,7 +109,7 @@ impl Provider for StoreProvider {
         let opened = self.0.clone();
         let names: Vec<_> = batch
             .iter()
-            .map(|locator| locator.typed::<SecretName>().cloned())
+            .map(|locator| locator.typed::<Wanted>().cloned())
             .collect();
         // Decrypting takes a while, too.
         Box::pin(off_loop(batch.len(), move || opened.fetch(&names)))
@@ -104,7 +126,7 @@ impl Opened {
     }
 
     /// One answer for each name.
-    pub(super) fn fetch(&self, names: &[Option<SecretName>]) -> Answers {
+    pub(super) fn fetch(&self, names: &[Option<Wanted>]) -> Answers {
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.refresh(&mut content) {
             return all_failed(names.len(), &error);
@@ -113,7 +135,8 @@ impl Opened {
         names
             .iter()
             .map(|name| match (name, secrets) {
-                (Some(name), Some(secrets)) => self.pick(name, secrets),
+                (Some(Wanted::One(name)), Some(secrets)) => self.pick(name, secrets),
+                (Some(Wanted::Every(prefix)), Some(secrets)) => self.pick_every(prefix, secrets),
                 _ => Err(ProviderError::invalid(
                     "the reference was parsed by another provider",
                 )),
@@ -145,18 +168,46 @@ impl Opened {
         name: &SecretName,
         secrets: &BTreeMap<SecretName, Entry>,
     ) -> Result<Fetched, ProviderError> {
-        let Some(entry) = secrets.get(name) else {
-            return Err(self.store.no_such_secret(name, secrets.keys()));
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the value is handed to the resolver, the store keeps its own"
-        )]
-        let fetched = Fetched::new(SecretBytes::copy_from(entry.value.expose()));
-        Ok(match entry.updated {
-            Some(updated) => fetched.version(humantime::format_rfc3339_millis(updated).to_string()),
-            None => fetched,
-        })
+        match secrets.get(name) {
+            Some(entry) => Ok(copy(entry)),
+            None => Err(self.store.no_such_secret(name, secrets.keys())),
+        }
+    }
+
+    fn pick_every(
+        &self,
+        prefix: &str,
+        secrets: &BTreeMap<SecretName, Entry>,
+    ) -> Result<Fetched, ProviderError> {
+        let members: Vec<_> = secrets
+            .iter()
+            .filter_map(|(name, entry)| {
+                let key = name.as_str().strip_prefix(prefix)?;
+                let is_one = !key.is_empty() && !key.contains('/');
+                is_one.then(|| (key.to_owned(), copy(entry)))
+            })
+            .collect();
+        if members.is_empty() {
+            let place = self.store.path().display();
+            return Err(
+                ProviderError::not_found(format!("{place} holds nothing under `{prefix}`"))
+                    .hint("`locket store list` shows what it holds."),
+            );
+        }
+        Ok(Fetched::every(Members::new(members)))
+    }
+}
+
+/// The value for the resolver; the store keeps its own.
+fn copy(entry: &Entry) -> Fetched {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the value is handed to the resolver, the store keeps its own"
+    )]
+    let fetched = Fetched::new(SecretBytes::copy_from(entry.value.expose()));
+    match entry.updated {
+        Some(updated) => fetched.version(humantime::format_rfc3339_millis(updated).to_string()),
+        None => fetched,
     }
 }
 

@@ -79,6 +79,54 @@ async fn a_file_is_one_more_read_and_only_when_its_content_is_wanted() {
 }
 
 #[tokio::test]
+async fn all_fields_and_files_of_an_item_come_with_one_read_and_one_more_for_each_file() {
+    let rig = Rig::new();
+    let item = Item::login("db", "p")
+        .section("s", "TLS")
+        .field(Field::concealed("key", "k").section("s"))
+        .file(File::new("ca.pem", b"content"));
+    rig.add(item);
+    rig.get("op://prod/db/password").await.unwrap();
+    rig.asked();
+    let every = |text: &str| crate::onepassword::parse_every(&reference(text)).unwrap();
+    let batch = [
+        locator("op://prod/db/password"),
+        every("op://prod/db/"),
+        every("op://prod/db/TLS/"),
+    ];
+    let results = rig.provider.fetch(&batch, &rig.cx()).await;
+    let names = |index: usize| {
+        let members = results[index].as_ref().unwrap().members.as_ref().unwrap();
+        members.names().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = names(1);
+    assert!(
+        ["password", "key", "ca.pem"]
+            .iter()
+            .all(|name| all.iter().any(|known| known == name)),
+        "{all:?}"
+    );
+    assert!(
+        !all.iter().any(|name| name == "notesPlain"),
+        "an empty field is none"
+    );
+    assert_eq!(names(2), ["key"]);
+    let asked = rig.asked();
+    assert_eq!(asked.len(), 2, "the item and its file: {asked:?}");
+    for wrong in [
+        "op://prod/",
+        "op://prod/db",
+        "op://prod/db/?attribute=otp",
+        "op://prod/db/a/b/",
+    ] {
+        assert!(
+            crate::onepassword::parse_every(&reference(wrong)).is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_token_goes_with_every_request_and_into_no_address() {
     let rig = Rig::new();
     rig.add(Item::login("db", "p"));

@@ -98,7 +98,7 @@ fn the_store_is_decrypted_once_for_each_state_of_its_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = filled(dir.path(), &[("a", b"1"), ("b", b"2")]);
     let opened = super::super::provider::Opened::new(store.clone());
-    let names = [Some(name("a")), Some(name("b"))];
+    let names = ["a", "b"].map(|text| Some(super::super::provider::Wanted::One(name(text))));
     let address = || {
         assert!(opened.fetch(&names).iter().all(Result::is_ok));
         let content = opened.content.lock().unwrap();
@@ -114,4 +114,41 @@ fn the_store_is_decrypted_once_for_each_state_of_its_file() {
     // Decrypted again while the first values still lie where they lay, they lie elsewhere.
     let _kept = opened.content.lock().unwrap().take();
     assert_ne!(address(), first);
+}
+
+#[test]
+fn names_with_a_prefix_are_keys_one_level_deep() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(
+        dir.path(),
+        &[
+            ("top", b"t"),
+            ("app/user", b"ann"),
+            ("app/pass", b"p"),
+            ("app/tls/key", b"k"),
+        ],
+    );
+    let provider = provider(dir.path());
+    let wanted = ["store://app/*", "store://*", "store://app/us*", "store://nope/*"];
+    let got = fetch(&KIND, provider.as_ref(), &wanted);
+    let names = |index: usize| {
+        let members = got[index].as_ref().unwrap().members.as_ref().unwrap();
+        members.names().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(0), ["pass", "user"]);
+    assert_eq!(names(1), ["top"]);
+    assert_eq!(names(2), ["er"]);
+    assert_eq!(got[3].as_ref().unwrap_err().kind, ErrorKind::NotFound);
+    let members = got[0].as_ref().unwrap().members.as_ref().unwrap();
+    let user = members.get("user").unwrap();
+    assert!(user.value.matches(b"ann") && user.version.is_some());
+    let parse_every = KIND.parse_every.unwrap();
+    for wrong in [
+        "store://a b/",
+        "store://../",
+        "store://a//",
+        "store://a/?version=1",
+    ] {
+        assert!(parse_every(&reference(wrong)).is_err(), "{wrong}");
+    }
 }

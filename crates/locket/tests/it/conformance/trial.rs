@@ -8,6 +8,7 @@ use std::time::Duration;
 use locket_core::reference::{Parsed, Position};
 use locket_core::{
     Clock, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, Reference, Scheme, Schemes,
+    Wildcard,
 };
 use locket_providers::{BuildCx, ProviderKind, Settings};
 use locket_testkit::canary::{Finding, find_any};
@@ -94,6 +95,11 @@ impl Trial {
         self.kind.network
     }
 
+    /// Whether the provider can tell all keys of something.
+    pub(crate) fn lists_keys(&self) -> bool {
+        self.kind.parse_every.is_some()
+    }
+
     /// A new instance.
     pub(crate) fn provider(&self) -> Result<Arc<dyn Provider>, Unmet> {
         self.build(&self.backend.settings, &self.clock)
@@ -127,6 +133,15 @@ impl Trial {
             bare: spec.bare,
             fragment: spec.fragment,
         }));
+        if text.ends_with('*') {
+            let wildcard = Wildcard::parse(text, &schemes);
+            let parse = self.kind.parse_every;
+            return match (wildcard, parse) {
+                (Ok(wildcard), Some(parse)) => parse(wildcard.reference())
+                    .map_err(|wrong| Unmet::Failed(format!("`{text}` is refused: {}", wrong[0].message))),
+                _ => Err(Unmet::Failed(format!("`{text}` is no wildcard"))),
+            };
+        }
         let Parsed::Reference(reference) = Reference::parse(text, 0, Position::Tag, &schemes) else {
             return Err(Unmet::Failed(format!("`{text}` is no reference")));
         };

@@ -7,5 +7,6 @@ mod faults;
 mod hanging;
 mod reading;
 mod table;
+mod wildcards;
 
 pub(crate) use table::{CASES, Case, Demand, TELLS_NOTHING};

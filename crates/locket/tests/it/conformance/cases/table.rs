@@ -2,7 +2,7 @@
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::{batches, cancelling, credentials, faults, hanging, reading};
+use super::{batches, cancelling, credentials, faults, hanging, reading, wildcards};
 use crate::conformance::trial::{Trial, Verdict};
 
 /// One promise that every provider makes.
@@ -40,6 +40,8 @@ cases! {
     "bytes that are no text arrive": WherePossible, reading::exact_bytes;
     "an empty value is a value": WherePossible, reading::empty_value;
     "what does not exist is not-found": WherePossible, reading::missing;
+    "a missing secret may be optional, which nobody is told": WherePossible, wildcards::optional;
+    "every key of an item or folder comes by one read": WherePossible, wildcards::every_key;
     "what may not be read is denied": WherePossible, reading::denied;
     "the capability is plausible": WherePossible, reading::plausible_capability;
     "building contacts nobody": OfNetworks, reading::building_contacts_nobody;

@@ -11,7 +11,7 @@ use locket_testkit::{Canary, Faults, Request, Response, Server};
 use serde_json::{Value, json};
 
 use super::flaws::Flaw;
-use super::provider::{KIND, UNGROUPED};
+use super::provider::{KIND, TELLING, UNGROUPED};
 use crate::conformance::fixture::{Backend, Credential, Fixture, References, Sample, Secrets, Upstream};
 
 /// The toy with one flaw, or none.
@@ -40,6 +40,7 @@ impl Fixture for Toy {
     fn kind(&self) -> &'static ProviderKind {
         match self.0 {
             Some(Flaw::ItemsAreFields) => &UNGROUPED,
+            Some(Flaw::TellsOptions) => &TELLING,
             _ => &KIND,
         }
     }

@@ -38,6 +38,10 @@ flaws! {
         "Would be asked again and again for what does not exist.";
     MissingFieldIsEmpty breaks "what does not exist is not-found":
         "Gives the empty value for a field that does not exist.";
+    TellsOptions breaks "a missing secret may be optional, which nobody is told":
+        "Takes `?optional` for a part of the name.";
+    LeavesKeysOut breaks "every key of an item or folder comes by one read":
+        "Gives all keys but one.";
     DeniedIsMissing breaks "what may not be read is denied":
         "Lets `default` stand in for what may not be read.";
     ClaimsToBeLocal breaks "the capability is plausible":

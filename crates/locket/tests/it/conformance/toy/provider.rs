@@ -11,8 +11,8 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, Diagnostic, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError,
-    Reference, SecretBytes,
+    BoxFuture, Capability, Diagnostic, ErrorKind, FetchCx, Fetched, Locator, Members, Provider,
+    ProviderError, Reference, SecretBytes,
 };
 use locket_providers::{BuildCx, ConfigError, Credential, ProviderKind, SchemeSpec};
 use serde_json::Value;
@@ -35,6 +35,28 @@ pub(super) static UNGROUPED: ProviderKind = ProviderKind {
     ..TOY
 };
 
+/// The toy with [`Flaw::TellsOptions`].
+pub(super) static TELLING: ProviderKind = ProviderKind {
+    parse: |reference| {
+        let named = parse(reference)?;
+        let Name { item, field } = name(&named);
+        let item = if reference.is_optional() {
+            format!("{item}?optional")
+        } else {
+            item.clone()
+        };
+        Ok(Locator::new(
+            item.clone(),
+            field.clone(),
+            Name {
+                item,
+                field: field.clone(),
+            },
+        ))
+    },
+    ..TOY
+};
+
 const TOY: ProviderKind = ProviderKind {
     name: "toy",
     title: "the toy",
@@ -50,6 +72,7 @@ const TOY: ProviderKind = ProviderKind {
     named_only: false,
     runs_programs: false,
     parse,
+    parse_every: Some(parse_every),
     build,
 };
 
@@ -82,6 +105,13 @@ fn parse(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
     };
     let (item, field) = (item.to_string(), field.to_string());
     Ok(Locator::new(item.clone(), field.clone(), Name { item, field }))
+}
+
+fn parse_every(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
+    let named = parse(reference)?;
+    let item = name(&named).item.clone();
+    let field = String::new();
+    Ok(Locator::every(item.clone(), "", Name { item, field }))
 }
 
 fn build(cx: &BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError> {
@@ -140,7 +170,10 @@ impl Toy {
         match self.read_items(batch, cx).await {
             Ok(items) => batch
                 .iter()
-                .map(|locator| self.value(&items, name(locator)))
+                .map(|locator| match locator.is_every() {
+                    true => self.every(&items, &name(locator).item),
+                    false => self.value(&items, name(locator)),
+                })
                 .collect(),
             Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -307,6 +340,24 @@ impl Toy {
             .ok()
             .filter(|_| !self.has(Flaw::IgnoresDates))?;
         Some(date.duration_since(cx.clock.wall()).unwrap_or_default())
+    }
+
+    fn every(&self, items: &Value, item: &str) -> Answer {
+        let fields = items.get(item).and_then(Value::as_object);
+        let fields = fields.ok_or_else(|| ProviderError::not_found("no such item"))?;
+        let left_out = usize::from(self.has(Flaw::LeavesKeysOut));
+        let members = fields.keys().skip(left_out).map(|field| {
+            let value = self.value(
+                items,
+                &Name {
+                    item: item.to_owned(),
+                    field: field.clone(),
+                },
+            )?;
+            Ok((field.clone(), value))
+        });
+        let members: Result<Vec<_>, ProviderError> = members.collect();
+        Ok(Fetched::every(Members::new(members?)))
     }
 
     fn value(&self, items: &Value, name: &Name) -> Answer {
