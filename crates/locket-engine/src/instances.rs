@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use locket_core::{Capability, Diagnostic, Locator, Provider, ProviderError, Reference, Schemes};
+use locket_core::wildcard::Every;
+use locket_core::{Capability, Diagnostic, Parse, Provider, ProviderError, Reference, Schemes, Wildcard};
 
 use crate::resolve::SecretKey;
 
@@ -13,7 +14,9 @@ pub type Build = Box<dyn Fn() -> Result<Arc<dyn Provider>, ProviderError> + Send
 /// One configured provider.
 pub struct Instance {
     /// Turns a reference into the provider's own form, without asking anybody.
-    pub parse: fn(&Reference) -> Result<Locator, Vec<Diagnostic>>,
+    pub parse: Parse,
+    /// The same for a [`Wildcard`] without its `*`; `None` where the provider cannot tell all keys of anything.
+    pub parse_every: Option<Parse>,
     /// Makes the provider.
     pub build: Build,
     /// What the user says about its use.
@@ -97,18 +100,23 @@ impl Instances {
     /// # Errors
     /// The reference does not have the form that its provider wants.
     pub fn locate(&self, reference: &Reference) -> Result<SecretKey, Vec<Diagnostic>> {
-        let slot = match self.routes.get(reference.scheme()) {
-            Some(names) => self.routed(reference, names)?,
-            None => self.by_scheme.get(reference.scheme()),
-        };
-        let Some(slot) = slot else {
-            let message = format!("no provider is configured for `{}://`", reference.scheme());
-            return Err(vec![Diagnostic::error(reference.span(), message)]);
-        };
+        let slot = self.slot(reference)?;
         let locator = (slot.instance.parse)(reference)?;
         Ok(SecretKey {
             instance: slot.name.clone(),
             locator,
+        })
+    }
+
+    /// The instance that serves `reference`.
+    fn slot(&self, reference: &Reference) -> Result<&Slot, Vec<Diagnostic>> {
+        let slot = match self.routes.get(reference.scheme()) {
+            Some(names) => self.routed(reference, names)?,
+            None => self.by_scheme.get(reference.scheme()),
+        };
+        slot.ok_or_else(|| {
+            let message = format!("no provider is configured for `{}://`", reference.scheme());
+            vec![Diagnostic::error(reference.span(), message)]
         })
     }
 
@@ -132,6 +140,28 @@ impl Instances {
                 .help(help)
                 .did_you_mean(wanted, names),
         ])
+    }
+
+    /// What a wildcard is read from, without asking anybody.
+    ///
+    /// # Errors
+    /// Its provider cannot tell all keys, or wants another form.
+    pub fn locate_every(&self, wildcard: &Wildcard) -> Result<SecretKey, Vec<Diagnostic>> {
+        let reference = wildcard.reference();
+        if *wildcard.every() != Every::Key {
+            return self.locate(reference);
+        }
+        let slot = self.slot(reference)?;
+        let Some(parse_every) = slot.instance.parse_every else {
+            let message = format!("`{}://` cannot tell all keys of anything", reference.scheme());
+            return Err(vec![Diagnostic::error(reference.span(), message).help(
+                "Name the secrets one by one; the members of a JSON value are read with `REF#*`.",
+            )]);
+        };
+        Ok(SecretKey {
+            instance: slot.name.clone(),
+            locator: parse_every(reference)?,
+        })
     }
 
     /// The provider behind an instance, made now if it was not needed before.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, Clock, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Provider,
+    BoxFuture, Capability, Clock, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Members, Provider,
     ProviderError, Renewal, Scheme, Schemes, SecretBytes,
 };
 
@@ -147,12 +147,24 @@ impl Fake {
                 Arc::from(name),
                 Instance {
                     parse,
+                    parse_every: Some(|reference| Ok(Locator::every(reference.locator(), "", ()))),
                     build: Box::new(build),
                     limits: Default::default(),
                 },
             )
         });
         Arc::new(Instances::new(schemes, instances))
+    }
+}
+
+impl FakeState {
+    /// The secrets whose names begin with `prefix`.
+    fn every(&self, prefix: &str) -> Result<Fetched, ProviderError> {
+        let of = |(name, value): (&String, &String)| {
+            let value = Fetched::new(SecretBytes::copy_from(value.as_bytes()));
+            Some((name.strip_prefix(prefix)?.to_owned(), value))
+        };
+        Ok(Fetched::every(Members::new(self.secrets.iter().filter_map(of))))
     }
 }
 
@@ -200,6 +212,7 @@ impl Provider for Fake {
                         _ if state.broken == Some(name(locator)) => {
                             Err(ProviderError::unavailable("it is broken"))
                         }
+                        (None, _) if locator.is_every() => state.every(locator.item()),
                         (None, Some(value)) => Ok(Fetched::new(SecretBytes::copy_from(value.as_bytes()))),
                         (None, None) => Err(ProviderError::not_found("there is no such secret")),
                     },

@@ -60,6 +60,13 @@ const APART: &[(&str, Proof)] = &[
         ),
     ),
     (
+        "metrics-public",
+        (
+            "metrics_are_for_this_machine_unless_that_is_waived",
+            "src/settings/tests.rs",
+        ),
+    ),
+    (
         "max-stale",
         (
             "an_old_secret_is_unhealthy_from_the_age_that_every_layer_can_say",

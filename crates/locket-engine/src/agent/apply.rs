@@ -1,6 +1,6 @@
 //! Rendering and writing, on a thread that may block.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,12 @@ use locket_core::{Action, Schemes, SecretBytes};
 use super::outputs::modified;
 use super::report::{Trouble, TroubleKind};
 use crate::notify::{Fingerprint, Journal, Promise};
-use crate::sink::{Applied, Removed, Sink, SinkError, Stamp};
+use crate::sink::{Applied, Generation, Removed, Sink, SinkError, Stamp, place};
 use crate::sources::{Parsed, Target};
+use crate::telemetry::Fingerprints;
 
 /// A present output larger than this is not searched for password hashes.
-const PRESENT_LIMIT: u64 = 64 << 20;
+pub(super) const PRESENT_LIMIT: u64 = 64 << 20;
 
 /// Renders and writes outputs, and remembers what it wrote.
 #[derive(Debug)]
@@ -27,8 +28,12 @@ pub(super) struct Applier {
     memo: HashMemo,
     /// What this process wrote or found equal: only that is ever removed.
     stamps: HashMap<Target, Stamp>,
+    /// The same of directories that are switched as a whole.
+    pub(super) generations: HashMap<Arc<Path>, Generation>,
+    /// What digests of outputs are made with, where they are written down.
+    fingerprints: Option<Arc<Fingerprints>>,
     /// Directories in which the leftovers of a killed run were looked for.
-    swept: HashSet<PathBuf>,
+    pub(super) swept: HashSet<PathBuf>,
     /// Destinations of directories, to be searched with all below them: a template of the killed run may be gone.
     unswept: Vec<Arc<Path>>,
 }
@@ -41,6 +46,8 @@ pub(super) struct Job {
     pub(super) work: Work,
     /// The last good values that stand in for unconfirmed ones; given back when it succeeds.
     pub(super) stale: Vec<Trouble>,
+    /// Another output of the same directory without which that is not switched.
+    pub(super) held_by: Option<PathBuf>,
 }
 
 /// What is put in place.
@@ -61,6 +68,8 @@ pub(super) enum Work {
 pub(super) struct Done {
     pub(super) target: Target,
     pub(super) result: Result<Outcome, Vec<Trouble>>,
+    /// Keyed digest of what was written, where an audit log wants it.
+    pub(super) fingerprint: Option<String>,
     pub(super) stale: Vec<Trouble>,
     /// When the bytes will differ without any secret having changed.
     pub(super) valid_until: Option<SystemTime>,
@@ -80,16 +89,16 @@ pub(super) struct Outcome {
 }
 
 /// Bytes that are ready to be written.
-struct Ready {
-    job: Job,
-    bytes: SecretBytes,
-    valid_until: Option<SystemTime>,
+pub(super) struct Ready {
+    pub(super) job: Job,
+    pub(super) bytes: SecretBytes,
+    pub(super) valid_until: Option<SystemTime>,
     /// Known before writing where somebody is to be told, or where a part depends on the time.
-    is_change: Option<bool>,
+    pub(super) is_change: Option<bool>,
     is_passthrough: bool,
     /// What is in place, where somebody is to be told that it changes.
     replaces: Option<Fingerprint>,
-    promised: Option<Fingerprint>,
+    pub(super) promised: Option<Fingerprint>,
 }
 
 impl Outcome {
@@ -100,21 +109,59 @@ impl Outcome {
 }
 
 impl Applier {
-    pub(super) fn new(journal: Arc<Mutex<Journal>>, plan: &Plan) -> Self {
+    pub(super) fn new(
+        journal: Arc<Mutex<Journal>>,
+        plan: &Plan,
+        fingerprints: Option<Arc<Fingerprints>>,
+    ) -> Self {
         let directories = plan.maps.iter().filter(|map| map.source.is_dir());
         let destinations = directories.map(|map| map.destination.as_path());
         let out = (!plan.secrets.is_empty()).then_some(plan.out.as_path());
         Self {
             journal,
+            fingerprints,
             memo: HashMemo::default(),
             stamps: HashMap::new(),
+            generations: HashMap::new(),
             swept: HashSet::new(),
             unswept: destinations.chain(out).map(Arc::from).collect(),
         }
     }
 
+    /// Makes digests of outputs with this from now on.
+    pub(super) fn set_fingerprints(&mut self, fingerprints: Option<Arc<Fingerprints>>) {
+        self.fingerprints = fingerprints;
+    }
+
+    /// The digest of an output that was written.
+    pub(super) fn fingerprint(
+        &self,
+        bytes: &SecretBytes,
+        result: &Result<Outcome, Vec<Trouble>>,
+    ) -> Option<String> {
+        let is_noted = result
+            .as_ref()
+            .is_ok_and(|outcome| outcome.applied != Applied::Unchanged);
+        let fingerprints = self.fingerprints.as_ref().filter(|_| is_noted)?;
+        Some(fingerprints.of(bytes))
+    }
+
     /// Puts outputs in place. `actions` are told of every change.
     pub(super) fn apply(&mut self, jobs: Vec<Job>, schemes: &Schemes, actions: &[Action]) -> Vec<Done> {
+        let mut done = Vec::with_capacity(jobs.len());
+        let (whole, single): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.settings.atomic);
+        let mut directories: BTreeMap<Arc<Path>, Vec<Job>> = BTreeMap::new();
+        for job in whole {
+            directories.entry(job.target.root.clone()).or_default().push(job);
+        }
+        for (root, jobs) in directories {
+            done.extend(self.apply_directory(&root, jobs, schemes, actions));
+        }
+        done.extend(self.apply_each(single, schemes, actions));
+        done
+    }
+
+    fn apply_each(&mut self, jobs: Vec<Job>, schemes: &Schemes, actions: &[Action]) -> Vec<Done> {
         let mut sink = Sink::new();
         let mut done = Vec::with_capacity(jobs.len());
         let mut ready = Vec::with_capacity(jobs.len());
@@ -124,7 +171,7 @@ impl Applier {
             let is_told = !actions.is_empty() || !job.settings.notify.is_empty();
             match self.render(&mut sink, job, schemes, is_told) {
                 Ok(bytes) => ready.push(bytes),
-                Err(failed) => done.push(failed),
+                Err(failed) => done.push(*failed),
             }
         }
         self.promise(&mut ready, actions);
@@ -151,13 +198,14 @@ impl Applier {
                 }
             });
             let earlier = if result.is_err() {
-                modified(&job.target)
+                modified(&job.target, false)
             } else {
                 None
             };
             written.insert(job.target.path(), done.len());
             done.push(Done {
                 target: job.target,
+                fingerprint: self.fingerprint(&bytes, &result),
                 result,
                 stale: job.stale,
                 valid_until,
@@ -168,7 +216,7 @@ impl Applier {
             match written.get(&error.target).and_then(|index| done.get_mut(*index)) {
                 Some(failed) => {
                     failed.result = Err(vec![unwritten(&error)]);
-                    failed.earlier = modified(&failed.target);
+                    failed.earlier = modified(&failed.target, false);
                     self.stamps.remove(&failed.target);
                 }
                 None => tracing::warn!("{error}. {}", error.hint()),
@@ -215,6 +263,30 @@ impl Applier {
         }
     }
 
+    /// Removes everything that this process wrote and that is as it wrote it, and counts it.
+    pub(super) fn clean_up(&mut self) -> usize {
+        let mut sink = Sink::new();
+        let mut count = 0;
+        let mut told = |what: &Path, removed: Result<Removed, SinkError>| match removed {
+            Ok(Removed::Removed) => count += 1,
+            Ok(Removed::Absent) => {}
+            Ok(Removed::Foreign) => {
+                tracing::warn!("{} was changed by another; it stays", what.display());
+            }
+            Err(error) => tracing::warn!("{error}. {}", error.hint()),
+        };
+        for (target, stamp) in std::mem::take(&mut self.stamps) {
+            told(&target.path(), sink.remove(&target, stamp));
+        }
+        for (root, generation) in std::mem::take(&mut self.generations) {
+            told(&root, sink.remove_directory(&root, &generation));
+        }
+        for error in sink.finish() {
+            tracing::warn!("{error}. {}", error.hint());
+        }
+        count
+    }
+
     fn sweep(&mut self, sink: &mut Sink, target: &Target) {
         let parent = target.relative.parent().unwrap_or(Path::new(""));
         if self.swept.insert(target.root.join(parent)) {
@@ -229,12 +301,19 @@ impl Applier {
         }
     }
 
-    fn render(&mut self, sink: &mut Sink, job: Job, schemes: &Schemes, is_told: bool) -> Result<Ready, Done> {
+    pub(super) fn render(
+        &mut self,
+        sink: &mut Sink,
+        job: Job,
+        schemes: &Schemes,
+        is_told: bool,
+    ) -> Result<Ready, Box<Done>> {
         let fail = |job: Job, troubles: Vec<Trouble>| {
-            let earlier = modified(&job.target);
+            let earlier = modified(&job.target, job.settings.atomic);
             Done {
                 target: job.target,
                 result: Err(troubles),
+                fingerprint: None,
                 stale: job.stale,
                 valid_until: None,
                 earlier,
@@ -252,7 +331,7 @@ impl Applier {
                             hint: None,
                             kind: TroubleKind::Unresolved,
                         };
-                        Err(fail(job, vec![trouble]))
+                        Err(Box::new(fail(job, vec![trouble])))
                     }
                     Ok(present) => Ok(Ready {
                         job,
@@ -265,7 +344,7 @@ impl Applier {
                     }),
                     Err(error) => {
                         let troubles = vec![unwritten(&error)];
-                        Err(fail(job, troubles))
+                        Err(Box::new(fail(job, troubles)))
                     }
                 }
             }
@@ -275,7 +354,8 @@ impl Applier {
                 now,
             } => {
                 // Reading it only to compare is the sink's business, which does it without a copy.
-                let mut read = || sink.read(&job.target, PRESENT_LIMIT).ok().flatten();
+                let place = place(&job.target, job.settings.atomic);
+                let mut read = || sink.read(&place, PRESENT_LIMIT).ok().flatten();
                 let mut present = if is_told || parsed.template.is_slow() {
                     read()
                 } else {
@@ -306,7 +386,7 @@ impl Applier {
                             // An earlier run put the template's text there: nothing good is in place.
                             failed.earlier = None;
                         }
-                        return Err(failed);
+                        return Err(Box::new(failed));
                     }
                 };
                 if present.is_none() && !rendered.volatile.is_empty() {
@@ -338,7 +418,7 @@ impl Applier {
     }
 
     /// Writes down who is owed a word about what is about to change.
-    fn promise(&self, ready: &mut [Ready], actions: &[Action]) {
+    pub(super) fn promise(&self, ready: &mut [Ready], actions: &[Action]) {
         let mut journal = self.journal();
         let mut promises = Vec::new();
         for ready in ready.iter_mut().filter(|ready| ready.is_change == Some(true)) {
@@ -373,7 +453,7 @@ fn differs(rendered: &Rendered, present: Option<&SecretBytes>) -> bool {
     present.is_none_or(|present| rendered.differs_from(present.expose()))
 }
 
-fn unwritten(error: &SinkError) -> Trouble {
+pub(super) fn unwritten(error: &SinkError) -> Trouble {
     Trouble {
         reference: None,
         reason: error.to_string(),

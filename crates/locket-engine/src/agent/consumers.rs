@@ -60,6 +60,7 @@ impl Agent {
     }
 
     pub(super) fn on_told(&mut self, action: Action, delivery: Delivery) {
+        self.note_told(&action, &delivery);
         match delivery {
             Delivery::Told => tracing::info!("told {action}"),
             Delivery::Nobody(reason) => tracing::warn!("{action} is not told: {reason}"),

@@ -11,15 +11,17 @@ use tokio::task::JoinHandle;
 
 use super::apply::{Applier, Done};
 use super::consumers::Telling;
+use super::ledger::Ledger;
 use super::outputs::Outputs;
 use super::report::{Ending, Refusal};
 use super::rounds::Round;
-use super::setup::{AgentCx, Command, Mode, Setup};
+use super::setup::{AgentCx, AtEnd, Command, Mode, Setup};
 use crate::instances::Instances;
 use crate::notify::{Delivery, Journal};
 use crate::resolve::{Backoff, Resolver, SecretKey, Timing};
-use crate::sources::{self, Scan, Scanner, Target};
+use crate::sources::{self, Listed, Scan, Scanner, Target};
 use crate::state::StatusFile;
+use crate::tasks;
 use crate::watch::{Change, Watcher};
 
 /// How long a stopping agent waits for consumers that are being told.
@@ -50,7 +52,18 @@ pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
             };
         }
     };
-    Agent::new(setup, scanner, status, &cx).run(scan, cx).await
+    let ledger = match Ledger::open(&setup) {
+        Ok(ledger) => ledger,
+        Err(refusal) => {
+            return Ending {
+                refused: vec![refusal],
+                ..Ending::default()
+            };
+        }
+    };
+    Agent::new(setup, scanner, status, ledger, &cx)
+        .run(scan, cx)
+        .await
 }
 
 /// Why a run of `plan`, whose first scan is `scan`, does not begin: told before anybody is asked.
@@ -89,10 +102,13 @@ pub(super) struct Agent {
     pub(super) outputs: Outputs,
     pub(super) journal: Arc<Mutex<Journal>>,
     pub(super) status: Option<StatusFile>,
+    pub(super) ledger: Ledger,
     /// At home while no scan is under way.
     pub(super) scanner: Option<Scanner>,
     pub(super) scanning: Option<JoinHandle<(Scanner, Scan)>>,
     pub(super) rescan: bool,
+    /// The keys of each wildcard when it was last answered.
+    pub(super) listed: Listed,
     /// The next scan decides about outputs whose templates have been gone for long enough.
     pub(super) confirming: bool,
     /// Whether any template may be gone, so that the question costs nothing while none is.
@@ -124,11 +140,18 @@ enum Event {
     Files(Change),
     Command(Command),
     Told((Action, Delivery)),
+    Audit,
     Timer,
 }
 
 impl Agent {
-    fn new(setup: Setup, scanner: Scanner, status: Option<StatusFile>, cx: &AgentCx<'_>) -> Self {
+    fn new(
+        setup: Setup,
+        scanner: Scanner,
+        status: Option<StatusFile>,
+        ledger: Ledger,
+        cx: &AgentCx<'_>,
+    ) -> Self {
         let journal = if notifies(&setup) {
             setup.state_dir.as_deref().map(Journal::open).unwrap_or_default()
         } else {
@@ -141,7 +164,8 @@ impl Agent {
         };
         Self {
             resolver: Resolver::new(setup.instances.clone(), cx.clock.clone(), timing),
-            applier: Some(Applier::new(journal.clone(), &setup.plan)),
+            applier: Some(Applier::new(journal.clone(), &setup.plan, ledger.fingerprints())),
+            ledger,
             started: cx.clock.wall(),
             clock: cx.clock.clone(),
             outputs: Outputs::default(),
@@ -150,6 +174,7 @@ impl Agent {
             scanner: Some(scanner),
             scanning: None,
             rescan: false,
+            listed: Listed::new(),
             confirming: false,
             has_gone: false,
             has_volatile: false,
@@ -172,6 +197,7 @@ impl Agent {
         let mut watcher = self.watcher();
         self.repay();
         self.write_status();
+        self.publish();
         self.schedule_refresh();
         self.open_round("start", self.setup.schedule.deadline);
         self.merge(first, cx.observer);
@@ -198,6 +224,7 @@ impl Agent {
                 keys = self.resolver.progress() => Event::Settled(keys),
                 Some(told) = self.deliveries.next() => Event::Told(told),
                 change = changed(&mut watcher) => Event::Files(change),
+                () = self.ledger.audit_changed() => Event::Audit,
                 () = pause(timer) => Event::Timer,
             };
             match event {
@@ -237,6 +264,11 @@ impl Agent {
                     tracing::debug!(?change, "files may have changed");
                     self.rescan = true;
                 }
+                Event::Audit => {
+                    self.watch_audit();
+                    self.publish();
+                    self.write_status();
+                }
                 Event::Timer => self.on_timer(),
             }
         }
@@ -246,7 +278,7 @@ impl Agent {
     async fn end(mut self, ending: Ending) -> Ending {
         if let Some(applying) = self.applying.take() {
             // The result is of no use any more; that it is complete is.
-            drop(applying.await);
+            self.applier = applying.await.ok().map(|(applier, _)| applier);
         }
         // Whoever stops the agent waits for it; what is still owed is kept in the journal.
         let patience = if ending.was_stopped {
@@ -257,6 +289,9 @@ impl Agent {
         let leases = self.end_leases();
         let deliveries = self.finish_deliveries(patience);
         tokio::join!(leases, deliveries);
+        self.clean_up().await;
+        self.watch_audit();
+        self.ledger.finish(STOP_PATIENCE).await;
         self.write_status();
         ending
     }
@@ -276,6 +311,18 @@ impl Agent {
             && let Ok(Some((action, delivery))) = tokio::time::timeout(left, self.deliveries.next()).await
         {
             self.on_told(action, delivery);
+        }
+    }
+
+    /// `--cleanup`: removes what this run wrote.
+    async fn clean_up(&mut self) {
+        if self.setup.at_end == AtEnd::Keep {
+            return;
+        }
+        if let Some(mut applier) = self.applier.take()
+            && let Ok(count) = tasks::blocking(move || applier.clean_up()).await
+        {
+            tracing::info!("removed {count} output(s) of this run");
         }
     }
 }

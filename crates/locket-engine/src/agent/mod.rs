@@ -3,6 +3,8 @@
 mod apply;
 mod consumers;
 mod dispatch;
+mod ledger;
+mod listings;
 mod outputs;
 mod report;
 mod rounds;
@@ -12,9 +14,10 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod whole;
 mod work;
 
 pub(crate) use dispatch::refusals;
 pub use dispatch::run;
 pub use report::{Ending, Observer, Refusal};
-pub use setup::{AgentCx, Command, Mode, Schedule, Setup};
+pub use setup::{AgentCx, AtEnd, Command, Mode, Schedule, Setup};

@@ -9,7 +9,8 @@ use locket_core::template::Resolution;
 use super::report::{Trouble, TroubleKind};
 use crate::once::resolution;
 use crate::resolve::{Answer, Resolver, SecretKey};
-use crate::sources::{Found, Scan, Target};
+use crate::sink::place;
+use crate::sources::{Found, Role, Scan, Target};
 
 /// Every output, by its target.
 #[derive(Debug, Default)]
@@ -73,8 +74,12 @@ pub(super) struct Difference {
 }
 
 impl Outputs {
+    /// How many there are; a wildcard is none.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        let files = self.table.values();
+        files
+            .filter(|output| !matches!(output.found.role, Role::Listing(_)))
+            .count()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Target, &Output)> {
@@ -203,7 +208,7 @@ impl Output {
                         kind: TroubleKind::Stale,
                     });
                 }
-                resolution(answer)
+                resolution(self.found.role.answer(answer))
             })
             .collect();
         (resolutions, stale)
@@ -227,7 +232,7 @@ impl Output {
         if self.found.template.is_err() {
             self.stage = Stage::Settled;
             // Nothing will be written, so nobody else notices what became of the file.
-            self.notice(modified(&self.found.target));
+            self.notice(modified(&self.found.target, self.found.settings.atomic));
             return;
         }
         self.stage = match self.stage {
@@ -239,8 +244,8 @@ impl Output {
 }
 
 /// When the file at `target` was last written, if there is one.
-pub(super) fn modified(target: &Target) -> Option<SystemTime> {
-    let metadata = std::fs::symlink_metadata(target.path()).ok()?;
+pub(super) fn modified(target: &Target, is_switched: bool) -> Option<SystemTime> {
+    let metadata = std::fs::symlink_metadata(place(target, is_switched).path()).ok()?;
     metadata.is_file().then(|| metadata.modified().ok()).flatten()
 }
 
@@ -251,5 +256,5 @@ fn same(one: &Found, other: &Found) -> bool {
         (Err(one), Err(other)) => one == other,
         _ => false,
     };
-    template && one.source == other.source && one.settings == other.settings
+    template && one.source == other.source && one.settings == other.settings && one.role == other.role
 }

@@ -12,7 +12,7 @@ use super::setup::Mode;
 use super::standing::is_unresolved;
 use super::timers::REST_AFTER;
 use crate::notify::Fingerprint;
-use crate::sources::Target;
+use crate::sources::{Role, Target};
 
 /// From the first thing that happens until everything is in place.
 pub(super) struct Round {
@@ -83,8 +83,11 @@ impl Agent {
             return None;
         }
         let round = self.round.take()?;
+        self.note_round(&round);
+        self.watch_audit();
         self.report(&round);
         self.tell(&round);
+        self.publish();
         self.write_status();
         let ending = self.ending();
         if self.setup.schedule.mode == Mode::OneShot {
@@ -137,6 +140,7 @@ impl Agent {
                 continue;
             };
             if output.found.settings.on_error == OnError::Passthrough
+                && !matches!(output.found.role, Role::Listing(_))
                 && output.standing == Standing::Unknown
                 && matches!(output.stage, Stage::Settled | Stage::Waiting)
                 && is_unresolved(output.standing, &output.troubles)
@@ -151,6 +155,7 @@ impl Agent {
                         parsed: parsed.clone(),
                     },
                     stale: Vec::new(),
+                    held_by: None,
                 });
             }
         }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::report::Observer;
 use crate::instances::Instances;
 use crate::notify::Notifier;
+use crate::telemetry::Outlets;
 
 /// Everything that a configuration says about a run.
 #[derive(Debug)]
@@ -27,8 +28,22 @@ pub struct Setup {
     pub notifier: Notifier,
     /// Where the agent's state is shown.
     pub status_file: Option<PathBuf>,
+    /// What becomes of the outputs when the agent ends.
+    pub at_end: AtEnd,
+    /// The audit log and metrics.
+    pub outlets: Outlets,
     /// Where to keep what must outlive the process; read only when somebody is to be told of changes.
     pub state_dir: Option<PathBuf>,
+}
+
+/// What becomes of the outputs when the agent ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They stay.
+    #[default]
+    Keep,
+    /// What this run wrote, and nobody changed since, is removed.
+    CleanUp,
 }
 
 /// When rounds take place, and how long they may take.

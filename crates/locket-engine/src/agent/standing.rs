@@ -61,6 +61,10 @@ impl Agent {
                 });
             }
         }
+        failing.extend(
+            self.ledger
+                .failing(seconds(self.last_success.unwrap_or(self.started))),
+        );
         failing.sort();
         let state = match (
             self.rounds <= 1 && self.round.is_some() || self.rounds == 0,

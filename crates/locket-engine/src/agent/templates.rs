@@ -9,7 +9,7 @@ use super::outputs::Standing;
 use super::report::{Observer, Trouble};
 use super::setup::{Mode, Setup};
 use crate::sink::Removed;
-use crate::sources::{Scan, Scanner, SourceError};
+use crate::sources::{Role, Scan, Scanner, SourceError};
 use crate::watch::Watcher;
 
 impl Agent {
@@ -19,6 +19,7 @@ impl Agent {
         self.scanner = Some(Scanner::new(setup.plan.clone(), setup.instances.clone()));
         // A scan under way belongs to the old configuration; its result is dropped with the handle.
         self.scanning = None;
+        self.reopen_ledger(&setup);
         self.setup = setup;
     }
 
@@ -29,7 +30,7 @@ impl Agent {
         let plan = &self.setup.plan;
         let files = plan.secrets.iter().filter_map(|secret| match &secret.source {
             locket_core::plan::Source::File(path) => Some(path.clone()),
-            locket_core::plan::Source::Inline { .. } => None,
+            locket_core::plan::Source::Inline { .. } | locket_core::plan::Source::Every { .. } => None,
         });
         let roots: Vec<_> = plan
             .maps
@@ -108,7 +109,15 @@ impl Agent {
             .outputs
             .iter()
             .filter(|(_, output)| output.gone_since.is_some_and(|since| since + after <= now))
-            .map(|(target, output)| (target.clone(), output.standing, output.found.settings.clone()))
+            .map(|(target, output)| {
+                let found = &output.found;
+                (
+                    target.clone(),
+                    output.standing,
+                    found.role.clone(),
+                    found.settings.atomic,
+                )
+            })
             .collect();
         if gone.is_empty() {
             self.has_gone = self.outputs.iter().any(|(_, output)| output.gone_since.is_some());
@@ -120,8 +129,18 @@ impl Agent {
         };
         self.open_round("removal", Duration::ZERO);
         gone.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-        for (target, standing, _) in gone {
-            if standing == Standing::Unknown {
+        let mut switched = Vec::new();
+        for (target, standing, role, is_switched) in gone {
+            if matches!(role, Role::Listing(_)) {
+                self.listed.remove(&target);
+            } else if is_switched {
+                tracing::info!("{} goes with its template", target.path().display());
+                self.note_removed(&target);
+                if let Some(round) = &mut self.round {
+                    round.changed.push((target.clone(), None));
+                }
+                switched.push(target.root.clone());
+            } else if standing == Standing::Unknown {
                 tracing::info!(
                     "the template of {} is gone; the file was not written by this agent and stays",
                     target.path().display()
@@ -135,6 +154,7 @@ impl Agent {
                     ),
                     Ok(Removed::Removed) => {
                         tracing::info!("removed {}: its template is gone", target.path().display());
+                        self.note_removed(&target);
                         if let Some(round) = &mut self.round {
                             round.changed.push((target.clone(), None));
                         }
@@ -149,5 +169,12 @@ impl Agent {
         self.applier = Some(applier);
         self.outputs.index();
         self.resolver.retain(&self.outputs.live_keys());
+        // A directory that is switched as a whole is switched to what is left.
+        for root in switched {
+            let left = self.outputs.iter().find(|(target, _)| target.root == root);
+            if let Some(target) = left.map(|(target, _)| target.clone()) {
+                self.touch(&target);
+            }
+        }
     }
 }

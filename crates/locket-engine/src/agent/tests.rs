@@ -12,10 +12,15 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::notify::{LocalCourier, Notifier};
 use crate::state::{State, Status, observe};
+use crate::telemetry::Outlets;
 use crate::testing::{Fake, clock};
 
+mod cleanup;
 #[path = "lease_tests.rs"]
 mod leases;
+mod telemetry;
+mod whole;
+mod wildcards;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -125,14 +130,25 @@ impl Scene {
                 timeout: SECOND * 300,
             },
             status_file: Some(self.path("status")),
+            at_end: AtEnd::default(),
+            outlets: Outlets::default(),
             state_dir: Some(self.path("state")),
         }
     }
 
     /// Runs a single round, or until the script is over.
     async fn run(&self, script: impl AsyncFnOnce(mpsc::Sender<Command>)) -> Ending {
+        self.run_with(|| self.setup(), script).await
+    }
+
+    /// The same with a setup of one's own.
+    async fn run_with(
+        &self,
+        setup: impl Fn() -> Setup,
+        script: impl AsyncFnOnce(mpsc::Sender<Command>),
+    ) -> Ending {
         let (sender, commands) = mpsc::channel(8);
-        let mut reload = || Some(self.setup());
+        let mut reload = || Some(setup());
         let cx = AgentCx {
             clock: clock(),
             observer: &Silent,
@@ -145,7 +161,7 @@ impl Scene {
                 sender.send(Command::Stop).await.unwrap();
             }
         };
-        tokio::join!(run(self.setup(), cx), script).0
+        tokio::join!(run(setup(), cx), script).0
     }
 
     async fn one_shot(&self) -> Ending {

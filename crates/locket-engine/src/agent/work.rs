@@ -22,6 +22,7 @@ impl Agent {
             && let Some(mut scanner) = self.scanner.take()
         {
             self.rescan = false;
+            scanner.know(self.listed.clone());
             self.scanning = Some(tasks::blocking(move || {
                 let scan = scanner.scan();
                 (scanner, scan)
@@ -35,7 +36,7 @@ impl Agent {
             while jobs.len() < JOBS_PER_VISIT
                 && let Some(target) = self.dirty.pop_first()
             {
-                jobs.extend(self.job(&target));
+                jobs.extend(self.jobs(&target));
             }
             if jobs.is_empty() {
                 self.applier = Some(applier);
@@ -54,9 +55,25 @@ impl Agent {
         })
     }
 
-    fn job(&mut self, target: &Target) -> Option<Job> {
-        let wall = self.clock.wall();
+    /// The work that an output that changed brings up.
+    fn jobs(&mut self, target: &Target) -> Vec<Job> {
+        let output = self.outputs.get(target);
+        match output.is_some_and(|output| output.found.settings.atomic) {
+            true => self.whole(target),
+            false => self.job(target).into_iter().collect(),
+        }
+    }
+
+    pub(super) fn job(&mut self, target: &Target) -> Option<Job> {
+        if self.settle_listing(target) {
+            return None;
+        }
+        let (wall, has_vanished) = (self.clock.wall(), self.has_vanished(target));
         let output = self.outputs.get_mut(target)?;
+        if has_vanished {
+            output.stage = Stage::Settled;
+            return None;
+        }
         let Ok(parsed) = output.found.template.clone() else {
             return None;
         };
@@ -72,6 +89,7 @@ impl Agent {
             settings: output.found.settings.clone(),
             work,
             stale,
+            held_by: None,
         })
     }
 
@@ -99,6 +117,7 @@ impl Agent {
             "retry"
         };
         self.open_round(why, Duration::ZERO);
+        self.note_resolved(keys);
         let mut targets: Vec<Target> = keys
             .iter()
             .flat_map(|key| self.outputs.wanting(key))
@@ -106,12 +125,16 @@ impl Agent {
             .collect();
         targets.sort();
         targets.dedup();
+        for target in &targets {
+            self.relist(target);
+        }
         for target in targets {
             self.touch(&target);
         }
     }
 
     pub(super) fn on_done(&mut self, done: Done) {
+        self.note_done(&done);
         let wall = self.clock.wall();
         let Some(output) = self.outputs.get_mut(&done.target) else {
             return;

@@ -1,6 +1,6 @@
 //! Which leases are held and what is to be done about each next. Pure: time and chance come in as arguments.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,6 +152,16 @@ impl Ledger {
         self.held.get(key).is_some_and(|held| {
             now < held.ends && held.step != Step::Rereading && Arc::ptr_eq(&held.provider, provider)
         })
+    }
+
+    /// When the first lease of each instance ends, on the monotonic clock.
+    pub(crate) fn first_ends(&self) -> BTreeMap<Arc<str>, Duration> {
+        let mut ends: BTreeMap<Arc<str>, Duration> = BTreeMap::new();
+        for (key, held) in &self.held {
+            let first = ends.entry(key.instance.clone()).or_insert(held.ends);
+            *first = held.ends.min(*first);
+        }
+        ends
     }
 
     /// Whether the item is being read anew because of its lease.

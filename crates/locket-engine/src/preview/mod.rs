@@ -17,7 +17,7 @@ use crate::agent::{Refusal, refusals};
 use crate::instances::Instances;
 use crate::resolve::{Backoff, Cost, Resolver, Timing, costs};
 use crate::sink::Sink;
-use crate::sources::{Scanner, Trouble};
+use crate::sources::{Found, Listed, Role, Scan, Scanner, Trouble};
 
 /// Whether the providers are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +58,14 @@ pub async fn preview(
     asking: Asking,
     limits: Limits,
 ) -> Preview {
-    let scan = Scanner::new(plan.clone(), instances.clone()).scan();
+    let mut scanner = Scanner::new(plan.clone(), instances.clone());
+    let mut scan = scanner.scan();
     let refused = refusals(plan, instances, &scan);
     let templates = scan.found.iter().filter_map(|found| found.template.as_ref().ok());
-    let keys: Vec<_> = templates.flat_map(|parsed| &parsed.keys).collect();
+    let keys: Vec<_> = templates.flat_map(|parsed| parsed.keys.clone()).collect();
     let mut preview = Preview {
-        costs: costs(instances, keys.iter().copied()),
-        left_out: scan.trouble,
+        costs: costs(instances, keys.iter()),
+        left_out: std::mem::take(&mut scan.trouble),
         ..Preview::default()
     };
     if !refused.is_empty() {
@@ -77,8 +78,14 @@ pub async fn preview(
     };
     let mut resolver = Resolver::new(instances.clone(), clock.clone(), timing);
     if asking == Asking::Ask {
-        resolver.want(keys);
+        resolver.want(&keys);
         resolver.settle(clock.monotonic() + limits.deadline).await;
+        let listed = listed(&scan, &resolver);
+        if !listed.is_empty() {
+            // The keys of wildcards are outputs, too, and need no further answers.
+            scanner.know(listed);
+            scan = scanner.scan();
+        }
     }
     let mut sink = Sink::new();
     let mut memo = HashMemo::default();
@@ -91,12 +98,24 @@ pub async fn preview(
             sink: &mut sink,
             memo: &mut memo,
         };
-        preview.outputs.push(output::plan(found, &mut cx));
+        preview.outputs.extend(output::plan(found, &mut cx));
     }
     preview.outputs.sort_by(|one, other| one.path.cmp(&other.path));
     // Nobody uses what was leased for looking at it.
     resolver.end_leases(limits.request).await;
     preview
+}
+
+/// The keys of every wildcard that was answered.
+fn listed(scan: &Scan, resolver: &Resolver) -> Listed {
+    let keys = |found: &Found| {
+        let (Role::Listing(listing), Ok(parsed)) = (&found.role, &found.template) else {
+            return None;
+        };
+        let keys = listing.keys(&resolver.answer(parsed.keys.first()?))?;
+        Some((found.target.clone(), keys))
+    };
+    scan.found.iter().filter_map(keys).collect()
 }
 
 impl Preview {

@@ -6,14 +6,14 @@ use std::time::SystemTime;
 
 use locket_core::filter::HashMemo;
 use locket_core::plan::{OnError, OutputSettings, Source};
-use locket_core::template::{Problem, RenderCx, RenderError};
-use locket_core::{Schemes, SecretBytes};
+use locket_core::template::{Problem, RenderCx, RenderError, Resolution};
+use locket_core::{ErrorKind, Schemes, SecretBytes};
 
 use super::Asking;
 use crate::once::resolution;
 use crate::resolve::Resolver;
-use crate::sink::{Applied, Facts, Sink, inspect};
-use crate::sources::{Found, Parsed, SourceError};
+use crate::sink::{Applied, Facts, Sink, inspect, place};
+use crate::sources::{Found, Listing, Parsed, Role, SourceError};
 
 /// A present output larger than this is not searched for password hashes, as when it is written.
 const PRESENT_LIMIT: u64 = 64 << 20;
@@ -101,8 +101,8 @@ pub(super) struct Cx<'a> {
     pub(super) memo: &'a mut HashMemo,
 }
 
-/// What would become of `found`.
-pub(super) fn plan(found: &Found, cx: &mut Cx<'_>) -> PlannedOutput {
+/// What would become of `found`; nothing is said about a wildcard whose keys are outputs themselves.
+pub(super) fn plan(found: &Found, cx: &mut Cx<'_>) -> Option<PlannedOutput> {
     let path = found.target.path();
     let references = match &found.template {
         Ok(parsed) => parsed
@@ -113,31 +113,72 @@ pub(super) fn plan(found: &Found, cx: &mut Cx<'_>) -> PlannedOutput {
             .collect(),
         Err(_) => Vec::new(),
     };
-    PlannedOutput {
-        verdict: match &found.template {
-            Ok(parsed) => judge(found, parsed, cx),
-            Err(error) => Verdict::Unusable(error.clone()),
-        },
+    let verdict = match (&found.template, &found.role) {
+        (Ok(parsed), Role::Listing(listing)) => judge_listing(listing, parsed, cx)?,
+        (Ok(parsed), _) => judge(found, parsed, cx),
+        (Err(error), _) => Verdict::Unusable(error.clone()),
+    };
+    Some(PlannedOutput {
+        verdict,
         place: inspect(&path).ok(),
         path,
         source: found.source.clone(),
         settings: found.settings.clone(),
         references,
+    })
+}
+
+/// What stands in the way of the keys of a wildcard.
+fn judge_listing(listing: &Listing, parsed: &Parsed, cx: &Cx<'_>) -> Option<Verdict> {
+    if cx.asking == Asking::Leave {
+        return Some(Verdict::Unknown);
     }
+    let reference = listing.wildcard.to_string();
+    let blame = |reason: String, hint: Option<String>| Blame {
+        reference: reference.clone(),
+        reason,
+        hint,
+    };
+    let mut blames: Vec<_> = listing
+        .refused
+        .iter()
+        .map(|reason| blame(reason.clone(), None))
+        .collect();
+    match resolution(cx.resolver.answer(parsed.keys.first()?)) {
+        Resolution::Value(fetched) => {
+            blames.extend(
+                listing
+                    .wildcard
+                    .keys(&fetched)
+                    .err()
+                    .map(|reason| blame(reason, None)),
+            );
+        }
+        Resolution::Failed(error) => {
+            let is_optional = listing.wildcard.reference().is_optional();
+            if !(is_optional && error.kind == ErrorKind::NotFound) {
+                blames.push(blame(error.to_string(), error.hint.clone()));
+            }
+        }
+    }
+    (!blames.is_empty()).then_some(Verdict::Unresolved(blames))
 }
 
 fn judge(found: &Found, parsed: &Parsed, cx: &mut Cx<'_>) -> Verdict {
     if cx.asking == Asking::Leave && !parsed.keys.is_empty() {
         return Verdict::Unknown;
     }
-    let present = cx.sink.read(&found.target, PRESENT_LIMIT).ok().flatten();
+    let place = place(&found.target, found.settings.atomic);
+    let present = cx.sink.read(&place, PRESENT_LIMIT).ok().flatten();
     #[expect(
         clippy::disallowed_methods,
         reason = "compared with what would be written, and searched for password hashes"
     )]
     let shown = present.as_ref().map(SecretBytes::expose);
-    let answers = cx.resolver.answers(&parsed.keys);
-    let resolutions: Vec<_> = answers.into_iter().map(resolution).collect();
+    let answers = cx.resolver.answers(&parsed.keys).into_iter();
+    let resolutions: Vec<_> = answers
+        .map(|answer| resolution(found.role.answer(answer)))
+        .collect();
     let mut rendering = RenderCx {
         schemes: cx.schemes,
         now: cx.now,
@@ -155,10 +196,7 @@ fn judge(found: &Found, parsed: &Parsed, cx: &mut Cx<'_>) -> Verdict {
     };
     // A difference that the time alone makes is none; mode and owner count all the same.
     let is_same = shown.is_some_and(|present| !rendered.differs_from(present));
-    match cx
-        .sink
-        .forecast(&found.target, &rendered.bytes, &found.settings.access)
-    {
+    match cx.sink.forecast(&place, &rendered.bytes, &found.settings.access) {
         Ok(Applied::Created) => Verdict::Create,
         Ok(Applied::Access) => Verdict::Access,
         Ok(Applied::Unchanged) => Verdict::Keep,

@@ -46,6 +46,7 @@ fn instances(taking: usize, daily_budget: Option<usize>) -> Arc<Instances> {
     }]);
     let instance = Instance {
         parse: |_| unreachable!("the keys are made here"),
+        parse_every: None,
         build: Box::new(move || Ok(Arc::new(Taking(taking)))),
         limits: InstanceLimits {
             max_concurrent: None,

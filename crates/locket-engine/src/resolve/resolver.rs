@@ -69,6 +69,9 @@ pub struct Resolver {
     calls: u64,
     /// Whether what settled last was read anew because of its lease.
     by_lease: bool,
+    /// Finished calls by instance and outcome.
+    tally: BTreeMap<(Arc<str>, &'static str), u64>,
+    hits: u64,
 }
 
 impl Resolver {
@@ -84,6 +87,8 @@ impl Resolver {
             in_flight: FuturesUnordered::new(),
             calls: 0,
             by_lease: false,
+            tally: BTreeMap::new(),
+            hits: 0,
         }
     }
 
@@ -101,6 +106,7 @@ impl Resolver {
     /// Makes these secrets wanted. Each is asked for once, unless an answer is there or under way.
     pub fn want<'a>(&mut self, keys: impl IntoIterator<Item = &'a SecretKey>) {
         for key in keys {
+            self.hits += u64::from(matches!(self.board.answer(key), Answer::Value(_)));
             self.board.want(key);
         }
     }
@@ -147,6 +153,21 @@ impl Resolver {
     /// Calls made to providers since the start.
     pub fn calls(&self) -> u64 {
         self.calls
+    }
+
+    /// Finished calls by instance and outcome: `ok`, or the kind of the first error where nothing was answered.
+    pub fn tally(&self) -> &BTreeMap<(Arc<str>, &'static str), u64> {
+        &self.tally
+    }
+
+    /// When the first lease of each instance ends, on the monotonic clock.
+    pub fn lease_ends(&self) -> BTreeMap<Arc<str>, Duration> {
+        self.leases.first_ends()
+    }
+
+    /// Secrets that were wanted and already known.
+    pub fn hits(&self) -> u64 {
+        self.hits
     }
 
     /// Whether what settled last was read anew because its lease ended.
@@ -248,6 +269,10 @@ impl Resolver {
             provider,
             asked,
         } = answered;
+        *self
+            .tally
+            .entry((batch.instance.clone(), outcome(&results)))
+            .or_default() += 1;
         let leases = leases_of(&batch, &results);
         self.by_lease = leases.iter().any(|(item, _)| self.leases.is_rereading(item));
         let settled = self
@@ -410,4 +435,16 @@ fn leases_of(batch: &Batch, results: &[Result<Fetched, ProviderError>]) -> BTree
         }
     }
     leases
+}
+
+/// One word for a call.
+fn outcome(results: &[Result<Fetched, ProviderError>]) -> &'static str {
+    let mut errors = results.iter().map(|result| result.as_ref().err());
+    match errors.clone().any(|error| error.is_none()) {
+        true => "ok",
+        false => errors
+            .next()
+            .flatten()
+            .map_or("unavailable", |error| error.kind.name()),
+    }
 }

@@ -23,8 +23,9 @@ use super::schedule::Schedule;
 use super::vault::instances;
 use super::watchman::Watchman;
 use super::world::{Fuse, Shared, World, lock};
-use crate::agent::{self, AgentCx, Ending, Observer, Setup};
+use crate::agent::{self, AgentCx, AtEnd, Ending, Observer, Setup};
 use crate::notify::Notifier;
+use crate::telemetry::Outlets;
 
 /// How one simulation went.
 #[derive(Debug)]
@@ -168,6 +169,8 @@ fn setup(world: &Shared) -> Setup {
             timeout: NOTIFY_TIMEOUT,
         },
         status_file: Some(guard.status_file()),
+        at_end: AtEnd::default(),
+        outlets: Outlets::default(),
         state_dir: Some(guard.root.join("state")),
     }
 }

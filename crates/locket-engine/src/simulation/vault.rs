@@ -366,6 +366,7 @@ pub(super) fn instances(world: &Shared) -> Arc<Instances> {
                 let part = segments.get(1).map(ToString::to_string).unwrap_or_default();
                 Ok(Locator::new(segments[0].as_ref(), part, ()))
             },
+            parse_every: None,
             build: Box::new(move || Ok(Arc::new(door.clone()) as Arc<dyn Provider>)),
             limits: Default::default(),
         };

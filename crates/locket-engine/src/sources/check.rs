@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use locket_core::plan::Plan;
+use locket_core::plan::{Map, OnError, Plan};
 use rustix::fs::{Access, access};
 
 use super::scan::Scan;
@@ -37,6 +37,26 @@ pub enum PlanError {
         /// The source around it.
         source_root: PathBuf,
     },
+    /// An option of directories on a map of a single file.
+    #[error("`{option}` is given for {}, which is a file", path.display())]
+    NotADirectory {
+        /// The option.
+        option: &'static str,
+        /// The source.
+        path: PathBuf,
+    },
+    /// Two maps share a directory that one of them switches as a whole.
+    #[error("{} is switched as a whole by one map and written by another", destination.display())]
+    SharedDirectory {
+        /// The directory.
+        destination: PathBuf,
+    },
+    /// A directory is to be switched as a whole, and to hold templates that could not be rendered.
+    #[error("`atomic` and `on-error = passthrough` are both given for {}", destination.display())]
+    HalfRendered {
+        /// The directory.
+        destination: PathBuf,
+    },
     /// Nothing can be written there.
     #[error("the destination {} cannot be written: {reason}", destination.display())]
     NotWritable {
@@ -56,6 +76,11 @@ impl PlanError {
             }
             Self::SameTarget { .. } => "Give each template a destination of its own.",
             Self::InsideSource { .. } => "Choose a destination outside of every source.",
+            Self::NotADirectory { .. } => "Leave the option out, or map the directory around the file.",
+            Self::HalfRendered { .. } => {
+                "Leave one of the two out: a directory that is switched as a whole has no half-finished state."
+            }
+            Self::SharedDirectory { .. } => "Give the map with `atomic` a destination of its own.",
             Self::NotWritable { .. } => {
                 "Mount it writable (no `:ro` on the agent's own output) and let the agent's user write to it."
             }
@@ -74,6 +99,33 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
             });
         }
     }
+    for map in plan.maps.iter().filter(|map| map.source.is_file()) {
+        let settings = &map.settings;
+        let given = [
+            ("atomic", settings.atomic),
+            ("include", !settings.select.include.is_empty()),
+            ("exclude", !settings.select.exclude.is_empty()),
+        ];
+        errors.extend(
+            given
+                .into_iter()
+                .filter(|(_, is_given)| *is_given)
+                .map(|(option, _)| PlanError::NotADirectory {
+                    option,
+                    path: map.source.clone(),
+                }),
+        );
+    }
+    errors.extend(shared(plan));
+    let contradicts = |map: &&Map| map.settings.atomic && map.settings.on_error == OnError::Passthrough;
+    errors.extend(
+        plan.maps
+            .iter()
+            .filter(contradicts)
+            .map(|map| PlanError::HalfRendered {
+                destination: map.destination.clone(),
+            }),
+    );
     let mut targets: HashMap<PathBuf, String> = HashMap::new();
     let mut parents: HashMap<PathBuf, PathBuf> = HashMap::new();
     for found in &scan.found {
@@ -121,6 +173,25 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
         }
     }
     errors
+}
+
+/// The directories of atomic maps that something else of the plan writes to.
+fn shared(plan: &Plan) -> Vec<PlanError> {
+    let mut roots: Vec<_> = plan.maps.iter().map(|map| settled(&map.destination)).collect();
+    if !plan.secrets.is_empty() {
+        roots.push(settled(&plan.out));
+    }
+    let maps = plan.maps.iter().enumerate();
+    maps.filter(|(_, map)| map.settings.atomic)
+        .filter(|(index, _)| {
+            let others = roots.iter().enumerate().filter(|(other, _)| other != index);
+            let own = &roots[*index];
+            others.into_iter().any(|(_, root)| root.starts_with(own))
+        })
+        .map(|(_, map)| PlanError::SharedDirectory {
+            destination: map.destination.clone(),
+        })
+        .collect()
 }
 
 /// The path with links resolved as far as it exists, and `.` and `..` taken out of the rest.

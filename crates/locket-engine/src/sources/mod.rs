@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+mod listing;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -9,5 +10,6 @@ mod walk;
 
 pub use check::{PlanError, check};
 pub use error::{SourceError, Trouble};
-pub use scan::{Found, Parsed, Scan, Scanner, Target};
+pub use listing::{Listed, Listing};
+pub use scan::{Found, Parsed, Role, Scan, Scanner, Target};
 pub(crate) use scan::{Located, parse};

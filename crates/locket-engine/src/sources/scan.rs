@@ -15,6 +15,7 @@ use locket_core::template::TemplateOptions;
 use locket_core::{Diagnostic, Reference, Template};
 
 use super::error::{SourceError, Trouble};
+use super::listing::{Listed, Listing, Listings};
 use super::walk;
 use crate::instances::Instances;
 use crate::resolve::SecretKey;
@@ -42,6 +43,25 @@ pub struct Found {
     pub settings: Arc<OutputSettings>,
     /// The template, or why there is none.
     pub template: Result<Arc<Parsed>, Arc<SourceError>>,
+    /// What it is to the round.
+    pub role: Role,
+}
+
+/// What an output is to the round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// A file.
+    #[default]
+    File,
+    /// The file of one key of a wildcard.
+    Key {
+        /// The wildcard's own place among the outputs.
+        listing: Target,
+        /// The key.
+        key: Arc<str>,
+    },
+    /// A wildcard itself: it is asked for, and nothing is written.
+    Listing(Arc<Listing>),
 }
 
 /// A template and what its references name.
@@ -71,6 +91,7 @@ pub struct Scanner {
     settings: Vec<Arc<OutputSettings>>,
     files: HashMap<PathBuf, Known>,
     inline: Option<Vec<Found>>,
+    listings: Listings,
     round: u64,
 }
 
@@ -153,6 +174,7 @@ impl Scanner {
             settings,
             files: HashMap::new(),
             inline: None,
+            listings: Listings::default(),
             round: 0,
         }
     }
@@ -160,6 +182,11 @@ impl Scanner {
     /// The plan it scans.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Takes over what the wildcards gave when they were last read.
+    pub fn know(&mut self, listed: Listed) {
+        self.listings.know(listed);
     }
 
     /// Looks at every source. Files whose stamp is unchanged are not read again.
@@ -181,6 +208,9 @@ impl Scanner {
                 self.scan_secret_file(index, &mut located, &mut scan);
             }
         }
+        let settings = &self.settings[self.plan.maps.len()..];
+        self.listings
+            .scan(&self.plan, settings, &self.instances, &mut scan.found);
         let round = self.round;
         self.files.retain(|_, known| known.round == round);
         scan
@@ -211,6 +241,7 @@ impl Scanner {
                 source: Source::File(source),
                 settings,
                 template,
+                role: Role::File,
             });
             return;
         }
@@ -226,6 +257,8 @@ impl Scanner {
                 return;
             }
         };
+        let is_taken = |entry: &walk::Entry| settings.select.takes(&entry.relative.to_string_lossy());
+        let entries: Vec<_> = entries.into_iter().filter(is_taken).collect();
         if entries.is_empty() {
             scan.withheld.push(root.clone());
         }
@@ -240,6 +273,7 @@ impl Scanner {
                 source: Source::File(path),
                 settings: settings.clone(),
                 template,
+                role: Role::File,
             });
         }
     }
@@ -262,6 +296,7 @@ impl Scanner {
                     source: Source::File(path),
                     settings,
                     template,
+                    role: Role::File,
                 });
             }
             Err(error) => {
@@ -275,6 +310,7 @@ impl Scanner {
                     source: Source::File(path),
                     settings,
                     template,
+                    role: Role::File,
                 });
             }
         }
@@ -304,6 +340,7 @@ impl Scanner {
                     ),
                     source: secret.source.clone(),
                     settings: settings.clone(),
+                    role: Role::File,
                 })
             })
             .collect()

@@ -20,6 +20,7 @@ fn instances() -> Arc<Instances> {
     }]);
     let instance = Instance {
         parse: |reference| Ok(Locator::new(reference.locator(), "", ())),
+        parse_every: None,
         build: Box::new(|| unreachable!("nothing is asked here")),
         limits: Default::default(),
     };

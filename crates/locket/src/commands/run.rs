@@ -97,6 +97,8 @@ fn setup(settings: RunSettings, instances: Arc<Instances>, context: &Context) ->
             timeout: settings.notify_timeout,
         },
         status_file: settings.status_file,
+        at_end: settings.at_end,
+        outlets: settings.outlets,
         state_dir: Some(settings.state_dir),
     };
     (setup, settings.common.providers)

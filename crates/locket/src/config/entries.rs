@@ -1,5 +1,6 @@
 //! `[[map]]`, `[[secret]]` and `[[notify]]`: what goes where, one table each.
 
+use locket_core::glob::{Pattern, Selection};
 use locket_core::plan::OutputSettings;
 use locket_core::template::Delimiters;
 use locket_core::{Action, Diagnostic, Span, spec};
@@ -32,6 +33,24 @@ pub(crate) struct SecretEntry {
     pub(crate) settings: EntrySettings,
 }
 
+/// One `[[secret]]` with `from`: a file for every key.
+#[derive(Clone, Debug)]
+pub(crate) struct EveryEntry {
+    /// `from`: `REF/*`.
+    pub(crate) from: Given,
+    /// `prefix`: what stands before each key in the file's name.
+    pub(crate) prefix: Option<Given>,
+    /// What it says about its outputs.
+    pub(crate) settings: EntrySettings,
+}
+
+/// One `[[secret]]` in either form.
+#[derive(Clone, Debug)]
+pub(super) enum SecretTable {
+    One(SecretEntry),
+    Every(EveryEntry),
+}
+
 /// Where the template of a `[[secret]]` comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum EntryTemplate {
@@ -60,29 +79,36 @@ pub(crate) struct EntrySettings {
     notify: Vec<Given>,
     delimiters: Option<Delimiters>,
     render: Option<bool>,
+    include: Vec<Given>,
+    exclude: Vec<Given>,
+    atomic: Option<bool>,
 }
-
-/// Keys that this version does not honour, refused by name, with what to do instead.
-const LATER: &[(&str, &str)] = &[
-    ("include", "Remove it, or map the wanted files one by one."),
-    ("exclude", "Remove it, or map the wanted files one by one."),
-    (
-        "atomic",
-        "Remove it: each file is switched in one step, the directory as a whole is not.",
-    ),
-];
 
 impl EntrySettings {
     fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            delimiters: delimiters(reader),
+            render: reader.boolean("render"),
+            ..Self::read_file(reader)
+        }
+    }
+
+    /// What does not concern templates.
+    fn read_file(reader: &mut Reader<'_>) -> Self {
         Self {
             mode: reader.text("mode", Numbers::Octal),
             dir_mode: reader.text("dir-mode", Numbers::Octal),
             user: reader.text("user", Numbers::Whole),
             on_error: reader.text("on-error", Numbers::Refused),
             notify: reader.texts("notify"),
-            delimiters: delimiters(reader),
-            render: reader.boolean("render"),
+            ..Self::default()
         }
+    }
+
+    /// What only those say that stand for several outputs.
+    fn read_selection(&mut self, reader: &mut Reader<'_>) {
+        self.include = reader.texts("include");
+        self.exclude = reader.texts("exclude");
     }
 
     /// Who is told, as it is written.
@@ -134,6 +160,11 @@ impl EntrySettings {
         if let Some(render) = self.render {
             settings.template.verbatim = !render;
         }
+        settings.atomic = self.atomic.unwrap_or(settings.atomic);
+        settings.select = Selection {
+            include: patterns(&self.include, problems),
+            exclude: patterns(&self.exclude, problems),
+        };
         settings
     }
 }
@@ -188,8 +219,9 @@ pub(super) fn read_all<T>(
 pub(super) fn read_map(reader: &mut Reader<'_>, span: Span) -> Option<MapEntry> {
     let source = reader.text("source", Numbers::Refused);
     let destination = reader.text("destination", Numbers::Refused);
-    let settings = EntrySettings::read(reader);
-    refuse_later(reader);
+    let mut settings = EntrySettings::read(reader);
+    settings.read_selection(reader);
+    settings.atomic = reader.boolean("atomic");
     require(reader, span, "source", source.is_some());
     require(reader, span, "destination", destination.is_some());
     Some(MapEntry {
@@ -199,7 +231,23 @@ pub(super) fn read_map(reader: &mut Reader<'_>, span: Span) -> Option<MapEntry> 
     })
 }
 
-pub(super) fn read_secret(reader: &mut Reader<'_>, span: Span) -> Option<SecretEntry> {
+pub(super) fn read_secret(reader: &mut Reader<'_>, span: Span) -> Option<SecretTable> {
+    reader.refuse(
+        "atomic",
+        "a secret has no `atomic`",
+        "It belongs to a `[[map]]` of a directory, which is then switched as a whole.",
+    );
+    if reader.has("from") {
+        return read_every(reader).map(SecretTable::Every);
+    }
+    for key in ["include", "exclude", "prefix"] {
+        let message = format!("`{key}` belongs to a secret with `from`");
+        reader.refuse(
+            key,
+            &message,
+            "Remove it, or write `from = \"REF/*\"` for a file of every key.",
+        );
+    }
     let name = reader.text("name", Numbers::Refused);
     let text = reader.text("template", Numbers::Refused);
     let file = reader.text("file", Numbers::Refused);
@@ -218,11 +266,45 @@ pub(super) fn read_secret(reader: &mut Reader<'_>, span: Span) -> Option<SecretE
             None
         }
     };
-    Some(SecretEntry {
+    Some(SecretTable::One(SecretEntry {
         name: name?,
         template: template?,
         settings,
+    }))
+}
+
+/// Reads a `[[secret]]` with `from`.
+pub(super) fn read_every(reader: &mut Reader<'_>) -> Option<EveryEntry> {
+    for key in ["name", "template", "file", "render", "delimiters"] {
+        let message = format!("`{key}` and `from` do not go together");
+        reader.refuse(
+            key,
+            &message,
+            "With `from`, the files are named after the keys and hold their values.",
+        );
+    }
+    let from = reader.text("from", Numbers::Refused);
+    let prefix = reader.text("prefix", Numbers::Refused);
+    let mut settings = EntrySettings::read_file(reader);
+    settings.read_selection(reader);
+    Some(EveryEntry {
+        from: from?,
+        prefix,
+        settings,
     })
+}
+
+fn patterns(given: &[Given], problems: &mut Vec<Problem>) -> Vec<Pattern> {
+    let parsed = given
+        .iter()
+        .filter_map(|given| match Pattern::parse(&given.text) {
+            Ok(pattern) => Some(pattern),
+            Err(wrong) => {
+                problems.extend(given.wrong([wrong]));
+                None
+            }
+        });
+    parsed.collect()
 }
 
 pub(super) fn read_notify(reader: &mut Reader<'_>, span: Span) -> Option<NotifyEntry> {
@@ -251,12 +333,6 @@ fn delimiters(reader: &mut Reader<'_>) -> Option<Delimiters> {
             reader.found(value, "these are not two delimiters", help);
             None
         }
-    }
-}
-
-fn refuse_later(reader: &mut Reader<'_>) {
-    for (key, help) in LATER {
-        reader.refuse(key, &format!("this version has no `{key}`"), help);
     }
 }
 

@@ -8,7 +8,8 @@ use locket_core::{Diagnostic, Span};
 use toml::de::{DeTable, DeValue};
 
 use super::entries::{
-    EntrySettings, MapEntry, NotifyEntry, SecretEntry, read_all, read_map, read_notify, read_secret,
+    EntrySettings, EveryEntry, MapEntry, NotifyEntry, SecretEntry, SecretTable, read_all, read_map,
+    read_notify, read_secret,
 };
 use super::mask;
 use super::providers::{self, ProviderTable};
@@ -27,6 +28,8 @@ pub(crate) struct ConfigFile {
     pub(crate) maps: Vec<MapEntry>,
     /// `[[secret]]`.
     pub(crate) secrets: Vec<SecretEntry>,
+    /// `[[secret]]` with `from`.
+    pub(crate) everys: Vec<EveryEntry>,
     /// `[[notify]]`.
     pub(crate) notifies: Vec<NotifyEntry>,
     /// `[PREFIX]` and `[providers.NAME]`.
@@ -41,6 +44,7 @@ impl ConfigFile {
     pub(crate) fn asks_for(&self, name: &str) -> bool {
         let settings = self.maps.iter().map(|map| &map.settings);
         let settings = settings.chain(self.secrets.iter().map(|secret| &secret.settings));
+        let settings = settings.chain(self.everys.iter().map(|every| &every.settings));
         settings
             .flat_map(EntrySettings::notify)
             .any(|given| given.text == name)
@@ -91,13 +95,21 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
         run: BTreeMap::new(),
         maps: Vec::new(),
         secrets: Vec::new(),
+        everys: Vec::new(),
         notifies: Vec::new(),
         providers: Vec::new(),
     };
     for (key, value) in document {
         match key.get_ref().as_ref() {
             "map" => file.maps = read_all(reading, "map", value, read_map),
-            "secret" => file.secrets = read_all(reading, "secret", value, read_secret),
+            "secret" => {
+                for table in read_all(reading, "secret", value, read_secret) {
+                    match table {
+                        SecretTable::One(secret) => file.secrets.push(secret),
+                        SecretTable::Every(every) => file.everys.push(every),
+                    }
+                }
+            }
             "notify" => file.notifies = read_all(reading, "notify", value, read_notify),
             name => {
                 let Some(inside) = value.get_ref().as_table() else {
@@ -136,6 +148,10 @@ pub(super) fn read_options(reader: &mut Reader<'_>) -> BTreeMap<&'static str, Gi
     for opt in table::all() {
         match opt.key {
             Key::Run => {
+                if opt.shape == Shape::Switch {
+                    run.extend(reader.switch(opt.name).map(|given| (opt.name, given)));
+                    continue;
+                }
                 let numbers = match opt.shape {
                     Shape::Mode => Numbers::Octal,
                     Shape::Size | Shape::Text | Shape::Duration => Numbers::Whole,

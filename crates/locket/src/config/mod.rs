@@ -8,7 +8,7 @@ mod providers;
 mod reader;
 mod schema;
 
-pub(crate) use entries::{EntryTemplate, SecretEntry, parse_action};
+pub(crate) use entries::{EntryTemplate, EveryEntry, SecretEntry, parse_action};
 pub(crate) use file::ConfigFile;
 pub(crate) use find::load;
 pub(crate) use providers::{ProviderTable, TableName};

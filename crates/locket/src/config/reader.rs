@@ -132,6 +132,13 @@ impl<'a> Reader<'a> {
         boolean
     }
 
+    /// The truth value under `key`, as the text of an option.
+    pub(super) fn switch(&mut self, key: &'static str) -> Option<Given> {
+        let boolean = self.boolean(key)?;
+        let value = self.table.get(key)?;
+        Some(self.file.given(boolean.to_string(), value))
+    }
+
     /// The value under `key`, whatever it is.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.wanted(key, Wanted::Own)
@@ -154,6 +161,9 @@ impl<'a> Reader<'a> {
 
     /// Refuses `key` with these words where it stands.
     pub(super) fn refuse(&mut self, key: &'static str, message: &str, help: &str) {
+        if self.settled.contains(&key) {
+            return;
+        }
         self.settled.push(key);
         if let Some((place, _)) = self.table.get_key_value(key) {
             let finding = Diagnostic::error(place.span(), message.to_owned()).help(help);

@@ -9,7 +9,7 @@ use locket_providers::{Setting, SettingKind};
 use serde_json::{Map, Value, json};
 use toml::de::DeTable;
 
-use super::entries::{read_map, read_notify, read_secret};
+use super::entries::{read_every, read_map, read_notify, read_secret};
 use super::file::{RESERVED, read_options};
 use super::providers::read_settings;
 use super::reader::{Numbers, Reader, Reading, Wanted};
@@ -33,8 +33,8 @@ pub(crate) fn schema() -> Value {
         ),
         (
             "secret",
-            known(|reader| drop(read_secret(reader, Span::default()))),
-            &[["name", "template"], ["name", "file"]],
+            secret(),
+            &[["name", "template"], ["name", "file"], ["from", "from"]],
         ),
         (
             "notify",
@@ -86,6 +86,17 @@ fn known(read: impl FnOnce(&mut Reader<'_>)) -> Vec<Known> {
     let mut reader = Reader::new(&mut reading, "", &nothing);
     read(&mut reader);
     reader.known().to_vec()
+}
+
+/// The keys of `[[secret]]` in either form.
+fn secret() -> Vec<Known> {
+    let mut keys = known(|reader| drop(read_secret(reader, Span::default())));
+    for key in known(|reader| drop(read_every(reader))) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// A table with these keys and no others.
@@ -230,5 +241,17 @@ mod tests {
         }
         let map = keys(&schema["properties"]["map"]["items"]);
         assert!(map.iter().any(|key| key == "on-error") && map.iter().any(|key| key == "delimiters"));
+        assert!(
+            ["include", "exclude", "atomic"]
+                .iter()
+                .all(|name| map.iter().any(|key| key == name))
+        );
+        let secret = keys(&schema["properties"]["secret"]["items"]);
+        assert!(
+            ["name", "from", "prefix"]
+                .iter()
+                .all(|name| secret.iter().any(|key| key == name))
+        );
+        assert!(!secret.iter().any(|key| key == "atomic"));
     }
 }

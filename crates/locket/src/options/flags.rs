@@ -23,6 +23,12 @@ fn flag(opt: &'static Opt) -> Arg {
         .help(help(opt));
     match opt.shape {
         Shape::Word(words) => arg.value_parser(PossibleValuesParser::new(words)),
+        Shape::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_parser(PossibleValuesParser::new(["true", "false"]))
+            .hide_possible_values(true),
         Shape::Path if opt.placeholder == "DIR" => arg.value_hint(ValueHint::DirPath),
         Shape::Path | Shape::Paths => arg.value_hint(ValueHint::FilePath),
         _ => arg,

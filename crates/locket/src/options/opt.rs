@@ -51,6 +51,8 @@ pub(crate) enum Shape {
     List,
     /// Several paths.
     Paths,
+    /// On or off: the flag alone is on.
+    Switch,
 }
 
 impl Opt {
@@ -68,6 +70,7 @@ impl Opt {
                 Shape::Duration => "DUR",
                 Shape::Size => "SIZE",
                 Shape::Mode => "MODE",
+                Shape::Switch => "true|false",
             },
             default: "",
             summary,

@@ -75,6 +75,15 @@ pub(crate) static SECRET: Opt = Opt::new(
 .key(Key::Tables("secret"))
 .placeholder("NAME=TEMPLATE|NAME=@FILE");
 
+pub(crate) static SECRET_FROM: Opt = Opt::new(
+    "secret-from",
+    Shape::List,
+    "A file in --out for every key of a folder, an item or a JSON value (`REF#*`)",
+)
+.variables(&["LOCKET_SECRET_FROM"])
+.key(Key::Tables("secret"))
+.placeholder("REF/*");
+
 pub(crate) static OUT: Opt = Opt::new("out", Shape::Path, "Directory for --secret files")
     .variables(&["DEFAULT_SECRET_DIR"])
     .placeholder("DIR")
@@ -175,6 +184,38 @@ pub(crate) static STATE_DIR: Opt = Opt::new(
 .placeholder("DIR")
 .default("/var/lib/locket, or $XDG_STATE_HOME/locket");
 
+pub(crate) static CLEANUP: Opt = Opt::new(
+    "cleanup",
+    Shape::Switch,
+    "Remove what this run wrote when it ends; needs a run that stays",
+)
+.variables(&["LOCKET_CLEANUP"])
+.default("false");
+
+pub(crate) static AUDIT_LOG: Opt = Opt::new(
+    "audit-log",
+    Shape::Text,
+    "A JSON line for each read, write and notification, never a value",
+)
+.variables(&["LOCKET_AUDIT_LOG"])
+.placeholder("FILE|journald");
+
+pub(crate) static METRICS: Opt = Opt::new(
+    "metrics",
+    Shape::Text,
+    "Serve metrics for Prometheus at http://ADDR/metrics; `9100` is the loopback interface",
+)
+.variables(&["LOCKET_METRICS"])
+.placeholder("ADDR");
+
+pub(crate) static METRICS_PUBLIC: Opt = Opt::new(
+    "metrics-public",
+    Shape::Switch,
+    "Let --metrics listen on an address that other machines can reach",
+)
+.variables(&["LOCKET_METRICS_PUBLIC"])
+.default("false");
+
 pub(crate) static MAX_STALE: Opt = Opt::new(
     "max-stale",
     Shape::Duration,
@@ -199,6 +240,7 @@ pub(crate) static PLACES: &[&Opt] = &[&MAP, &SECRET, &OUT, &MODE, &STATUS_FILE, 
 pub(crate) static RUN: &[&Opt] = &[
     &MAP,
     &SECRET,
+    &SECRET_FROM,
     &OUT,
     &MODE,
     &REFRESH,
@@ -213,12 +255,17 @@ pub(crate) static RUN: &[&Opt] = &[
     &MAX_FILE_SIZE,
     &STATUS_FILE,
     &STATE_DIR,
+    &CLEANUP,
+    &AUDIT_LOG,
+    &METRICS,
+    &METRICS_PUBLIC,
 ];
 
 /// What `inject` takes beside: whatever does not need an agent that stays.
 pub(crate) static INJECT: &[&Opt] = &[
     &MAP,
     &SECRET,
+    &SECRET_FROM,
     &OUT,
     &ON_ERROR,
     &NOTIFY,
@@ -229,6 +276,7 @@ pub(crate) static INJECT: &[&Opt] = &[
     &MAX_FILE_SIZE,
     &STATUS_FILE,
     &STATE_DIR,
+    &AUDIT_LOG,
 ];
 
 /// What `healthcheck` takes.

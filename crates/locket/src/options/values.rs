@@ -1,5 +1,6 @@
 //! From texts to types, for what is not part of a plan. Each parser says what is wrong and what to write instead.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use locket_core::Diagnostic;
@@ -71,6 +72,35 @@ pub(crate) fn size(text: &str) -> Result<u64, Diagnostic> {
         .zip(shift)
         .and_then(|(number, shift)| number.checked_mul(1 << shift))
         .ok_or_else(|| wrong(text, "is not a number of bytes").help("Write it like `500K`, `10M` or `1G`."))
+}
+
+/// `true` or `false`, also as `1` and `0`.
+///
+/// # Errors
+/// The text is neither.
+pub(crate) fn switch(text: &str) -> Result<bool, Diagnostic> {
+    match text.trim() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(wrong(text, "is neither on nor off").help("Write `true` or `false`.")),
+    }
+}
+
+/// An address to listen on: `127.0.0.1:9100`, `[::1]:9100`, `localhost:9100`; a port alone is one of the loopback
+/// interface.
+///
+/// # Errors
+/// The text is none; names are not looked up.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, Diagnostic> {
+    let trimmed = text.trim();
+    let (host, port) = trimmed.rsplit_once(':').unwrap_or(("", trimmed));
+    let parsed = match (host, port.parse::<u16>()) {
+        ("" | "localhost", Ok(port)) => Some(SocketAddr::from(([127, 0, 0, 1], port))),
+        _ => trimmed.parse().ok(),
+    };
+    parsed.ok_or_else(|| {
+        wrong(text, "is not an address to listen on").help("Write it like `127.0.0.1:9100` or `9100`.")
+    })
 }
 
 /// One of `words`, which carry what they mean.
@@ -163,6 +193,24 @@ mod tests {
         for text in ["", "M", "-1", "1.5M", "10X", "99999999999G"] {
             assert!(size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_has_a_port_and_is_loopback_unless_it_says_otherwise() {
+        for (text, expected) in [
+            ("9100", "127.0.0.1:9100"),
+            (":9100", "127.0.0.1:9100"),
+            ("localhost:9100", "127.0.0.1:9100"),
+            ("[::1]:1", "[::1]:1"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+        ] {
+            assert_eq!(address(text), Ok(expected.parse().unwrap()), "{text}");
+        }
+        for text in ["", "host:1", "1.2.3.4", "127.0.0.1:99999", "::1"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+        assert_eq!((switch("true"), switch("0")), (Ok(true), Ok(false)));
+        assert!(switch("yes").is_err());
     }
 
     #[test]

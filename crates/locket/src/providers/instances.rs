@@ -244,6 +244,7 @@ impl Blueprint {
     fn instance(self: Arc<Self>, ground: Arc<Ground>, instances: Weak<Instances>) -> Instance {
         Instance {
             parse: self.kind.parse,
+            parse_every: self.kind.parse_every,
             limits: self.limits,
             build: Box::new(move || match (&self.error, self.references.is_empty()) {
                 (Some(error), _) => Err(refused(error.clone())),

@@ -601,6 +601,7 @@ const fn fake(name: &'static str) -> ProviderKind {
         named_only: false,
         runs_programs: false,
         parse: |reference| Ok(Locator::new(reference.locator(), "", ())),
+        parse_every: None,
         build: |cx| Ok(Arc::new(Echo(cx.settings.credential("token-file").cloned()))),
     }
 }

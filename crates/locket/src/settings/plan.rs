@@ -7,7 +7,7 @@ use locket_core::plan::{Access, Map, OnError, OutputSettings, Plan, Secret, Sour
 use locket_core::spec::{self, MapSpec, SecretSpec};
 use locket_core::{Action, Diagnostic, lists};
 
-use crate::config::{ConfigFile, EntryTemplate, SecretEntry, parse_action};
+use crate::config::{ConfigFile, EntryTemplate, EveryEntry, SecretEntry, parse_action};
 use crate::options::{Layers, Syntax, table, values};
 use crate::report::Problem;
 
@@ -22,7 +22,8 @@ const DELETE_AFTER: Duration = Duration::from_secs(10);
 pub(super) fn settle(layers: &mut Layers<'_>, directory: &Path) -> (Plan, Vec<Action>) {
     let defaults = defaults(layers);
     let maps = maps(layers, &defaults, directory);
-    let secrets = secrets(layers, &defaults, directory);
+    let mut secrets = secrets(layers, &defaults, directory);
+    secrets.extend(everys(layers, &defaults));
     let actions = actions(layers);
     let out = layers.path(&table::OUT).unwrap_or_else(|| default_out(&maps));
     let plan = Plan {
@@ -125,6 +126,67 @@ fn secrets(layers: &mut Layers<'_>, defaults: &OutputSettings, directory: &Path)
             ..secret
         })
         .collect()
+}
+
+/// The secrets of which every key becomes a file.
+fn everys(layers: &mut Layers<'_>, defaults: &OutputSettings) -> Vec<Secret> {
+    let shown = |secret: &Secret| match &secret.source {
+        Source::Every { text, .. } => text.clone(),
+        _ => secret.name.clone(),
+    };
+    let syntax = Syntax {
+        one: spec::every,
+        many: spec::every_list,
+        shown,
+        in_file: |file| file.everys.iter().map(|every| every.from.text.clone()).collect(),
+    };
+    let above = layers.list(&table::SECRET_FROM, &syntax);
+    let named = named_actions(layers.files());
+    let mut strongest = None;
+    for file in layers.files().filter(|file| !file.everys.is_empty()) {
+        let problems = &mut layers.problems;
+        let secrets: Vec<_> = file
+            .everys
+            .iter()
+            .filter_map(|entry| every(entry, defaults, &named, problems))
+            .collect();
+        strongest.get_or_insert(secrets);
+    }
+    let Some(secrets) = above else {
+        return strongest.unwrap_or_default();
+    };
+    let settle = |secret: Secret| Secret {
+        settings: defaults.clone(),
+        ..secret
+    };
+    secrets.into_iter().map(settle).collect()
+}
+
+fn every(
+    entry: &EveryEntry,
+    defaults: &OutputSettings,
+    named: impl Fn(&str) -> Option<Action>,
+    problems: &mut Vec<Problem>,
+) -> Option<Secret> {
+    let settings = entry.settings.settle(defaults, named, problems);
+    let prefix = entry.prefix.as_ref().map_or("", |given| given.text.as_str());
+    if let (Some(given), Err(wrong)) = (&entry.prefix, spec::file_name(&format!("{prefix}x"))) {
+        problems.extend(given.wrong([wrong]));
+    }
+    match spec::every(&entry.from.text) {
+        Ok(secret) => Some(Secret {
+            source: Source::Every {
+                text: entry.from.text.trim().to_owned(),
+                prefix: prefix.to_owned(),
+            },
+            settings,
+            ..secret
+        }),
+        Err(wrong) => {
+            problems.extend(entry.from.wrong(wrong));
+            None
+        }
+    }
 }
 
 fn secret(

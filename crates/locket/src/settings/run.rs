@@ -1,11 +1,13 @@
 //! What `locket run` was told.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use locket_core::plan::{Owner, Plan};
-use locket_core::{Action, Environment};
-use locket_engine::agent::{Mode, Schedule};
+use locket_core::{Action, Diagnostic, Environment};
+use locket_engine::agent::{AtEnd, Mode, Schedule};
+use locket_engine::telemetry::{AuditTarget, JOURNAL_SOCKET, Outlets};
 
 use super::common::Common;
 use super::plan;
@@ -28,6 +30,10 @@ pub(crate) struct RunSettings {
     pub(crate) status_file: Option<PathBuf>,
     /// Where to keep what must outlive the process.
     pub(crate) state_dir: PathBuf,
+    /// What becomes of the outputs when the run ends.
+    pub(crate) at_end: AtEnd,
+    /// The audit log and metrics.
+    pub(crate) outlets: Outlets,
     /// What holds for every command.
     pub(crate) common: Common,
 }
@@ -72,6 +78,16 @@ impl RunSettings {
         let (plan, actions) = plan::settle(layers, &context.directory);
         let common = Common::settle(layers);
         let mode = layers.settle(&table::MODE, Mode::default(), |text| values::word(text, &MODES));
+        let at_end = at_end(layers, form, mode);
+        let outlets = Outlets {
+            audit: layers
+                .text(&table::AUDIT_LOG)
+                .map(|given| match given.text.as_str() {
+                    "journald" => AuditTarget::Journal(JOURNAL_SOCKET.into()),
+                    _ => AuditTarget::File(given.path()),
+                }),
+            metrics: metrics(layers),
+        };
         let settings = Self {
             schedule: Schedule {
                 mode: match form {
@@ -91,19 +107,58 @@ impl RunSettings {
                 .unwrap_or_else(|| state_dir(&context.environment)),
             plan,
             actions,
+            at_end,
+            outlets,
             common,
         };
         let is_empty = settings.plan.maps.is_empty() && settings.plan.secrets.is_empty();
         if form.has_work() && is_empty && layers.problems.is_empty() {
             layers.problems.push(Problem::Told {
                 message: "there is nothing to render".to_owned(),
-                help: Some("Give `--map SRC:DST` or `--secret NAME=TEMPLATE`, or write `[[map]]` or `[[secret]]` in locket.toml.".to_owned()),
+                help: Some("Give `--map SRC:DST`, `--secret NAME=TEMPLATE` or `--secret-from REF/*`, or write `[[map]]` or `[[secret]]` in locket.toml.".to_owned()),
             });
         }
         if form.has_work() {
             layers.notices.extend(readers(&settings.plan));
         }
         settings
+    }
+}
+
+fn at_end(layers: &mut Layers<'_>, form: Form, mode: Mode) -> AtEnd {
+    let is_wanted = layers.settle(&table::CLEANUP, false, values::switch);
+    match (is_wanted, form, mode) {
+        (false, ..) | (_, Form::Inject | Form::Look, _) => AtEnd::Keep,
+        (true, Form::Run, Mode::OneShot) => {
+            layers.problems.push(Problem::Told {
+                message: "`cleanup` would remove at once what `--mode one-shot` writes".to_owned(),
+                help: Some("Leave one of the two out.".to_owned()),
+            });
+            AtEnd::Keep
+        }
+        (true, Form::Run, _) => AtEnd::CleanUp,
+    }
+}
+
+/// Where metrics are served. Other machines may reach them only where that is asked for.
+fn metrics(layers: &mut Layers<'_>) -> Option<SocketAddr> {
+    let is_public = layers.settle(&table::METRICS_PUBLIC, false, values::switch);
+    let given = layers.text(&table::METRICS)?;
+    match values::address(&given.text) {
+        Ok(address) if is_public || address.ip().is_loopback() => Some(address),
+        Ok(_) => {
+            let wrong = Diagnostic::error(
+                0..given.text.len(),
+                format!("other machines can reach `{}`", given.text),
+            );
+            let help = "Listen on `127.0.0.1`, or say `--metrics-public` if that is wanted: the page has no password.";
+            layers.problems.extend(given.wrong([wrong.help(help)]));
+            None
+        }
+        Err(wrong) => {
+            layers.problems.extend(given.wrong([wrong]));
+            None
+        }
     }
 }
 

@@ -41,6 +41,12 @@ fn samples() -> Vec<Sample> {
                 format!("{:?}", run.plan.secrets)
             })
         },
+        Sample {
+            tables: "[[secret]]\nfrom = 'store://app/*'\n",
+            ..sample("secret-from", "store://app/*", |run| {
+                format!("{:?}", run.plan.secrets)
+            })
+        },
         sample("out", "/elsewhere", |run| run.plan.out.display().to_string()),
         sample("mode", "park", |run| format!("{:?}", run.schedule.mode)),
         sample("refresh", "17m", |run| format!("{:?}", run.schedule.refresh)),
@@ -75,6 +81,13 @@ fn samples() -> Vec<Sample> {
         sample("status-file", "/run/status", |run| {
             format!("{:?}", run.status_file)
         }),
+        sample("cleanup", "true", |run| format!("{:?}", run.at_end)),
+        sample("audit-log", "/var/log/locket", |run| {
+            format!("{:?}", run.outlets.audit)
+        }),
+        sample("metrics", "127.0.0.1:17", |run| {
+            format!("{:?}", run.outlets.metrics)
+        }),
         sample("state-dir", "/state", |run| run.state_dir.display().to_string()),
         sample("request-timeout", "17s", |run| {
             format!("{:?}", (run.schedule.request, run.common.request_timeout))
@@ -86,7 +99,14 @@ fn samples() -> Vec<Sample> {
 }
 
 /// Options of `run` that other tests look at: they change nothing that a settled run shows.
-const ELSEWHERE: &[&str] = &["config", "log-level", "log-format", "provider", "token-file"];
+const ELSEWHERE: &[&str] = &[
+    "config",
+    "log-level",
+    "log-format",
+    "provider",
+    "token-file",
+    "metrics-public",
+];
 
 /// Something to do, so that a run can be settled; it stands in the weakest layer.
 const WORK: &str = "[[map]]\nsource = '/templates'\ndestination = '/out'\n";
@@ -111,6 +131,7 @@ fn refused(flags: &[&str], variables: &[(&str, &str)], toml: &str) -> String {
 fn in_file(sample: &Sample) -> String {
     match sample.option {
         "map" => sample.tables.to_owned(),
+        _ if sample.text == "true" => format!("[run]\n{} = true\n{WORK}", sample.option),
         _ if sample.tables.is_empty() => format!("[run]\n{} = '{}'\n{WORK}", sample.option, sample.text),
         _ => format!("{}{WORK}", sample.tables),
     }
@@ -461,7 +482,8 @@ source = 't'
 destination = 'out'
 mode = '0888'
 notify = ['reload', 'exce:x']
-include = ['*.conf']
+include = ['[conf']
+atomc = true
 [[map]]
 source = 't'
 [[secret]]
@@ -530,14 +552,15 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
         };
         for opt in table::all() {
             let flag = format!("--{}", opt.name);
-            let text = match opt.shape {
-                crate::options::Shape::Word(words) => words[0],
-                _ => "x",
+            let given = match opt.shape {
+                crate::options::Shape::Word(words) => vec![flag.as_str(), words[0]],
+                crate::options::Shape::Switch => vec![flag.as_str()],
+                _ => vec![flag.as_str(), "x"],
             };
             let line: Vec<_> = [command]
                 .iter()
                 .chain(positional)
-                .chain(&[flag.as_str(), text])
+                .chain(&given)
                 .copied()
                 .collect();
             let belongs = rows.iter().any(|row| row.name == opt.name);
@@ -551,5 +574,106 @@ fn every_option_of_the_file_is_one_of_run() {
     for opt in table::all().filter(|opt| opt.key == Key::Run) {
         let known = [table::EVERY, table::READING, table::RUN, table::HEALTH].concat();
         assert!(known.iter().any(|row| row.name == opt.name), "{}", opt.name);
+    }
+}
+
+#[test]
+fn a_secret_of_every_key_and_a_map_of_some_templates_are_settled() {
+    let directory = tempfile::tempdir().unwrap();
+    let toml = "
+[[secret]]
+from = 'store://app/*'
+prefix = 'app-'
+mode = '0440'
+exclude = ['tmp_*']
+[[map]]
+source = 't'
+destination = 'out'
+include = ['*.tmpl', 'tls/**']
+exclude = '*.bak'
+atomic = true
+";
+    let settled = testing::run(directory.path(), &[], &[], toml).unwrap();
+    let every = &settled.plan.secrets[0];
+    let locket_core::plan::Source::Every { text, prefix } = &every.source else {
+        panic!("{every:?}")
+    };
+    assert_eq!((text.as_str(), prefix.as_str()), ("store://app/*", "app-"));
+    assert_eq!(every.settings.access.file_mode, 0o440);
+    assert!(!every.settings.select.takes("tmp_x") && every.settings.select.takes("x"));
+    let map = &settled.plan.maps[0].settings;
+    assert!(map.atomic && map.select.takes("a.tmpl") && !map.select.takes("a.bak"));
+
+    let flags = ["--secret-from", "store://x/*", "--secret", "n=store://n"];
+    let settled = testing::run(directory.path(), &flags, &[], toml).unwrap();
+    assert_eq!(settled.plan.secrets.len(), 2, "the flag replaces the file's");
+    let variables = [("LOCKET_SECRET_FROM", "store://x/*;env://APP_*")];
+    let settled = testing::run(directory.path(), &[], &variables, "").unwrap();
+    assert_eq!(settled.plan.secrets.len(), 2);
+}
+
+#[test]
+fn metrics_are_for_this_machine_unless_that_is_waived() {
+    let drawn = refused(&["--metrics", "0.0.0.0:9100"], &[], WORK);
+    assert!(drawn.contains("--metrics-public"), "{drawn}");
+    let public = settled(&["--metrics", "0.0.0.0:9100", "--metrics-public"], &[], WORK);
+    assert_eq!(public.outlets.metrics, Some("0.0.0.0:9100".parse().unwrap()));
+    let toml = format!("[run]\nmetrics = '[::]:9100'\nmetrics-public = true\n{WORK}");
+    assert!(settled(&[], &[], &toml).outlets.metrics.is_some());
+    assert!(
+        settled(&["--metrics=9100"], &[("LOCKET_METRICS_PUBLIC", "0")], WORK)
+            .outlets
+            .metrics
+            .is_some()
+    );
+    assert_eq!(settled(&[], &[], WORK).outlets.metrics, None);
+}
+
+#[test]
+fn the_journal_and_a_file_are_told_apart() {
+    let audit = |text: &str| settled(&["--audit-log", text], &[], WORK).outlets.audit.unwrap();
+    assert_eq!(
+        audit("journald").path(),
+        Path::new(locket_engine::telemetry::JOURNAL_SOCKET)
+    );
+    assert!(audit("./journald").path().is_absolute());
+}
+
+#[test]
+fn cleaning_up_after_a_single_round_is_refused() {
+    let drawn = refused(&["--mode", "one-shot", "--cleanup"], &[], WORK);
+    assert!(drawn.contains("one-shot"), "{drawn}");
+    assert!(!testing::is_accepted(&["inject", "--cleanup"]));
+    assert!(testing::is_accepted(&["run", "--cleanup=false"]));
+}
+
+#[test]
+fn what_does_not_go_together_in_a_secret_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    for (toml, told) in [
+        (
+            "from = 'store://a/*'\nname = 'x'",
+            "`name` and `from` do not go together",
+        ),
+        (
+            "from = 'store://a/*'\nrender = false",
+            "`render` and `from` do not go together",
+        ),
+        ("from = 'store://a'", "no reference to every key"),
+        ("from = 'store://a/*'\nprefix = 'a/b'", "holds no `/`"),
+        ("from = 'store://a/*'\nexclude = '[x'", "never closed"),
+        ("from = 'store://a/*'\nexlude = 'x'", "Did you mean `exclude`?"),
+        (
+            "name = 'a'\ntemplate = 'x'\ninclude = 'x'",
+            "`include` belongs to a secret with `from`",
+        ),
+        (
+            "name = 'a'\ntemplate = 'x'\natomic = true",
+            "a secret has no `atomic`",
+        ),
+    ] {
+        let failure = testing::run(directory.path(), &[], &[], &format!("[[secret]]\n{toml}\n")).unwrap_err();
+        let drawn = failure.draw(Style::Plain);
+        assert!(drawn.contains(told), "{toml}: {drawn}");
     }
 }

@@ -46,6 +46,7 @@ fn output(output: &PlannedOutput) -> Value {
             Source::File(path) => json!({ "file": path }),
             // Its text is the user's own and may be meant for nobody's log.
             Source::Inline { name, .. } => json!({ "secret": name }),
+            Source::Every { text, .. } => json!({ "every": text }),
         },
         "references": output.references,
         "mode": format!("{:04o}", access.file_mode),

@@ -9,3 +9,4 @@ mod outage;
 mod policy;
 mod quiet;
 mod sidecar;
+mod whole;

@@ -1,0 +1,180 @@
+//! Directories that are switched as a whole: all their outputs are rendered and put in place together, or none is.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use locket_core::plan::OnError;
+use locket_core::{Action, Schemes, SecretBytes};
+
+use super::apply::{Applier, Done, Job, Outcome, PRESENT_LIMIT, Ready, unwritten};
+use super::dispatch::Agent;
+use super::outputs::{Stage, modified};
+use super::report::{Trouble, TroubleKind};
+use crate::sink::{Applied, Member, Sink, place};
+use crate::sources::Target;
+
+impl Agent {
+    /// The work on the whole directory that `target` is in; nothing while answers for one of its outputs are awaited,
+    /// which will bring this up again.
+    pub(super) fn whole(&mut self, target: &Target) -> Vec<Job> {
+        let of_directory = |other: &Target| other.root == target.root;
+        let outputs = self.outputs.iter();
+        let members: Vec<_> = outputs
+            .filter(|(other, output)| output.found.settings.atomic && of_directory(other))
+            .collect();
+        if members.iter().any(|(_, output)| output.stage == Stage::Waiting) {
+            return Vec::new();
+        }
+        let is_broken = |output: &super::outputs::Output| {
+            output.found.template.is_err() && output.found.settings.on_error != OnError::Ignore
+        };
+        let mut broken = members.iter().filter(|(_, output)| is_broken(output));
+        let held_by = broken.next().map(|(target, _)| target.path());
+        let mut targets: Vec<_> = members.into_iter().map(|(target, _)| target.clone()).collect();
+        targets.sort();
+        let mut jobs = Vec::with_capacity(targets.len());
+        for target in targets {
+            self.dirty.remove(&target);
+            jobs.extend(self.job(&target).map(|job| Job {
+                held_by: held_by.clone(),
+                ..job
+            }));
+        }
+        jobs
+    }
+}
+
+impl Applier {
+    /// Switches the directory at `root` to the outputs of `jobs`, which are all that it has.
+    pub(super) fn apply_directory(
+        &mut self,
+        root: &Arc<Path>,
+        jobs: Vec<Job>,
+        schemes: &Schemes,
+        actions: &[Action],
+    ) -> Vec<Done> {
+        let mut sink = Sink::new();
+        if self.swept.insert(root.to_path_buf()) {
+            match sink.sweep_directory(root) {
+                Ok(0) => {}
+                Ok(count) => {
+                    tracing::info!(
+                        "removed {count} leftover(s) of an earlier run in {}",
+                        root.display()
+                    );
+                }
+                Err(error) => tracing::warn!("{error}. {}", error.hint()),
+            }
+        }
+        let mut held_by = jobs.iter().find_map(|job| job.held_by.clone());
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut ready = Vec::with_capacity(jobs.len());
+        let mut kept = Vec::new();
+        for job in jobs {
+            let is_told = !actions.is_empty() || !job.settings.notify.is_empty();
+            let settings = job.settings.clone();
+            match self.render(&mut sink, job, schemes, is_told) {
+                Ok(bytes) => ready.push(bytes),
+                Err(failed) => {
+                    if settings.on_error != OnError::Ignore {
+                        held_by.get_or_insert_with(|| failed.target.path());
+                    } else if let Ok(Some(bytes)) = sink.read(&place(&failed.target, true), PRESENT_LIMIT) {
+                        kept.push((failed.target.relative.clone(), bytes, settings));
+                    }
+                    done.push(*failed);
+                }
+            }
+        }
+        if let Some(culprit) = held_by {
+            done.extend(ready.into_iter().map(|ready| hold(&mut sink, ready, &culprit)));
+            return done;
+        }
+        let Some(access) = ready.first().map(|ready| ready.job.settings.access) else {
+            return done;
+        };
+        self.promise(&mut ready, actions);
+        let written = ready.iter().map(|ready| Member {
+            relative: &ready.job.target.relative,
+            bytes: &ready.bytes,
+            access: &ready.job.settings.access,
+        });
+        let kept = kept.iter().map(|(relative, bytes, settings)| Member {
+            relative,
+            bytes,
+            access: &settings.access,
+        });
+        let members: Vec<_> = written.chain(kept).collect();
+        let applied = sink
+            .apply_directory(root, &members, &access)
+            .map(|(applied, generation)| {
+                self.generations.insert(root.clone(), generation);
+                applied
+            });
+        done.extend(ready.into_iter().enumerate().map(|(index, ready)| {
+            let result = match &applied {
+                Ok(applied) => Ok(Outcome {
+                    applied: applied[index],
+                    is_change: !matches!(applied[index], Applied::Unchanged | Applied::Access)
+                        && ready.is_change.unwrap_or(true),
+                    promised: ready.promised.clone(),
+                    is_passthrough: false,
+                }),
+                Err(error) => Err(vec![unwritten(error)]),
+            };
+            let fingerprint = self.fingerprint(&ready.bytes, &result);
+            Done {
+                fingerprint,
+                ..finished(ready, result)
+            }
+        }));
+        for error in sink.finish() {
+            tracing::warn!("{error}. {}", error.hint());
+        }
+        done
+    }
+}
+
+/// An output that is ready and waits for another one of its directory.
+fn hold(sink: &mut Sink, ready: Ready, culprit: &Path) -> Done {
+    let present = sink
+        .read(&place(&ready.job.target, true), PRESENT_LIMIT)
+        .ok()
+        .flatten();
+    let is_equal = |present: &SecretBytes| *present == ready.bytes;
+    let result = match &present {
+        Some(present) if is_equal(present) => Ok(Outcome {
+            applied: Applied::Unchanged,
+            is_change: false,
+            promised: None,
+            is_passthrough: false,
+        }),
+        _ => Err(vec![Trouble {
+            reference: None,
+            reason: format!(
+                "it waits for {}, since their directory is switched as a whole",
+                culprit.display()
+            ),
+            hint: None,
+            kind: match present {
+                Some(_) => TroubleKind::Stale,
+                None => TroubleKind::Unresolved,
+            },
+        }]),
+    };
+    finished(ready, result)
+}
+
+fn finished(ready: Ready, result: Result<Outcome, Vec<Trouble>>) -> Done {
+    let earlier = match &result {
+        Ok(_) => None,
+        Err(_) => modified(&ready.job.target, true),
+    };
+    Done {
+        target: ready.job.target,
+        result,
+        fingerprint: None,
+        stale: ready.job.stale,
+        valid_until: ready.valid_until,
+        earlier,
+    }
+}
