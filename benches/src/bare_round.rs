@@ -1,34 +1,92 @@
-//! The same reads over bare keep-alive connections and the same writes by a bare loop: the floor of a round.
+//! The floor of a round: the same reads by a bare keep-alive client and the same writes by a bare loop.
+//!
+//! Two clients read: the one that locket uses, without anything around it, which is what a round is held against; and
+//! threads that write fixed bytes to sockets, which know nothing of HTTP and are reported beside. What is written goes
+//! to a temporary file that gets its mode and the target's name, as every output must.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// `bare-round ADDRESS READS CONNECTIONS WRITES DIRECTORY`
+/// `bare-round client|sockets ADDRESS READS CONNECTIONS WRITES DIRECTORY`
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) {
     let words: Vec<String> = arguments
         .map(|word| word.into_string().expect("words are UTF-8"))
         .collect();
-    let [address, reads, connections, writes, directory] = &words[..] else {
-        panic!("five words")
+    let [reader, address, reads, connections, writes, directory] = &words[..] else {
+        panic!("six words")
     };
     let reads: usize = reads.parse().expect("a number");
     let connections: usize = connections.parse().expect("a number");
     let writes: usize = writes.parse().expect("a number");
+    match reader.as_str() {
+        "client" => read_by_client(address, reads, connections),
+        "sockets" => read_by_sockets(address, reads, connections),
+        other => panic!("there is no reader `{other}`"),
+    }
+    let directory = PathBuf::from(directory);
+    std::fs::create_dir_all(&directory).expect("the directory can be made");
+    let text = crate::scenes::output_of_a_round();
+    for index in 0..writes {
+        let temporary = directory.join(format!(".{index}"));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+            .expect("the file can be made");
+        file.write_all(text.as_bytes()).expect("the file can be written");
+        std::fs::rename(&temporary, directory.join(index.to_string())).expect("the file can be renamed");
+    }
+}
+
+/// One thread, as many requests in flight as connections.
+fn read_by_client(address: &str, reads: usize, connections: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    runtime.block_on(async {
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .build()
+            .expect("a client");
+        let next = AtomicUsize::new(0);
+        let one = async || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= reads {
+                    return;
+                }
+                let request = client
+                    .get(format!("http://{address}/v1/kv/data/s{index}"))
+                    .header("x-vault-token", "t");
+                let answer = request.send().await.expect("the answer comes");
+                let body = answer.bytes().await.expect("the body comes");
+                assert!(!body.is_empty());
+            }
+        };
+        futures_util::future::join_all((0..connections).map(|_| one())).await;
+    });
+}
+
+fn read_by_sockets(address: &str, reads: usize, connections: usize) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..connections {
             scope.spawn(|| read(address, reads, &next));
         }
     });
-    let directory = PathBuf::from(directory);
-    std::fs::create_dir_all(&directory).expect("the directory can be made");
-    let text = crate::scenes::output_of_a_round();
-    for index in 0..writes {
-        std::fs::write(directory.join(index.to_string()), &text).expect("the file can be written");
-    }
 }
 
 fn read(address: &str, reads: usize, next: &AtomicUsize) {

@@ -3,6 +3,8 @@
 //! Usage: `locket-bench LOCKET BARE [SCENE…]` with the paths of the two release binaries; `cargo xtask bench` does it.
 
 mod bare_round;
+mod peers;
+mod plot;
 mod process;
 mod scenes;
 mod server;
@@ -29,6 +31,10 @@ fn main() -> ExitCode {
     let first = arguments.next().expect("the path of the locket binary");
     if first == "bare-round" {
         bare_round::main(arguments);
+        return ExitCode::SUCCESS;
+    }
+    if first == "peers" {
+        peers::main(arguments);
         return ExitCode::SUCCESS;
     }
     let locket = PathBuf::from(first);

@@ -56,7 +56,8 @@ pub(crate) fn round(binaries: &Binaries<'_>, delay: u64, table: &mut Table) {
     let dir = scratch();
     write_templates(dir.path());
     let address = server.address().to_string();
-    let (mut ours, mut theirs, mut unchanged) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut unchanged) = (Vec::new(), Vec::new());
+    let (mut theirs, mut sockets) = (Vec::new(), Vec::new());
     for turn in 0..5 {
         let out = format!("out{turn}");
         let inject = |out: &str| {
@@ -75,22 +76,35 @@ pub(crate) fn round(binaries: &Binaries<'_>, delay: u64, table: &mut Table) {
             .count();
         assert_eq!(reads, SECRETS, "one request for each distinct secret");
         unchanged.push(inject(&out));
-        let mut bare = command(&std::env::current_exe().unwrap());
-        let numbers = [SECRETS, CONNECTIONS, TEMPLATES].map(|number| number.to_string());
-        bare.arg("bare-round")
-            .arg(&address)
-            .args(&numbers)
-            .arg(dir.path().join(format!("bare{turn}")));
-        theirs.push(time(&mut bare));
+        let bare = |reader: &str| {
+            let mut bare = command(&std::env::current_exe().unwrap());
+            let numbers = [SECRETS, CONNECTIONS, TEMPLATES].map(|number| number.to_string());
+            bare.args(["bare-round", reader, &address])
+                .args(&numbers)
+                .arg(dir.path().join(format!("{reader}{turn}")));
+            time(&mut bare)
+        };
+        theirs.push(bare("client"));
+        sockets.push(bare("sockets"));
     }
     let (ours, theirs, unchanged) = (median(ours), median(theirs), median(unchanged));
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
     table.gate(
         format!("round of 1,000 templates, 500 secrets, {delay} ms server"),
         millis(ours),
-        format!("bare reads and writes {}", millis(theirs)),
+        format!("bare client and writes {}", millis(theirs)),
         format!("x 1.5 (is x {ratio:.2})"),
         ratio <= 1.5,
+    );
+    let sockets = median(sockets);
+    table.report(
+        format!("the same beside raw sockets, {delay} ms server"),
+        millis(ours),
+        format!(
+            "sockets and writes {}: x {:.2}",
+            millis(sockets),
+            ours.as_secs_f64() / sockets.as_secs_f64()
+        ),
     );
     table.report(
         format!("the same, unchanged, {delay} ms server"),

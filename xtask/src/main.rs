@@ -2,9 +2,11 @@
 
 mod bench;
 mod command;
+mod counts;
 mod dist;
 mod fuzz;
 mod generate;
+mod peers;
 mod services;
 mod test;
 
@@ -16,17 +18,23 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   generate   write the generated parts of the documentation; with --check, only say what is stale
   dist       build the static release binary and check it
   fuzz       build the fuzz targets and run each, or the named one, for a while: fuzz [TARGET] [--seconds N]
-  bench      measure the release binary beside the bare minimum";
+  bench      measure the release binary beside the bare minimum; names of scenes choose among them
+  peers      measure beside other tools, which are installed for it, and write the page about it
+  counts     count the instructions of parsing, rendering and comparing against the record; with --update, record them";
 
 fn main() -> ExitCode {
-    let command = std::env::args().nth(1).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let arguments: Vec<String> = arguments.collect();
     let result = match command.as_str() {
         "test" => test::run(),
         "services" => services::install().map(|home| command::say(&home.display().to_string())),
-        "generate" => generate::Mode::of(std::env::args().nth(2).as_deref()).and_then(generate::run),
+        "generate" => generate::Mode::of(arguments.first().map(String::as_str)).and_then(generate::run),
         "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
-        "fuzz" => fuzz::run(std::env::args().skip(2)),
-        "bench" => bench::run(),
+        "fuzz" => fuzz::run(arguments.into_iter()),
+        "bench" => bench::run(&arguments),
+        "peers" => peers::run(),
+        "counts" => counts::Mode::of(&arguments).and_then(counts::run),
         _ => Err(USAGE.to_owned()),
     };
     match result {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::command::{cargo, root, run as step, say};
-use crate::{dist, generate, services};
+use crate::{counts, dist, generate, services};
 
 /// The test command of the project.
 pub(crate) fn run() -> Result<(), String> {
@@ -33,6 +33,8 @@ pub(crate) fn run() -> Result<(), String> {
     generate::run(generate::Mode::Check)?;
     say("== static release");
     let binary = dist::build()?;
+    say("== instruction counts");
+    counts::count(&binary, counts::Mode::Check)?;
     say("== tests");
     let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     step(
