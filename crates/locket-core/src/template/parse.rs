@@ -245,8 +245,12 @@ impl<'a> Parser<'a> {
 /// Distinct values in the order of their first occurrence.
 struct Interner<T> {
     items: Vec<T>,
+    /// Where values of a hash stand. Filled when there are more than [`FEW`] of them.
     index: HashMap<u64, Vec<usize>>,
 }
+
+/// So many values are compared faster than hashed; most templates have fewer.
+const FEW: usize = 16;
 
 impl<T: PartialEq + std::hash::Hash> Interner<T> {
     fn new() -> Self {
@@ -257,16 +261,31 @@ impl<T: PartialEq + std::hash::Hash> Interner<T> {
     }
 
     fn intern(&mut self, item: T) -> usize {
-        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&item);
-        let same = self.index.entry(hash).or_default();
-        if let Some(known) = same.iter().find(|known| self.items[**known] == item) {
-            return *known;
-        }
-        same.push(self.items.len());
-        self.items.push(item);
-        self.items.len() - 1
+        let known = if self.items.len() <= FEW {
+            self.items.iter().position(|known| *known == item)
+        } else {
+            if self.index.is_empty() {
+                for (at, known) in self.items.iter().enumerate() {
+                    self.index.entry(hash(known)).or_default().push(at);
+                }
+            }
+            let same = self.index.entry(hash(&item)).or_default();
+            let known = same.iter().copied().find(|known| self.items[*known] == item);
+            if known.is_none() {
+                same.push(self.items.len());
+            }
+            known
+        };
+        known.unwrap_or_else(|| {
+            self.items.push(item);
+            self.items.len() - 1
+        })
     }
+}
+
+fn hash<T: std::hash::Hash>(item: &T) -> u64 {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(item)
 }
 
 /// Finds closing marks from left to right. It remembers the last one, so that many opening marks in front of one
