@@ -14,6 +14,7 @@ pub(crate) struct Fixture {
     pub(crate) settings: Settings,
     pub(crate) environment: Environment,
     pub(crate) clock: Arc<ManualClock>,
+    name: &'static str,
     directory: tempfile::TempDir,
 }
 
@@ -24,8 +25,15 @@ impl Fixture {
             settings: Settings::default(),
             environment: [("SSL_CERT_FILE", "/dev/null")].into_iter().collect(),
             clock: Arc::default(),
+            name: "test",
             directory: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// The same under the name of an instance.
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
     }
 
     /// The same with one more setting.
@@ -83,7 +91,7 @@ impl Fixture {
     pub(crate) fn build<T>(&self, build: impl FnOnce(&BuildCx<'_>) -> T) -> T {
         let clock: Arc<dyn Clock> = self.clock.clone();
         build(&BuildCx {
-            instance: "test",
+            instance: self.name,
             settings: &self.settings,
             environment: &self.environment,
             base_dir: self.directory.path(),

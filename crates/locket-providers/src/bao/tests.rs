@@ -556,6 +556,8 @@ async fn without_a_token_the_files_of_the_command_lines_are_read() {
         let fixture = Fixture::new().set("url", &server.url());
         let home = fixture.path("").to_str().unwrap().to_owned();
         let fixture = fixture.environment([("HOME", home.as_str())]);
+        let named = built(kind, &fixture).unwrap();
+        let fixture = fixture.named(kind.name);
         let provider = built(kind, &fixture).unwrap();
         let none = fetch(&*provider, &fixture, "bao://kv/app/db/user")
             .await
@@ -565,6 +567,9 @@ async fn without_a_token_the_files_of_the_command_lines_are_read() {
         fixture.write(".vault-token", "from-vault\n");
         fetch(&*provider, &fixture, "bao://kv/app/db/user").await.unwrap();
         assert_eq!(server.requests()[0].header("x-vault-token"), Some(first));
+        let unasked = server.request_count();
+        let none = fetch(&*named, &fixture, "bao://kv/app/db/user").await.unwrap_err();
+        assert_eq!((none.kind, server.request_count()), (ErrorKind::Auth, unasked));
     }
 }
 

@@ -120,6 +120,8 @@ fn listed(names: &[&str]) -> String {
 fn given_token(cx: &BuildCx<'_>, home_files: [&str; 2]) -> GivenToken {
     match cx.settings.credential("token-file") {
         Some(credential) => GivenToken::Set(credential.clone()),
+        // A token of the command line is for the server of the variables, and not for every server that is named.
+        None if !matches!(cx.instance, "bao" | "vault") => GivenToken::Home(Vec::new()),
         None => GivenToken::Home(home_paths(cx.environment, home_files)),
     }
 }
