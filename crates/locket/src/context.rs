@@ -9,7 +9,7 @@ use locket_core::{Clock, Environment};
 use crate::clock::SystemClock;
 
 /// The surroundings of one command.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     /// The environment as it was at the start.
     pub(crate) environment: Environment,

@@ -726,3 +726,35 @@ impl ProviderSettings {
         self.add(name, kind, &kind.schemes[0], gathered);
     }
 }
+
+#[test]
+fn a_reload_keeps_the_providers_that_were_told_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("token"), "t").unwrap();
+    let bao = "[bao]\nurl = 'http://127.0.0.1:9'\n";
+    let told = |toml: &str, variables: &[(&str, &str)]| {
+        let settled = |layers: &mut Layers<'_>, context: &Context| {
+            let settings = settle(layers, TIMEOUT);
+            let instances = settings.instances(context);
+            (settings, instances, context.clone())
+        };
+        match testing::settled(directory.path(), &[], variables, toml, settled) {
+            Ok(settled) => settled,
+            Err(failure) => panic!("{}", failure.draw(Style::Plain)),
+        }
+    };
+    let token = [("BAO_TOKEN", "t")];
+    let (before, running, _) = told(bao, &token);
+    let made = ["bao", "file"].map(|name| running.provider(name).unwrap());
+    let kept = |toml: &str, variables: &[(&str, &str)]| {
+        let (settings, _, context) = told(toml, variables);
+        let instances = settings.instances_after(&before, &running, &context);
+        let now = ["bao", "file"].map(|name| instances.provider(name).unwrap());
+        [0, 1].map(|index| Arc::ptr_eq(&now[index], &made[index]))
+    };
+    assert_eq!(kept(bao, &token), [true, true]);
+    assert_eq!(kept(&format!("{bao}namespace = 'team'\n"), &token), [false, true]);
+    assert_eq!(kept(bao, &[("BAO_TOKEN", "another")]), [false, true]);
+    let file = directory.path().join("token").display().to_string();
+    assert_eq!(kept(bao, &[("BAO_TOKEN_FILE", &file)]), [false, true]);
+}
