@@ -16,8 +16,11 @@ use std::process::ExitCode;
 use crate::scenes::Binaries;
 use crate::table::Table;
 
+/// Something that is measured.
+type Scene = fn(&Binaries<'_>, &mut Table);
+
 /// What can be measured, by name.
-const SCENES: &[(&str, fn(&Binaries<'_>, &mut Table))] = &[
+const SCENES: &[(&str, Scene)] = &[
     ("cold-start", scenes::cold_start),
     ("round", |binaries, table| scenes::round(binaries, 0, table)),
     ("round-20", |binaries, table| scenes::round(binaries, 20, table)),

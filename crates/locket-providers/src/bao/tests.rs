@@ -568,7 +568,9 @@ async fn without_a_token_the_files_of_the_command_lines_are_read() {
         fetch(&*provider, &fixture, "bao://kv/app/db/user").await.unwrap();
         assert_eq!(server.requests()[0].header("x-vault-token"), Some(first));
         let unasked = server.request_count();
-        let none = fetch(&*named, &fixture, "bao://kv/app/db/user").await.unwrap_err();
+        let none = fetch(&*named, &fixture, "bao://kv/app/db/user")
+            .await
+            .unwrap_err();
         assert_eq!((none.kind, server.request_count()), (ErrorKind::Auth, unasked));
     }
 }

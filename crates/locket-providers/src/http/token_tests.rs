@@ -219,7 +219,10 @@ async fn what_ends_with_its_token_is_asked_for_with_one_that_lasts() {
     );
     let second = lasting().await;
     assert!(second.value().matches(b"token-2") && !second.is_same_as(&first));
-    assert_eq!(second.ends(), Some(cx.clock.monotonic() + Duration::from_secs(54)));
+    assert_eq!(
+        second.ends(),
+        Some(cx.clock.monotonic() + Duration::from_secs(54))
+    );
 }
 
 #[tokio::test]
