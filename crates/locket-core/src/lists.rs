@@ -92,6 +92,10 @@ impl Entry {
             at = drop + 1;
         }
         text.push_str(&list[at..span.end]);
+        // A line break that a backslash makes ordinary is white space all the same.
+        if text.is_empty() {
+            return None;
+        }
         Some(Self {
             text,
             span,

@@ -84,6 +84,13 @@ fn a_comma_may_belong_to_the_entry() {
 }
 
 #[test]
+fn an_escaped_line_break_alone_is_no_entry() {
+    let entries = split("a\n\\\nb\n\\\n").unwrap();
+    let texts: Vec<_> = entries.iter().map(Entry::text).collect();
+    assert_eq!(texts, ["a", "\nb"]);
+}
+
+#[test]
 fn a_finding_is_placed_in_the_whole_list() {
     let list = r" x; ab\;cd\\;z";
     let entry = &split(list).unwrap()[1];
