@@ -24,9 +24,12 @@ pub enum RecipientError {
         /// What it is.
         kind: &'static str,
     },
-    /// No key at all, or one with a typing error.
+    /// A key with a typing error.
     #[error("`{0}` is no recipient: the key is incomplete or mistyped")]
     Malformed(String),
+    /// No key at all. It may be a secret in the wrong place, so it is not repeated.
+    #[error("this is no recipient")]
+    NoKey,
 }
 
 /// Private keys that may open the store.
@@ -69,7 +72,7 @@ impl RecipientError {
                 "Give the public key, `age1…`; `age-keygen -y` shows it. If this went into a shell's history, replace the key."
             }
             Self::Kind { .. } => "Make a key with `age-keygen` and give its public key, `age1…`.",
-            Self::Malformed(_) => "A recipient is the line `age1…` that `age-keygen -y` shows.",
+            Self::Malformed(_) | Self::NoKey => "A recipient is the line `age1…` that `age-keygen -y` shows.",
         }
     }
 }
@@ -96,7 +99,8 @@ impl FromStr for Recipient {
             _ if text.starts_with("ssh-") || text.starts_with("ecdsa-") => "an SSH key",
             // Bech32 has no `1` after its separator: what follows a second one is a plugin's.
             _ if text.strip_prefix("age1").is_some_and(|rest| rest.contains('1')) => "a plugin's key",
-            _ => return Err(RecipientError::Malformed(text.into())),
+            _ if text.starts_with("age1") => return Err(RecipientError::Malformed(text.into())),
+            _ => return Err(RecipientError::NoKey),
         };
         Err(RecipientError::Kind {
             key: text.into(),
