@@ -15,6 +15,7 @@ pub mod plan;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod provider;
+pub mod reach;
 pub mod reference;
 pub mod schemes;
 pub mod secret;
@@ -34,6 +35,7 @@ pub use provider::{
     BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Members, Provider,
     ProviderError, Renewal, SecretVersion,
 };
+pub use reach::{Reach, Referenced};
 pub use reference::Reference;
 pub use schemes::{Scheme, Schemes};
 pub use secret::{SecretBuilder, SecretBytes};

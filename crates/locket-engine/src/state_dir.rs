@@ -10,9 +10,14 @@ use locket_core::SecretBytes;
 /// Length of a fingerprint key in bytes.
 const KEY_LENGTH: usize = 32;
 
+/// Makes `directory`, for its owner only, unless it is there.
+pub(crate) fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 /// The key kept in `directory` under `name`, made when there is none.
 pub(crate) fn key(directory: &Path, name: &str) -> io::Result<SecretBytes> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    make(directory)?;
     let file = directory.join(name);
     match fs::read(&file) {
         Ok(bytes) if bytes.len() == KEY_LENGTH => return Ok(SecretBytes::new(bytes)),

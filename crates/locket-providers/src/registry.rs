@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use locket_core::schemes::Fragment;
-use locket_core::{Clock, Environment, Parse, Provider, Scheme, Schemes};
+use locket_core::{Clock, Environment, Parse, Provider, Reach, Scheme, Schemes};
 
-use crate::settings::{self, Setting, Settings};
+use crate::settings::{self, Credential, Setting, SettingKind, Settings};
 
 /// Every provider of this build, in the order of the reference pages.
 pub static KINDS: &[&ProviderKind] = &[
@@ -42,6 +42,8 @@ pub struct ProviderKind {
     /// Whether its instances start other programs. Those inherit whatever this process is confined to (Landlock,
     /// say), and may need more than locket itself.
     pub runs_programs: bool,
+    /// What of this machine it touches beside what [`ProviderKind::reach`] adds to it: [`touches_nothing`] for most.
+    pub touches: fn(&BuildCx<'_>) -> Reach,
     /// Turns a reference into the provider's own form, without asking anybody.
     pub parse: Parse,
     /// The same for `REF/*`, of which it gets the reference without its `*`: a [`locket_core::Locator::every`]. `None` where the
@@ -111,6 +113,33 @@ impl ProviderKind {
         let is_own = move |setting: &&Setting| own.iter().all(|mine| mine.name != setting.name);
         own.iter().chain(common.iter().filter(is_own))
     }
+
+    /// What of this machine an instance touches: what its kind says, the files that its settings name, and what a
+    /// network needs.
+    pub fn reach(&self, cx: &BuildCx<'_>) -> Reach {
+        let mut reach = (self.touches)(cx);
+        reach.runs_programs |= self.runs_programs;
+        for setting in self.all_settings() {
+            let named = match setting.kind {
+                SettingKind::Path => cx.settings.path(setting.name, cx.base_dir),
+                SettingKind::Credential => match cx.settings.credential(setting.name) {
+                    Some(Credential::File(path)) => Some(cx.base_dir.join(path)),
+                    Some(Credential::Value(_)) | None => None,
+                },
+                _ => None,
+            };
+            reach.files.extend(named);
+        }
+        if self.network {
+            crate::http::add_reach(&mut reach, cx.environment);
+        }
+        reach
+    }
+}
+
+/// Touches nothing but the files that its settings name.
+pub fn touches_nothing(_: &BuildCx<'_>) -> Reach {
+    Reach::default()
 }
 
 /// The schemes of all providers in this build.

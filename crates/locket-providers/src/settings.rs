@@ -235,8 +235,14 @@ impl Credential {
             Self::File(path) => {
                 let shown = path.display();
                 let mut bytes = std::fs::read(path).map_err(|error| {
-                    ProviderError::auth(format!("the credential file {shown} cannot be read: {error}"))
-                        .hint("Check that the file exists and that this user may read it.")
+                    let is_given_up = error.kind() == std::io::ErrorKind::PermissionDenied
+                        && locket_sys::landlock::denies_reading(path);
+                    ProviderError::auth(format!("the credential file {shown} cannot be read: {error}")).hint(
+                        match is_given_up {
+                            true => locket_sys::landlock::ADVICE,
+                            false => "Check that the file exists and that this user may read it.",
+                        },
+                    )
                 })?;
                 let kept = bytes.trim_ascii_end().len();
                 bytes[kept..].fill(0);

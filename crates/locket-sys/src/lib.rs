@@ -1,6 +1,7 @@
 //! Every unsafe block and raw system call of locket, behind safe functions. It knows nothing of the rest.
 
 pub mod arena;
+pub mod landlock;
 pub mod memory;
 pub mod mount;
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]

@@ -45,6 +45,41 @@ pub fn deny_new_privileges() -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)
 }
 
+/// Marks every open file but the three standard ones close-on-exec, those too that the process inherited, so that no
+/// program it starts gets them.
+///
+/// # Errors
+/// The kernel refuses, and does not tell which files are open.
+pub fn close_files_on_exec() -> std::io::Result<()> {
+    const FIRST: libc::c_uint = 3;
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 1 << 2;
+    // SAFETY: the call takes numbers only, and a flag of a file is changed, no file is closed.
+    #[expect(unsafe_code, reason = "rustix has no such call")]
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            FIRST,
+            libc::c_uint::MAX,
+            CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if answer == 0 { Ok(()) } else { mark_each(FIRST) }
+}
+
+/// The same on kernels before 5.11.
+fn mark_each(first: libc::c_uint) -> std::io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(fd) = number.filter(|fd: &libc::c_int| fd.unsigned_abs() >= first) else {
+            continue;
+        };
+        // SAFETY: fcntl(2) with these arguments reads no memory; a number that is no open file any more is an error.
+        #[expect(unsafe_code, reason = "the file belongs to nobody in this process")]
+        let _ = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok(())
+}
+
 /// What is in force for the calling thread.
 ///
 /// # Errors

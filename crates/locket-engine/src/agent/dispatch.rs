@@ -10,6 +10,7 @@ use locket_core::{Action, BoxFuture, Clock};
 use tokio::task::JoinHandle;
 
 use super::apply::{Applier, Done};
+use super::confine;
 use super::consumers::Telling;
 use super::ledger::Ledger;
 use super::outputs::Outputs;
@@ -52,6 +53,8 @@ pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
             };
         }
     };
+    // The status file is open and nobody was asked for a secret yet. A thread that writes the audit log comes after.
+    confine::confine(&setup, &scan);
     let ledger = match Ledger::open(&setup) {
         Ok(ledger) => ledger,
         Err(refusal) => {
@@ -237,7 +240,7 @@ impl Agent {
                     return self.end(ending).await;
                 }
                 Event::Command(Command::Reload) => {
-                    if let Some(setup) = (cx.reload)() {
+                    if let Some(setup) = (cx.reload)().filter(is_within_reach) {
                         self.reload(setup);
                         // The old watches go first: there may not be room for both.
                         drop(watcher.take());
@@ -325,6 +328,18 @@ impl Agent {
             tracing::info!("removed {count} output(s) of this run");
         }
     }
+}
+
+/// Whether the agent can still do what a configuration asks for; says so when it cannot.
+fn is_within_reach(setup: &Setup) -> bool {
+    let Some(refusal) = confine::refusal(setup) else {
+        return true;
+    };
+    tracing::error!(
+        "the configuration that was read again stays unused: for it the agent would have to {refusal}, which it gave \
+         up when it started (Landlock). Restart it; until then the configuration before it stays in force."
+    );
+    false
 }
 
 fn notifies(setup: &Setup) -> bool {

@@ -1,6 +1,7 @@
 //! The loop behind every command that puts outputs in place.
 
 mod apply;
+mod confine;
 mod consumers;
 mod dispatch;
 mod ledger;
@@ -17,7 +18,8 @@ mod timers;
 mod whole;
 mod work;
 
+pub use confine::kept_open;
 pub(crate) use dispatch::refusals;
 pub use dispatch::run;
 pub use report::{Ending, Observer, Refusal};
-pub use setup::{AgentCx, AtEnd, Command, Mode, Schedule, Setup};
+pub use setup::{AgentCx, AtEnd, Command, Mode, Sandbox, Schedule, Setup, Surroundings};

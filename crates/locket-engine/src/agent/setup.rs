@@ -1,16 +1,18 @@
 //! What an agent is told to do.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::plan::Plan;
-use locket_core::{Action, Clock};
+use locket_core::{Action, Clock, Reach};
 use tokio::sync::mpsc;
 
 use super::report::Observer;
 use crate::instances::Instances;
 use crate::notify::Notifier;
+use crate::resolve::SecretKey;
 use crate::telemetry::Outlets;
 
 /// Everything that a configuration says about a run.
@@ -34,6 +36,31 @@ pub struct Setup {
     pub outlets: Outlets,
     /// Where to keep what must outlive the process; read only when somebody is to be told of changes.
     pub state_dir: Option<PathBuf>,
+    /// What the agent needs beside, when it gives everything else up.
+    pub surroundings: Surroundings,
+}
+
+/// What an agent needs beside its plan.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Whether it gives up what it does not need.
+    pub sandbox: Sandbox,
+    /// Files that it reads again and again: its configuration.
+    pub files: Vec<PathBuf>,
+    /// What each provider touches.
+    pub instances: BTreeMap<Arc<str>, Reach>,
+    /// Secrets of one provider that are credentials of another.
+    pub credentials: Vec<SecretKey>,
+}
+
+/// Whether an agent gives up what it does not need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sandbox {
+    /// As far as the kernel knows how, unless something it runs may need anything.
+    Auto,
+    /// It keeps everything.
+    #[default]
+    Off,
 }
 
 /// What becomes of the outputs when the agent ends.

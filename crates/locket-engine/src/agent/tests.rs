@@ -132,6 +132,7 @@ impl Scene {
             status_file: Some(self.path("status")),
             at_end: AtEnd::default(),
             outlets: Outlets::default(),
+            surroundings: Surroundings::default(),
             state_dir: Some(self.path("state")),
         }
     }

@@ -23,7 +23,7 @@ use super::schedule::Schedule;
 use super::vault::instances;
 use super::watchman::Watchman;
 use super::world::{Fuse, Shared, World, lock};
-use crate::agent::{self, AgentCx, AtEnd, Ending, Observer, Setup};
+use crate::agent::{self, AgentCx, AtEnd, Ending, Observer, Setup, Surroundings};
 use crate::notify::Notifier;
 use crate::telemetry::Outlets;
 
@@ -171,6 +171,7 @@ fn setup(world: &Shared) -> Setup {
         status_file: Some(guard.status_file()),
         at_end: AtEnd::default(),
         outlets: Outlets::default(),
+        surroundings: Surroundings::default(),
         state_dir: Some(guard.root.join("state")),
     }
 }

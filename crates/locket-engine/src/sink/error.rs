@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use locket_sys::landlock;
 use rustix::io::Errno;
 
 /// Why one output is not in place. What was there before still is, and no temporary file is left.
@@ -93,6 +94,9 @@ impl SinkError {
                 "Mount the file system of {directory} writable for the agent: no `:ro` on a destination. \
                  Consumers may mount it read-only."
             ),
+            SinkErrorKind::Denied if landlock::denies_writing(self.at.parent().unwrap_or(&self.at)) => {
+                landlock::ADVICE.to_owned()
+            }
             SinkErrorKind::Denied => {
                 format!(
                     "Let the agent's user write to the directory {directory}, or choose another destination."

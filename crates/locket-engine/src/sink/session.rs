@@ -124,6 +124,17 @@ impl Sink {
         result.map_err(|fault| fault.named(&target.path()))
     }
 
+    /// Makes the root of a destination, with `access`'s directory mode and owner, unless it is there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) fn make_root(&mut self, root: &Arc<Path>, access: &Access) -> Result<(), SinkError> {
+        let made = self
+            .directories
+            .get(root, Path::new(""), Missing::Make(access), &mut self.names);
+        made.map(|_| ()).map_err(|fault| fault.named(root))
+    }
+
     /// The present content of the output at `target`, for templates that keep a part of it. `None` if there is no
     /// regular file, or one of more than `limit` bytes.
     ///

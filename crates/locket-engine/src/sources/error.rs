@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use locket_core::Diagnostic;
+use locket_sys::landlock;
 
 /// Why one template cannot be used; the others are not concerned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,7 @@ impl SourceError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Template { .. } => "Correct the places shown; the last good output stays until then.",
+            Self::Unreadable { path, .. } if landlock::denies_reading(path) => landlock::ADVICE,
             Self::Unreadable { .. } => "Let the agent's user read it, or leave it out of the map.",
             Self::TooLarge { .. } => "Raise `--max-file-size`, or leave the file out of the map.",
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use locket_core::Provider;
 use locket_core::schemes::Fragment;
+use locket_core::{Provider, Reach};
 
 use crate::bao::auth::{self, METHODS};
 use crate::bao::client::Api;
@@ -27,6 +27,7 @@ pub(crate) static BAO: ProviderKind = ProviderKind {
     network: true,
     named_only: false,
     runs_programs: false,
+    touches: |cx| touches(cx, [".bao-token", ".vault-token"]),
     parse: locator::parse,
     parse_every: Some(locator::parse_every),
     build: |cx| build(cx, [".bao-token", ".vault-token"]),
@@ -47,6 +48,7 @@ pub(crate) static VAULT: ProviderKind = ProviderKind {
     network: true,
     named_only: false,
     runs_programs: false,
+    touches: |cx| touches(cx, [".vault-token", ".bao-token"]),
     parse: locator::parse,
     parse_every: Some(locator::parse_every),
     build: |cx| build(cx, [".vault-token", ".bao-token"]),
@@ -150,6 +152,19 @@ macro_rules! settings {
     };
 }
 use settings;
+
+/// Credentials that nobody named. The token in the user's home stands alone: a home holds more than its owner wants to
+/// share.
+fn touches(cx: &BuildCx<'_>, home_files: [&str; 2]) -> Reach {
+    if cx.settings.text("url").is_none() {
+        return Reach::default();
+    }
+    Reach {
+        fixed: auth::home_paths(cx.environment, home_files),
+        files: vec![auth::SERVICE_ACCOUNT.into()],
+        ..Reach::default()
+    }
+}
 
 fn build(cx: &BuildCx<'_>, home_files: [&str; 2]) -> Result<Arc<dyn Provider>, ConfigError> {
     let Some(url) = cx.settings.text("url") else {

@@ -8,6 +8,7 @@ use locket_core::schemes::Fragment;
 use super::client::Client;
 use super::provider::ConnectProvider;
 use crate::http::Endpoint;
+use crate::registry::touches_nothing;
 use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, SettingKind, http, onepassword};
 
 /// 1Password Connect in the registry.
@@ -38,6 +39,7 @@ pub static KIND: ProviderKind = ProviderKind {
     network: true,
     named_only: false,
     runs_programs: false,
+    touches: touches_nothing,
     parse: onepassword::parse,
     parse_every: Some(onepassword::parse_every),
     build,

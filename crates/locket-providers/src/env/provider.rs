@@ -9,6 +9,7 @@ use locket_core::{
     ProviderError, Reference, SecretBytes, suggest,
 };
 
+use crate::registry::touches_nothing;
 use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
 
 /// Environment variables.
@@ -26,6 +27,7 @@ pub static KIND: ProviderKind = ProviderKind {
     network: false,
     named_only: false,
     runs_programs: false,
+    touches: touches_nothing,
     parse,
     parse_every: Some(parse_every),
     build,

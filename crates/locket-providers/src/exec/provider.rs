@@ -12,6 +12,7 @@ use super::locator::{HelperLocator, parse};
 use super::process::{After, Ended, Helper};
 use super::told::Told;
 use crate::batch::{Answers, all_failed};
+use crate::registry::touches_nothing;
 use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
 
 /// The word before `://` behind which the name of an instance stands.
@@ -32,6 +33,7 @@ pub static KIND: ProviderKind = ProviderKind {
     network: false,
     named_only: true,
     runs_programs: true,
+    touches: touches_nothing,
     parse,
     parse_every: None,
     build,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, FetchCx, Fetched, Locator, Members, Provider, ProviderError, SecretBytes,
+    BoxFuture, Capability, FetchCx, Fetched, Locator, Members, Provider, ProviderError, Reach, Referenced,
+    SecretBytes,
 };
 
 use super::locator::{FilePath, FilesOf, parse, parse_every};
@@ -30,6 +31,16 @@ pub static KIND: ProviderKind = ProviderKind {
     network: false,
     named_only: false,
     runs_programs: false,
+    touches: |cx| Reach {
+        referenced: Some(Referenced {
+            base: cx.base_dir.to_owned(),
+            path: |locator| {
+                let one = locator.typed::<FilePath>().map(|path| path.0.clone());
+                one.or_else(|| Some(locator.typed::<FilesOf>()?.directory.clone()))
+            },
+        }),
+        ..Reach::default()
+    },
     parse,
     parse_every: Some(parse_every),
     build,
@@ -143,6 +154,9 @@ fn explain(base_dir: &Path, path: &Path, error: &ReadError) -> ProviderError {
             base_dir.display()
         )),
         ReadError::Missing => ProviderError::not_found(context),
+        ReadError::Denied if locket_sys::landlock::denies_reading(&base_dir.join(path)) => {
+            ProviderError::denied(context).hint(locket_sys::landlock::ADVICE)
+        }
         ReadError::Denied => ProviderError::denied(context).hint(format!(
             "Let uid {} read the file and pass every directory on the way to it.",
             rustix::process::geteuid().as_raw()

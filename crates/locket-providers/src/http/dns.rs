@@ -12,13 +12,14 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use locket_sys::landlock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::runtime::Handle;
 
 use crate::http::Stamp;
 
-const HOSTS: &str = "/etc/hosts";
-const RESOLV_CONF: &str = "/etc/resolv.conf";
+pub(super) const HOSTS: &str = "/etc/hosts";
+pub(super) const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// The resolver as the HTTP client takes it. All copies share one cache.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +55,7 @@ pub(crate) async fn lookup(name: &str) -> Result<Vec<IpAddr>, DnsError> {
     }
     // A full stop at the end keeps the search list out of it; the files do not know it.
     let bare = name.trim_end_matches('.');
-    let hosts = std::fs::read_to_string(HOSTS).unwrap_or_default();
-    let listed = in_hosts(&hosts, bare);
+    let listed = in_hosts(&hosts(), bare);
     if !listed.is_empty() {
         return Ok(listed);
     }
@@ -69,6 +69,30 @@ pub(crate) async fn lookup(name: &str) -> Result<Vec<IpAddr>, DnsError> {
     Ok(answer.iter().collect())
 }
 
+/// The hosts file. What was read last stands in for a file that a confined process may no longer read: a new one in
+/// the place of the one it knew.
+fn hosts() -> String {
+    static LAST: Mutex<String> = Mutex::new(String::new());
+    let mut last = LAST.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match std::fs::read_to_string(HOSTS) {
+        Ok(text) => last.clone_from(&text),
+        Err(_) if landlock::denies_reading(Path::new(HOSTS)) => warn_about_replaced(HOSTS),
+        Err(_) => last.clear(),
+    }
+    last.clone()
+}
+
+/// Says once in the life of the process that it does not see a change.
+fn warn_about_replaced(file: &str) {
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    TOLD.call_once(|| {
+        tracing::warn!(
+            "{file} was replaced by a new file, which is not read; the agent goes on with the one before it. {}",
+            landlock::ADVICE
+        );
+    });
+}
+
 /// The process's resolver, made anew when its configuration changed.
 fn shared() -> Result<TokioResolver, DnsError> {
     type Shared = Option<((Stamp, tokio::runtime::Id), TokioResolver)>;
@@ -77,10 +101,14 @@ fn shared() -> Result<TokioResolver, DnsError> {
     // Its connections are tasks of one runtime, so that another runtime needs another resolver.
     let made_for = (Stamp::of(Path::new(RESOLV_CONF)), Handle::current().id());
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some((known, resolver)) = &*shared
-        && *known == made_for
-    {
-        return Ok(resolver.clone());
+    if let Some((known, resolver)) = &*shared {
+        if *known == made_for {
+            return Ok(resolver.clone());
+        }
+        if known.1 == made_for.1 && is_given_up(RESOLV_CONF) {
+            warn_about_replaced(RESOLV_CONF);
+            return Ok(resolver.clone());
+        }
     }
     let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
         // No usable file: ask this machine, as the C library does.
@@ -97,6 +125,12 @@ fn shared() -> Result<TokioResolver, DnsError> {
     })?;
     *shared = Some((made_for, resolver.clone()));
     Ok(resolver)
+}
+
+/// Whether a confined process may no longer read `file`, which it would be allowed to otherwise.
+fn is_given_up(file: &str) -> bool {
+    let path = Path::new(file);
+    landlock::denies_reading(path) && std::fs::File::open(path).is_err()
 }
 
 /// The addresses that a hosts file gives to `name`, in its order.

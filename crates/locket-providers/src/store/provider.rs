@@ -1,11 +1,12 @@
 //! The store as a provider: one decryption for each state of the file, however many references ask.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, Diagnostic, FetchCx, Fetched, Locator, Members, Provider, ProviderError,
+    BoxFuture, Capability, Diagnostic, FetchCx, Fetched, Locator, Members, Provider, ProviderError, Reach,
     Reference, SecretBytes, suggest,
 };
 
@@ -31,6 +32,7 @@ pub static KIND: ProviderKind = ProviderKind {
     network: false,
     named_only: false,
     runs_programs: false,
+    touches,
     parse,
     parse_every: Some(parse_every),
     build,
@@ -85,6 +87,16 @@ fn parse_every(reference: &Reference) -> Result<Locator, Vec<Diagnostic>> {
         )]);
     }
     Ok(Locator::every(prefix.clone(), "", Wanted::Every(prefix)))
+}
+
+/// The file and the identity where nobody named them; a store that is not there needs neither.
+fn touches(cx: &BuildCx<'_>) -> Reach {
+    let store = Store::from_settings(cx.settings, cx.environment, cx.base_dir);
+    let identity = store.identity().path().map(Path::to_owned);
+    match store.path().exists() {
+        true => Reach::of_files(std::iter::once(store.path().to_owned()).chain(identity)),
+        false => Reach::default(),
+    }
 }
 
 fn build(cx: &BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError> {

@@ -1,12 +1,13 @@
 //! `locket run` and `locket inject`: secrets put in place, and kept fresh.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ArgMatches;
 use locket_core::Diagnostic;
 use locket_core::diagnostic::Severity;
 use locket_engine::Instances;
-use locket_engine::agent::{self, AgentCx, Command as Order, Ending, Mode, Observer, Setup};
+use locket_engine::agent::{self, AgentCx, Command as Order, Ending, Mode, Observer, Setup, Surroundings};
 use locket_engine::notify::{LocalCourier, Notifier};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -16,10 +17,9 @@ use crate::context::{Context, Style};
 use crate::exit::Exit;
 use crate::logging::LogFormat;
 use crate::options::{self, table};
-use crate::providers::ProviderSettings;
 use crate::report::{self, Cause, Failure, Problem, SourceText};
 use crate::settings::{self, Form, Loaded, RunSettings};
-use crate::{diagnostics, providers, runtime};
+use crate::{config, diagnostics, providers, runtime};
 
 pub(super) const COMMAND: Command = Command {
     name: "run",
@@ -52,9 +52,15 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
         format: loaded.format(),
     };
     let settings = loaded.open(context);
+    // What a consumer's program inherits is its standard streams.
+    if let Err(error) = locket_sys::process::close_files_on_exec() {
+        tracing::warn!("programs that are run may inherit open files: {error}");
+    }
     let mode = settings.schedule.mode;
+    let files = config::places(matches, context);
     let instances = settings.common.providers.instances(context);
-    let (first, mut providers) = setup(settings, instances.clone(), context);
+    let first = setup(&settings, instances.clone(), &files, context);
+    let mut providers = settings.common.providers;
     let mut running = instances;
     let mut reload = || {
         let settings = reloaded(load(), context)?;
@@ -62,8 +68,8 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
             .common
             .providers
             .instances_after(&providers, &running, context);
-        let (setup, told) = setup(settings, running.clone(), context);
-        providers = told;
+        let setup = setup(&settings, running.clone(), &files, context);
+        providers = settings.common.providers;
         Some(setup)
     };
     let ending = runtime::block_on(async {
@@ -83,25 +89,34 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     outcome(ending, mode)
 }
 
-/// What the agent is to do, from what was settled, and what its providers were told.
-fn setup(settings: RunSettings, instances: Arc<Instances>, context: &Context) -> (Setup, ProviderSettings) {
-    let setup = Setup {
+/// What the agent is to do, from what was settled. `files` are those of the configuration.
+pub(super) fn setup(
+    settings: &RunSettings,
+    instances: Arc<Instances>,
+    files: &[PathBuf],
+    context: &Context,
+) -> Setup {
+    Setup {
+        surroundings: Surroundings {
+            sandbox: settings.sandbox,
+            files: files.to_vec(),
+            ..settings.common.providers.surroundings(&instances, context)
+        },
         instances,
-        plan: settings.plan,
+        plan: settings.plan.clone(),
         schedule: settings.schedule,
-        actions: settings.actions,
+        actions: settings.actions.clone(),
         notifier: Notifier {
             courier: Arc::new(LocalCourier {
                 environment: providers::without_credentials(&context.environment),
             }),
             timeout: settings.notify_timeout,
         },
-        status_file: settings.status_file,
+        status_file: settings.status_file.clone(),
         at_end: settings.at_end,
-        outlets: settings.outlets,
-        state_dir: Some(settings.state_dir),
-    };
-    (setup, settings.common.providers)
+        outlets: settings.outlets.clone(),
+        state_dir: Some(settings.state_dir.clone()),
+    }
 }
 
 fn reloaded(loaded: Result<Loaded<RunSettings>, Failure>, context: &Context) -> Option<RunSettings> {

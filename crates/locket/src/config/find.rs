@@ -52,6 +52,17 @@ pub(crate) fn load(matches: &ArgMatches, context: &Context) -> Found {
     found
 }
 
+/// Where the configuration files of a command are, and where one would count that is not there yet.
+pub(crate) fn places(matches: &ArgMatches, context: &Context) -> Vec<PathBuf> {
+    let named = named(&mut Layers::new(matches, context, &[]));
+    if named.is_empty() {
+        let candidates = [context.directory.join(LOCAL), PathBuf::from(SYSTEM)];
+        candidates.into_iter().filter(|path| path.exists()).collect()
+    } else {
+        named
+    }
+}
+
 /// The files that the caller names, in the order given.
 fn named(layers: &mut Layers<'_>) -> Vec<PathBuf> {
     let flags = layers.flags(&table::CONFIG);

@@ -10,6 +10,6 @@ mod schema;
 
 pub(crate) use entries::{EntryTemplate, EveryEntry, SecretEntry, parse_action};
 pub(crate) use file::ConfigFile;
-pub(crate) use find::load;
+pub(crate) use find::{load, places};
 pub(crate) use providers::{ProviderTable, TableName};
 pub(crate) use schema::schema;

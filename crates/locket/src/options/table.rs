@@ -215,6 +215,14 @@ pub(crate) static METRICS_PUBLIC: Opt = Opt::new(
 )
 .variables(&["LOCKET_METRICS_PUBLIC"])
 .default("false");
+pub(crate) static SANDBOX: Opt = Opt::new(
+    "sandbox",
+    Shape::Word(&["auto", "off"]),
+    "Whether the agent gives up what it will not need (Landlock)",
+)
+.variables(&["LOCKET_SANDBOX"])
+.placeholder("auto|off")
+.default("auto");
 
 pub(crate) static MAX_STALE: Opt = Opt::new(
     "max-stale",
@@ -259,6 +267,7 @@ pub(crate) static RUN: &[&Opt] = &[
     &AUDIT_LOG,
     &METRICS,
     &METRICS_PUBLIC,
+    &SANDBOX,
 ];
 
 /// What `inject` takes beside: whatever does not need an agent that stays.
@@ -277,6 +286,7 @@ pub(crate) static INJECT: &[&Opt] = &[
     &STATUS_FILE,
     &STATE_DIR,
     &AUDIT_LOG,
+    &SANDBOX,
 ];
 
 /// What `healthcheck` takes.

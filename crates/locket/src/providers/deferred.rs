@@ -9,12 +9,14 @@ use locket_core::{
     BoxFuture, Capability, ErrorKind, FetchCx, Fetched, LeaseHandle, Leases, Locator, Provider,
     ProviderError, Renewal, SecretBytes,
 };
+use locket_engine::resolve::SecretKey;
 use locket_engine::{Instances, once};
-use locket_providers::{Credential, Settings};
+use locket_providers::{Credential, Setting, Settings};
 use tokio::sync::Mutex;
 
 use super::credential::template_of;
 use super::instances::{Blueprint, Ground};
+use crate::options::Given;
 
 pub(super) struct Deferred {
     blueprint: Arc<Blueprint>,
@@ -105,6 +107,25 @@ pub(super) async fn with_credentials(
         settings = settings.with_credential(setting.name, Credential::Value(Arc::new(value)));
     }
     Ok(settings)
+}
+
+/// What the credentials that `references` name are asked for by. A text that is no reference has none; using it says
+/// what is wrong.
+pub(super) fn credential_keys(
+    references: &[(&'static Setting, Given)],
+    instances: &Instances,
+) -> Vec<SecretKey> {
+    let templates = references
+        .iter()
+        .filter_map(|(_, given)| template_of(&given.text, instances.schemes()).ok());
+    let keys = templates.flat_map(|template| {
+        let keys = template
+            .references()
+            .iter()
+            .filter_map(|reference| instances.locate(reference).ok());
+        keys.collect::<Vec<_>>()
+    });
+    keys.collect()
 }
 
 impl Provider for Deferred {

@@ -5,12 +5,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use locket_core::{Clock, Environment, Provider, ProviderError, Scheme, Schemes};
+use locket_engine::agent::Surroundings;
 use locket_engine::{Instance, InstanceLimits, Instances};
 use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, Settings};
 
 use super::check;
 use super::choice::Choice;
-use super::deferred::{Deferred, with_credentials};
+use super::deferred::{Deferred, credential_keys, with_credentials};
 use super::flags;
 use super::gather::{Gathered, Subject, gather, has_credential};
 use super::sections::kinds;
@@ -181,6 +182,20 @@ impl ProviderSettings {
         })
     }
 
+    /// What the providers touch of this machine, for an agent that gives up everything else.
+    pub(crate) fn surroundings(&self, instances: &Instances, context: &Context) -> Surroundings {
+        let ground = self.ground(context);
+        let mut surroundings = Surroundings::default();
+        for blueprint in &self.blueprints {
+            let reach = blueprint.kind.reach(&blueprint.cx(&blueprint.settings, &ground));
+            surroundings.instances.insert(blueprint.name.clone(), reach);
+            surroundings
+                .credentials
+                .extend(credential_keys(&blueprint.references, instances));
+        }
+        surroundings
+    }
+
     /// What the provider that serves `scheme` was told, for a command that does more with it than read. Credentials
     /// that other providers hold are asked for.
     ///
@@ -272,14 +287,17 @@ impl Blueprint {
         settings: &Settings,
         ground: &Ground,
     ) -> Result<Arc<dyn Provider>, ProviderError> {
-        let cx = BuildCx {
+        (self.kind.build)(&self.cx(settings, ground)).map_err(refused)
+    }
+
+    fn cx<'a>(&'a self, settings: &'a Settings, ground: &'a Ground) -> BuildCx<'a> {
+        BuildCx {
             instance: &self.name,
             settings,
             environment: &ground.environment,
             base_dir: &ground.directory,
             clock: &ground.clock,
-        };
-        (self.kind.build)(&cx).map_err(refused)
+        }
     }
 }
 

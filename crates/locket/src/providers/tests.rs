@@ -600,6 +600,7 @@ const fn fake(name: &'static str) -> ProviderKind {
         network: false,
         named_only: false,
         runs_programs: false,
+        touches: locket_providers::touches_nothing,
         parse: |reference| Ok(Locator::new(reference.locator(), "", ())),
         parse_every: None,
         build: |cx| Ok(Arc::new(Echo(cx.settings.credential("token-file").cloned()))),

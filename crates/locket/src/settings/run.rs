@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use locket_core::plan::{Owner, Plan};
 use locket_core::{Action, Diagnostic, Environment};
-use locket_engine::agent::{AtEnd, Mode, Schedule};
+use locket_engine::agent::{AtEnd, Mode, Sandbox, Schedule};
 use locket_engine::telemetry::{AuditTarget, JOURNAL_SOCKET, Outlets};
 
 use super::common::Common;
@@ -34,6 +34,8 @@ pub(crate) struct RunSettings {
     pub(crate) at_end: AtEnd,
     /// The audit log and metrics.
     pub(crate) outlets: Outlets,
+    /// Whether the agent gives up what it will not need.
+    pub(crate) sandbox: Sandbox,
     /// What holds for every command.
     pub(crate) common: Common,
 }
@@ -72,6 +74,8 @@ const MODES: [(&str, Mode); 3] = [
     ("park", Mode::Park),
 ];
 
+const SANDBOXES: [(&str, Sandbox); 2] = [("auto", Sandbox::Auto), ("off", Sandbox::Off)];
+
 impl RunSettings {
     /// Settles everything.
     pub(crate) fn settle(layers: &mut Layers<'_>, form: Form, context: &Context) -> Self {
@@ -105,6 +109,9 @@ impl RunSettings {
             state_dir: layers
                 .path(&table::STATE_DIR)
                 .unwrap_or_else(|| state_dir(&context.environment)),
+            sandbox: layers.settle(&table::SANDBOX, Sandbox::Auto, |text| {
+                values::word(text, &SANDBOXES)
+            }),
             plan,
             actions,
             at_end,

@@ -78,6 +78,7 @@ fn samples() -> Vec<Sample> {
             format!("{:?}", run.plan.maps.first().map(|map| map.settings.access.owner))
         }),
         sample("max-file-size", "17K", |run| run.plan.max_file_size.to_string()),
+        sample("sandbox", "off", |run| format!("{:?}", run.sandbox)),
         sample("status-file", "/run/status", |run| {
             format!("{:?}", run.status_file)
         }),

@@ -75,10 +75,15 @@ impl Agent {
 
     /// Waits until some line of the log contains `text`.
     pub(crate) fn says(&self, text: &str) {
-        eventually(
-            &format!("the log says {text:?}; it says:\n{}", self.log()),
-            || self.log().contains(text),
-        );
+        let until = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(
+                Instant::now() < until,
+                "the log never says {text:?}; it says:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -90,8 +95,13 @@ impl Agent {
     }
 
     /// Asks it to end and waits for that.
-    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
+    pub(crate) fn stop(self) -> (ExitStatus, String) {
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         self.reader.take().unwrap().join().unwrap();
         (status, self.log())

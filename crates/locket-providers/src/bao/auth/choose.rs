@@ -126,7 +126,7 @@ fn given_token(cx: &BuildCx<'_>, home_files: [&str; 2]) -> GivenToken {
     }
 }
 
-fn home_paths(environment: &Environment, names: [&str; 2]) -> Vec<PathBuf> {
+pub(in crate::bao) fn home_paths(environment: &Environment, names: [&str; 2]) -> Vec<PathBuf> {
     let Some(home) = environment.get_os("HOME").filter(|home| !home.is_empty()) else {
         return Vec::new();
     };

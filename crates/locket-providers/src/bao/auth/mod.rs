@@ -10,4 +10,5 @@ mod token;
 mod userpass;
 mod wrapping;
 
-pub(super) use choose::{METHODS, authority};
+pub(super) use choose::{METHODS, authority, home_paths};
+pub(super) use signed::SERVICE_ACCOUNT;

@@ -14,7 +14,7 @@ use crate::http::Stamp;
 use crate::{BuildCx, ConfigError, Credential};
 
 /// Where a pod finds the token of its service account.
-const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+pub(in crate::bao) const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// A signed token and the role that it is for.
 #[derive(Debug)]

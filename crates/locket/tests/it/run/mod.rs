@@ -1,5 +1,6 @@
 //! `locket run` as its users meet it.
 
+mod confined;
 mod editing;
 mod faults;
 mod kill;

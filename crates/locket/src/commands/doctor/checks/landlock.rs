@@ -1,33 +1,68 @@
-//! Whether the kernel can bind the agent to the files that it needs.
+//! Whether a run gives up what it will not need, and what the kernel can deny it then.
 
+use locket_engine::agent;
+use locket_sys::landlock::{self, Refused, Version};
+
+use super::super::super::run;
 use super::super::finding::{Check, Finding, Scene};
+use crate::config;
 
 pub(super) const CHECK: Check = Check {
     name: "landlock",
     look,
 };
 
-/// The active security modules, a list with commas; there where securityfs is mounted.
-const MODULES: &str = "/sys/kernel/security/lsm";
-
-fn look(_: &Scene<'_>) -> Vec<Finding> {
-    vec![judge(std::fs::read_to_string(MODULES).ok().as_deref())]
+fn look(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut found = judge(landlock::version());
+    if let Ok(settings) = &scene.settings {
+        let files = config::places(scene.matches, scene.context);
+        let instances = settings.common.providers.instances(scene.context);
+        let setup = run::setup(settings, instances, &files, scene.context);
+        found.extend(kept_open(agent::kept_open(&setup)));
+    }
+    found
 }
 
-fn judge(modules: Option<&str>) -> Finding {
-    match modules {
-        Some(modules) if modules.trim().split(',').any(|name| name == "landlock") => {
-            Finding::good("the kernel can bind a process to the files that it needs")
+fn judge(version: Result<Version, Refused>) -> Vec<Finding> {
+    let version = match version {
+        Ok(version) => version,
+        Err(refused) => {
+            let cure = match refused {
+                Refused::Disabled => "Add `landlock` to the kernel's `lsm=` parameter.",
+                _ => "Use Linux 5.13 or newer, and a container runtime that lets the calls through.",
+            };
+            return vec![Finding::weak(refused.to_string(), cure)];
         }
-        Some(_) => Finding::weak(
-            "the kernel does not use Landlock",
-            "Add `landlock` to the kernel's `lsm=` parameter, or build it in (Linux 5.13).",
+    };
+    let able = format!("the kernel can bind a run to the files that it needs (version {version})");
+    let lacking: Vec<_> = [
+        (version.limits_truncation(), "cutting files off (Linux 6.2)"),
+        (version.limits_listening(), "listening at ports (Linux 6.7)"),
+        (
+            version.limits_signals(),
+            "signals to other processes (Linux 6.12)",
         ),
-        None => Finding::weak(
-            "whether the kernel uses Landlock is not to be seen from here",
-            "Mount securityfs on /sys/kernel/security to see it.",
-        ),
+    ]
+    .into_iter()
+    .filter_map(|(can, what)| (!can).then_some(what))
+    .collect();
+    let mut found = vec![Finding::good(able)];
+    if !lacking.is_empty() {
+        found.push(Finding::weak(
+            format!("the kernel is too old to deny {}", lacking.join(", ")),
+            "A newer kernel closes this; the rest holds.",
+        ));
     }
+    found
+}
+
+/// What keeps the run of this configuration from giving anything up.
+fn kept_open(reason: Option<String>) -> Option<Finding> {
+    let reason = reason?;
+    Some(Finding::weak(
+        format!("a run of this configuration keeps access to everything: {reason}"),
+        "It works all the same; the how-to on self-protection says what would have to be different.",
+    ))
 }
 
 #[cfg(test)]
@@ -36,9 +71,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_found_among_the_modules() {
-        assert_eq!(judge(Some("capability,landlock,yama\n")).state, Health::Good);
-        assert_eq!(judge(Some("capability,yama")).state, Health::Weak);
-        assert_eq!(judge(None).state, Health::Weak);
+    fn what_is_missing_comes_with_its_cure() {
+        let cured = |refused| judge(Err(refused))[0].cure.clone().unwrap();
+        assert!(cured(Refused::Disabled).contains("lsm="));
+        assert!(cured(Refused::Absent).contains("5.13"));
+        assert_eq!(kept_open(None), None);
+        let kept = kept_open(Some("`exec:x` runs a program".to_owned())).unwrap();
+        assert_eq!(kept.state, Health::Weak);
+        assert!(kept.told.contains("exec:x"));
     }
 }

@@ -71,6 +71,7 @@ const TOY: ProviderKind = ProviderKind {
     network: true,
     named_only: false,
     runs_programs: false,
+    touches: locket_providers::touches_nothing,
     parse,
     parse_every: Some(parse_every),
     build,
