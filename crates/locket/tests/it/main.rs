@@ -9,6 +9,7 @@
 
 mod bao_leases;
 mod bao_wrapping;
+mod canaries;
 mod conformance;
 mod connect_official_client;
 mod connect_run;
