@@ -38,7 +38,9 @@ impl Postgres {
     /// In CI, when it is not installed; anywhere, when it does not start.
     pub fn start() -> Option<Self> {
         let [initdb, postgres, psql] = ["bin/initdb", "bin/postgres", "bin/psql"].map(find);
-        let (initdb, postgres, psql) = (initdb?, postgres?, psql?);
+        // The user without rights may not pass the directory of the links, which is often in somebody's home.
+        let real = |link: PathBuf| link.canonicalize().expect("a link that leads somewhere");
+        let (initdb, postgres, psql) = (real(initdb?), real(postgres?), psql?);
         let directory = tempfile::tempdir().expect("a directory for the server");
         let path = directory.path();
         let (data, password) = (path.join("data"), path.join("password"));
