@@ -113,8 +113,8 @@ impl Outputs {
                     output.gone_since = None;
                     if !same(&output.found, &found) {
                         difference.changed.push(found.target.clone());
-                        output.found = found;
                     }
+                    output.found = found;
                 }
                 None => {
                     difference.changed.push(found.target.clone());
@@ -252,7 +252,11 @@ pub(super) fn modified(target: &Target, is_switched: bool) -> Option<SystemTime>
 /// Whether two scans found the same output with the same template and settings.
 fn same(one: &Found, other: &Found) -> bool {
     let template = match (&one.template, &other.template) {
-        (Ok(one), Ok(other)) => Arc::ptr_eq(one, other),
+        // After a reload everything was parsed anew; what came of it is what counts.
+        (Ok(one), Ok(other)) => {
+            Arc::ptr_eq(one, other)
+                || (one.keys == other.keys && one.template.source() == other.template.source())
+        }
         (Err(one), Err(other)) => one == other,
         _ => false,
     };
