@@ -226,10 +226,9 @@ fn a_program_that_is_run_inherits_no_open_file() {
         .args(arguments)
         .current_dir(scene.base());
     let agent = Agent::start(&mut shell);
-    assert!(
-        fs::read_link(format!("/proc/{}/fd/7", agent.id())).is_ok(),
-        "the control"
-    );
+    eventually("the agent has the file, which is the control", || {
+        fs::read_link(format!("/proc/{}/fd/7", agent.id())).is_ok()
+    });
     eventually("the list is complete", || {
         scene.read("told").is_some_and(|told| told.contains("/proc/"))
     });
