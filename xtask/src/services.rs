@@ -1,5 +1,7 @@
 //! Installs the real servers and official clients that the tests use, through the ordinary package clients.
 
+mod engine;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,6 +22,7 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     }
     postgres(&home)?;
     rage(&home)?;
+    engine::install(&home)?;
     Ok(home)
 }
 

@@ -1,10 +1,12 @@
 //! Real servers and official clients, installed by `cargo xtask services`.
 
+pub mod engine;
 mod guard;
 pub mod openbao;
 mod place;
 pub mod postgres;
 
+pub use engine::Engine;
 pub use openbao::OpenBao;
 pub use place::{find, python};
 pub use postgres::Postgres;

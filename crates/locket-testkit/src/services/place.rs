@@ -34,14 +34,18 @@ pub fn python() -> Option<PathBuf> {
 }
 
 /// The directory that `cargo xtask services` fills.
-fn home() -> Option<PathBuf> {
+pub(super) fn home() -> Option<PathBuf> {
     let directory = |name: &str| variable(name).map(PathBuf::from);
     directory("LOCKET_SERVICES_DIR")
         .or_else(|| directory("XDG_CACHE_HOME").map(|cache| cache.join("locket-services")))
         .or_else(|| directory("HOME").map(|home| home.join(".cache/locket-services")))
 }
 
-fn skip(what: &str) -> Option<PathBuf> {
+/// Says aloud that a test is skipped for want of something.
+///
+/// # Panics
+/// In CI.
+pub(super) fn skip<T>(what: &str) -> Option<T> {
     let advice = "`cargo xtask services` installs it";
     assert!(variable("CI").is_none(), "{what} is missing; {advice}");
     // Not `eprintln!`, which the test harness keeps to itself while a test passes.
