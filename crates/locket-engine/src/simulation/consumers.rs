@@ -1,6 +1,6 @@
 //! The programs that are told of changes: what they are owed, and what they were told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ pub(super) struct Consumer {
     told: BTreeMap<PathBuf, Duration>,
     is_being_told: bool,
     failing_since: Option<Duration>,
-    killed_at: Option<Duration>,
+    /// Told in the last instant of a life, so that the next may not know of it.
+    may_repeat: BTreeSet<PathBuf>,
 }
 
 /// What a consumer does when it is told.
@@ -71,7 +72,7 @@ impl Default for Consumers {
             told: BTreeMap::new(),
             is_being_told: false,
             failing_since: None,
-            killed_at: None,
+            may_repeat: BTreeSet::new(),
         };
         Self {
             table: Drill::all_consumers()
@@ -131,7 +132,8 @@ impl Consumers {
 
     pub(super) fn end_life(&mut self, now: Duration) {
         for consumer in self.table.values_mut() {
-            consumer.killed_at = Some(now);
+            let last = consumer.told.iter().filter(|(_, at)| **at == now);
+            consumer.may_repeat.extend(last.map(|(path, _)| path.clone()));
         }
     }
 
@@ -145,8 +147,7 @@ impl Consumers {
         consumer.is_being_told = true;
         for path in changed {
             let is_removed = !path.exists();
-            let is_repeat =
-                consumer.killed_at.is_some() && consumer.told.get(path).copied() == consumer.killed_at;
+            let is_repeat = consumer.may_repeat.contains(path);
             let is_due = consumer.untold.get(path).is_some_and(|untold| !untold.is_empty());
             if !is_due && !is_repeat && !is_removed {
                 return once(format!("is told of {} without a change", path.display()));
@@ -163,6 +164,7 @@ impl Consumers {
                 .owed
                 .retain(|path, owed| owed.number > begun || !changed.contains(path));
             for path in changed {
+                consumer.may_repeat.remove(path);
                 let untold = consumer.untold.entry(path.clone()).or_default();
                 if untold.first().is_some_and(|first| *first < begun) {
                     untold.remove(0);

@@ -188,7 +188,19 @@ impl Editor {
                 }
                 format!("moved {name} away")
             }
-            97..98 => storm(&file, &directory, &text),
+            97..99 => {
+                let what = storm(&file, &directory, &text);
+                lock(world).disturb();
+                pause(
+                    world,
+                    dice.between(Duration::from_secs(5), Duration::from_secs(20)),
+                )
+                .await;
+                // Only whoever noticed the directory hears of this.
+                let later = self.text(dice);
+                let _ = fs::write(directory.join("storm/f0"), later);
+                what
+            }
             _ => {
                 self.put_roots_back(&mut lock(world));
                 "put every source back".to_owned()
@@ -238,7 +250,14 @@ impl Editor {
         let what = match dice.below(5) {
             0 => {
                 fs::write(&path, format!("foreign {}", self.edition)).unwrap();
-                "wrote over"
+                let below = path.strip_prefix(world.root.join("out")).unwrap_or(&path);
+                let template = world.root.join("in").join(below);
+                if dice.chance(40) && below.components().count() > 1 && fs::remove_file(template).is_ok() {
+                    world.disturb();
+                    "removed the template of, and wrote over"
+                } else {
+                    "wrote over"
+                }
             }
             1 => {
                 fs::remove_file(&path).unwrap();

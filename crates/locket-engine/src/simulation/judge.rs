@@ -54,6 +54,13 @@ pub(super) fn check(world: &mut World) {
     }
 }
 
+/// Checks what an agent did in the instant before its end, as long as its reasons are still to be seen.
+pub(super) fn check_remains(world: &mut World) {
+    if let Err(Broken { invariant, detail }) = deletions(world) {
+        world.fail(invariant, detail);
+    }
+}
+
 fn broken(invariant: Invariant, detail: impl Into<String>) -> Verdict {
     Err(Broken::new(invariant, detail))
 }
@@ -111,7 +118,6 @@ impl World {
 
 /// Everything at the destinations was put there by somebody who may.
 fn files(world: &mut World) -> Verdict {
-    let now = world.now();
     if !world.sources.is_untouched() {
         return broken(Invariant::Outside, "a template was changed");
     }
@@ -161,11 +167,15 @@ fn files(world: &mut World) -> Verdict {
             );
         }
     }
-    let vanished: Vec<_> = world
-        .destinations
-        .table
-        .iter()
-        .filter(|(path, held)| held.content.is_some() && !present.contains(*path))
+    deletions(world)
+}
+
+/// What the agent deleted since the last look.
+fn deletions(world: &mut World) -> Verdict {
+    let now = world.now();
+    let files = world.destinations.table.iter();
+    let vanished: Vec<_> = files
+        .filter(|(path, held)| held.content.is_some() && read(path).is_none())
         .map(|(path, _)| path.clone())
         .collect();
     for path in vanished {

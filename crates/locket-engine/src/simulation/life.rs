@@ -19,6 +19,7 @@ use super::consumers::ModelCourier;
 use super::dice::Loaded;
 use super::drill::NOTIFY_TIMEOUT;
 use super::invariant::{Broken, Invariant};
+use super::judge;
 use super::schedule::Schedule;
 use super::vault::instances;
 use super::watchman::Watchman;
@@ -26,6 +27,9 @@ use super::world::{Fuse, Shared, World, lock};
 use crate::agent::{self, AgentCx, AtEnd, Ending, Observer, Setup, Surroundings};
 use crate::notify::Notifier;
 use crate::telemetry::Outlets;
+
+/// Turns of the agent's loop without time passing: more than any storm of events takes.
+const MOST_TURNS: usize = 10_000;
 
 /// How one simulation went.
 #[derive(Debug)]
@@ -114,7 +118,14 @@ fn live(schedule: &mut Schedule, world: &Shared) -> End {
         };
         let mut agent = Box::pin(agent::run(setup(world), cx));
         let mut script = pin!(schedule.run(world, sender));
+        let (mut instant, mut turns) = (Duration::ZERO, 0);
         let end = poll_fn(|cx| {
+            let now = lock(world).now();
+            turns = if now == instant { turns + 1 } else { 0 };
+            instant = now;
+            if turns > MOST_TURNS {
+                lock(world).fail(Invariant::Alive, format!("it does not come to rest at {now:?}"));
+            }
             if lock(world).burns() {
                 return Poll::Ready(End::Killed);
             }
@@ -145,6 +156,7 @@ fn live(schedule: &mut Schedule, world: &Shared) -> End {
     if let Some(remains) = world.remains.take() {
         remains.restore(&world.written_by_agent());
     }
+    judge::check_remains(&mut world);
     end
 }
 

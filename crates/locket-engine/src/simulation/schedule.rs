@@ -37,6 +37,7 @@ pub(super) struct Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     GoOn,
+    Reload,
     /// The agent dies within the pause after the step, or at its end.
     Kill,
     Stop,
@@ -130,9 +131,12 @@ impl Schedule {
         while let Some(step) = self.next_step() {
             let Some(mut dice) = step else { continue };
             let then = self.act(&mut dice, world).await;
-            self.disturb_commands(&mut dice, world, &commands).await;
+            // Now and then one that nothing was changed for.
+            if then == Then::Reload || dice.chance(10) {
+                reload(world, &commands).await;
+            }
             match then {
-                Then::GoOn => {}
+                Then::GoOn | Then::Reload => {}
                 Then::Kill => {
                     lock(world).fuse = Some(if dice.chance(70) {
                         Fuse::Words(dice.below(*dice.clone().pick(&[3, 12, 60])))
@@ -215,8 +219,14 @@ impl Schedule {
                 Then::GoOn
             }
             52..64 => {
-                spoil_provider(&mut lock(world), dice, step);
-                Then::GoOn
+                let mut world = lock(world);
+                if dice.chance(15) {
+                    tear(&mut world, dice, step);
+                    Then::Reload
+                } else {
+                    spoil_provider(&mut world, dice, step);
+                    Then::GoOn
+                }
             }
             64..70 => {
                 spoil_consumer(&mut lock(world), dice, step);
@@ -245,21 +255,17 @@ impl Schedule {
         pause(world, MILLISECOND).await;
         then
     }
+}
 
-    /// A reload now and then, and always where the agent has nothing to be killed in.
-    async fn disturb_commands(&mut self, dice: &mut Dice, world: &Shared, commands: &mpsc::Sender<Command>) {
-        if dice.chance(10) {
-            {
-                let mut world = lock(world);
-                let now = world.now();
-                world.trace("reload");
-                world.disturbed_at = now;
-                world.reloaded_at = now;
-            }
-            let _ = commands.send(Command::Reload).await;
-            tokio::time::sleep(MILLISECOND).await;
-        }
+async fn reload(world: &Shared, commands: &mpsc::Sender<Command>) {
+    {
+        let mut world = lock(world);
+        world.trace("reload");
+        world.disturb();
+        world.reloaded_at = world.now();
     }
+    let _ = commands.send(Command::Reload).await;
+    tokio::time::sleep(MILLISECOND).await;
 }
 
 fn gap(dice: &mut Dice, refresh: Duration) -> Duration {
@@ -296,6 +302,25 @@ fn rotate(world: &mut World, dice: &mut Dice, step: usize) {
         ));
     }
     world.trace(&format!("step {step}: rotated {said:?}"));
+}
+
+/// Rotates an item of which an output shows two fields, one of which cannot be had any more.
+fn tear(world: &mut World, dice: &mut Dice, step: usize) {
+    let now = world.now();
+    let texts = world.sources.asked().map(|(_, asked)| asked.text());
+    let names: Vec<_> = texts.flat_map(|text| text.shown_in_two_parts()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let name = dice.pick(&names);
+    let item = world.vault.items.get_mut(name).unwrap();
+    item.version += 1;
+    item.exists = true;
+    item.changed_at = now;
+    item.broken = Some(dice.pick::<&str>(&PARTS));
+    item.since = now;
+    let line = format!("step {step}: tore {name:?} at version {}", item.version);
+    world.trace(&line);
 }
 
 fn spoil_provider(world: &mut World, dice: &mut Dice, step: usize) {

@@ -1,6 +1,6 @@
 //! Templates and values that say themselves what they are, so that an output shows which of each made it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// In every value, and in nothing else.
 pub(super) const MARK: &str = "cNry8Zq2Lw7";
@@ -125,6 +125,20 @@ impl Text {
             Piece::Mention(mention) => Some(mention),
             Piece::Literal(_) => None,
         })
+    }
+
+    /// The items of which it shows more than one field.
+    pub(super) fn shown_in_two_parts(&self) -> Vec<ItemName> {
+        let parts = |name: &ItemName| -> BTreeSet<&str> {
+            let own = self.mentions().filter(|mention| mention.item == *name);
+            own.map(|mention| mention.part.as_str()).collect()
+        };
+        let names: BTreeSet<_> = self.mentions().map(|mention| &mention.item).collect();
+        names
+            .into_iter()
+            .filter(|name| parts(name).len() > 1)
+            .cloned()
+            .collect()
     }
 
     /// The output, where each item is as `shown` says; `None` if a reference that must not be absent is.

@@ -22,6 +22,9 @@ pub(super) const PARTS: [&str; 2] = ["user", "pass"];
 /// Items that one instance can hold.
 pub(super) const ITEMS: usize = 5;
 
+/// So many calls in a second are a loop without pauses, whatever the reason.
+const HURRY: usize = 100;
+
 /// Every provider and everything they hold.
 #[derive(Debug)]
 pub(super) struct Vault {
@@ -181,6 +184,13 @@ impl Vault {
         let name = source.name;
         source.calls.push(now);
         source.in_flight += 1;
+        let before = source.calls.len().checked_sub(HURRY).map(|at| source.calls[at]);
+        if before.is_some_and(|before| now < before + Duration::from_secs(1)) {
+            return Err((
+                Invariant::BackOff,
+                format!("{name} is called {HURRY} times in a second"),
+            ));
+        }
         for item in items {
             let name = ItemName {
                 instance: name,
