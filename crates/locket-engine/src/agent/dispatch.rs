@@ -232,7 +232,7 @@ impl Agent {
             };
             match event {
                 Event::Command(Command::Stop) => {
-                    tracing::info!("stopping");
+                    tracing::info!("told to stop; what is being written is finished first");
                     let ending = Ending {
                         was_stopped: true,
                         ..self.ending()

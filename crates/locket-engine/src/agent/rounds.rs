@@ -1,5 +1,6 @@
 //! Rounds: from the first thing that happens until everything is in place, and what is said at their end.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use locket_core::plan::OnError;
@@ -8,7 +9,7 @@ use super::apply::{Job, Work};
 use super::dispatch::Agent;
 use super::outputs::{Stage, Standing};
 use super::report::{Ending, Trouble, TroubleKind, warn_about_unlocked_memory};
-use super::setup::Mode;
+use super::setup::{Mode, Schedule};
 use super::standing::is_unresolved;
 use super::timers::REST_AFTER;
 use crate::notify::Fingerprint;
@@ -21,10 +22,20 @@ pub(super) struct Round {
     pub(super) calls_before: u64,
     /// Until then transient failures are retried before the round is given up.
     pub(super) deadline: Duration,
-    pub(super) written: usize,
+    /// The outputs that were rendered, and whether any of their renderings was written: one is rendered again when an
+    /// answer or a scan comes late.
+    pub(super) rendered: HashMap<Target, Rendering>,
     /// What consumers are to hear of, with what the journal promises about it.
     pub(super) changed: Vec<(Target, Option<Fingerprint>)>,
-    pub(super) unchanged: usize,
+}
+
+/// What the renderings of one output in one round came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rendering {
+    /// What was in place already.
+    Equal,
+    /// New content, at least once.
+    Written,
 }
 
 impl Agent {
@@ -38,9 +49,8 @@ impl Agent {
                 started: now,
                 calls_before: self.resolver.calls(),
                 deadline: now + patience,
-                written: 0,
+                rendered: HashMap::new(),
                 changed: Vec::new(),
-                unchanged: 0,
             });
         }
     }
@@ -101,7 +111,13 @@ impl Agent {
             output.found.settings.on_error == OnError::Error
                 && is_unresolved(output.standing, &output.troubles)
         });
-        (is_first && must_succeed).then_some(ending)
+        if is_first && must_succeed {
+            return Some(ending);
+        }
+        if is_first {
+            tracing::info!("{}", what_follows(&self.setup.schedule));
+        }
+        None
     }
 
     /// The round is over for outputs whose answers never came.
@@ -215,16 +231,50 @@ impl Agent {
             self.last_success = Some(self.clock.wall());
         }
         let calls = self.resolver.calls() - round.calls_before;
-        if round.why == "retry" && round.written == 0 && !news {
+        let of = |what: Rendering| {
+            round
+                .rendered
+                .values()
+                .filter(|rendering| **rendering == what)
+                .count()
+        };
+        let (written, unchanged) = (of(Rendering::Written), of(Rendering::Equal));
+        if round.why == "retry" && written == 0 && !news {
             return;
         }
         tracing::info!(
-            "{}: {} outputs, {} written, {} unchanged, {failing} failing; {calls} provider calls in {}",
+            "{}: {}, {written} written, {unchanged} unchanged, {failing} failing; {} in {}",
             round.why,
-            self.outputs.len(),
-            round.written,
-            round.unchanged,
+            counted(self.outputs.len() as u64, "output"),
+            counted(calls, "provider call"),
             humantime::format_duration(Duration::from_millis(took.as_millis() as u64)),
         );
+    }
+}
+
+/// A number with the word for what is counted.
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+/// What an agent that stays does from now on.
+fn what_follows(schedule: &Schedule) -> String {
+    let again = match schedule.refresh {
+        Some(interval) => format!(
+            "the providers are asked again every {}",
+            humantime::format_duration(interval)
+        ),
+        None => "the providers are not asked again".to_owned(),
+    };
+    match schedule.mode {
+        Mode::Watch => {
+            format!("from now on edits of templates are followed, and {again}; SIGHUP does it at once")
+        }
+        Mode::Park | Mode::OneShot => {
+            format!("from now on {again}; SIGHUP does it at once, and reads the templates, too")
+        }
     }
 }

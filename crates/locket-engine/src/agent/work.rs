@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use super::apply::{Applier, Done, Job, Work};
 use super::dispatch::Agent;
 use super::outputs::{Stage, Standing};
+use super::rounds::Rendering;
 use crate::resolve::SecretKey;
 use crate::sink::Applied;
 use crate::sources::Target;
@@ -158,10 +159,12 @@ impl Agent {
                     }
                 }
                 if let Some(round) = &mut self.round {
+                    let rendering = round
+                        .rendered
+                        .entry(done.target.clone())
+                        .or_insert(Rendering::Equal);
                     if applied.is_written() {
-                        round.written += 1;
-                    } else {
-                        round.unchanged += 1;
+                        *rendering = Rendering::Written;
                     }
                     if applied.is_change {
                         round

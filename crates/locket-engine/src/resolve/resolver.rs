@@ -396,6 +396,7 @@ pub(super) fn spacing(instances: &Instances, name: &str, items: usize) -> Durati
 
 pub(super) async fn call(instances: Arc<Instances>, batch: Batch, cx: FetchCx) -> Answered {
     let asked = cx.clock.monotonic();
+    tracing::debug!(provider = %batch.instance, secrets = batch.locators.len(), "asking");
     let every = |error: ProviderError| batch.locators.iter().map(|_| Err(error.clone())).collect();
     let (results, provider) = match instances.provider(&batch.instance) {
         Err(error) => (every(error), None),
@@ -414,11 +415,26 @@ pub(super) async fn call(instances: Arc<Instances>, batch: Batch, cx: FetchCx) -
             (results, Some(provider))
         }
     };
+    let ms = u64::try_from((cx.clock.monotonic() - asked).as_millis()).unwrap_or(u64::MAX);
+    log_answers(&batch, &results, ms);
     Answered {
         batch,
         results,
         provider,
         asked,
+    }
+}
+
+/// Writes names and outcomes down, never a value.
+fn log_answers(batch: &Batch, results: &[Result<Fetched, ProviderError>], ms: u64) {
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    tracing::debug!(provider = %batch.instance, answered = results.len() - failed, failed, ms, "asked");
+    for (locator, result) in batch.locators.iter().zip(results) {
+        let outcome = match result {
+            Ok(_) => "a value",
+            Err(error) => error.kind.name(),
+        };
+        tracing::trace!(provider = %batch.instance, item = locator.item(), part = locator.part(), outcome, "answer");
     }
 }
 

@@ -16,7 +16,7 @@ use super::Command;
 use crate::context::{Context, Style};
 use crate::exit::Exit;
 use crate::logging::LogFormat;
-use crate::options::{self, table};
+use crate::options::{self, Notice, table};
 use crate::report::{self, Cause, Failure, Problem, SourceText};
 use crate::settings::{self, Form, Loaded, RunSettings};
 use crate::{config, diagnostics, providers, runtime};
@@ -51,6 +51,7 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
         style: context.style,
         format: loaded.format(),
     };
+    let told = loaded.notices().to_vec();
     let settings = loaded.open(context);
     // What a consumer's program inherits is its standard streams.
     if let Err(error) = locket_sys::process::close_files_on_exec() {
@@ -63,7 +64,7 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     let mut providers = settings.common.providers;
     let mut running = instances;
     let mut reload = || {
-        let settings = reloaded(load(), context)?;
+        let settings = reloaded(load(), &told, context)?;
         running = settings
             .common
             .providers
@@ -119,9 +120,13 @@ pub(super) fn setup(
     }
 }
 
-fn reloaded(loaded: Result<Loaded<RunSettings>, Failure>, context: &Context) -> Option<RunSettings> {
+fn reloaded(
+    loaded: Result<Loaded<RunSettings>, Failure>,
+    told: &[Notice],
+    context: &Context,
+) -> Option<RunSettings> {
     match loaded {
-        Ok(loaded) => Some(loaded.open(context)),
+        Ok(loaded) => Some(loaded.open_again(told, context)),
         Err(failure) => {
             report::tell(&failure.draw(context.style));
             tracing::error!("the configuration has mistakes; the one before it stays in force");

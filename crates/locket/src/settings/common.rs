@@ -102,9 +102,14 @@ impl<T> Loaded<T> {
     }
 
     /// What is to be told.
-    #[cfg(test)]
     pub(crate) fn notices(&self) -> &[Notice] {
         &self.notices
+    }
+
+    /// The same as [`Loaded::open`] for a configuration that was read again: what was `told` before is not repeated.
+    pub(crate) fn open_again(mut self, told: &[Notice], context: &Context) -> T {
+        self.notices.retain(|notice| !told.contains(notice));
+        self.open(context)
     }
 
     /// Opens the log, unless it is open, and hands the settings out.

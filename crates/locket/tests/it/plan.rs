@@ -249,7 +249,7 @@ fn the_counted_calls_are_those_that_a_run_makes() {
     let run = with_server(&mut scene.locket(["inject"].iter().chain(&arguments)));
     let log = String::from_utf8_lossy(&run.stderr).into_owned();
     assert!(
-        log.contains(&format!("; {calls} provider calls in")),
+        log.contains(&format!("; {calls} provider call")),
         "{calls} were foretold: {log}"
     );
 }

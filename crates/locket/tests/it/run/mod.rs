@@ -10,4 +10,5 @@ mod outage;
 mod policy;
 mod quiet;
 mod sidecar;
+mod transcript;
 mod whole;
