@@ -7,6 +7,7 @@ use locket_testkit::services;
 
 use super::fixture::{Backend, Fixture, References, Sample};
 use super::toy;
+use super::trial::DEADLINE;
 
 /// The helper beside this file.
 pub(crate) struct Helper;
@@ -33,6 +34,8 @@ impl Fixture for Helper {
             panic!("the toy's key is a file");
         };
         let settings = Settings::default()
+            // Each case starts helpers, which takes long where much else is going on.
+            .with("timeout", format!("{}s", DEADLINE.as_secs()))
             .with_list("command", [shown(&python), "-IS", HELPER])
             .with_table(
                 "env",

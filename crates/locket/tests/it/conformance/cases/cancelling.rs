@@ -4,14 +4,13 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use locket_core::Provider;
 use locket_testkit::faults::Gate;
 use locket_testkit::{Fault, Rule};
 
 use super::faults::Instance;
-use crate::conformance::trial::{Trial, Unmet, Verdict, ensure, is_value};
+use crate::conformance::trial::{DEADLINE, Trial, Unmet, Verdict, ensure, is_value};
 
 pub(crate) async fn leaves_the_provider_usable(trial: &Trial) -> Verdict {
     let text = &trial.references().text;
@@ -71,12 +70,9 @@ pub(crate) async fn leaves_other_readers_alone(trial: &Trial) -> Verdict {
     gate.open();
     let answers = match early {
         Some(answers) => answers?,
-        None => {
-            let patience = Duration::from_secs(10);
-            tokio::time::timeout(patience, follower)
-                .await
-                .map_err(|_| Unmet::Failed("the second reader waits for the first, which is gone".into()))??
-        }
+        None => tokio::time::timeout(DEADLINE, follower)
+            .await
+            .map_err(|_| Unmet::Failed("the second reader waits for the first, which is gone".into()))??,
     };
     is_value(&answers[0], text)
 }

@@ -14,26 +14,27 @@ use super::faults::Instance;
 use crate::conformance::trial::{Trial, Verdict, ensure, is_error};
 
 /// What the one limit under test allows, and what the other does.
-const SHORT: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(600);
 /// What a provider may need beyond its limit, by its own clock.
 const SLACK: Duration = Duration::from_secs(1);
-/// Real time in which a request must have reached the server.
-const ARRIVAL: Duration = Duration::from_secs(15);
+/// Real time in which a request must have reached the server: a program may have to be started for it, on a machine
+/// that has much else to do. It is less than the limit under test, which counts from the same moment.
+const ARRIVAL: Duration = Duration::from_secs(50);
 
 pub(crate) async fn ends_with_the_time_limit(trial: &Trial) -> Verdict {
-    each(trial, "20s", LONG).await
+    each(trial, SHORT, LONG).await
 }
 
 pub(crate) async fn ends_with_the_deadline(trial: &Trial) -> Verdict {
-    each(trial, "600s", SHORT).await
+    each(trial, LONG, SHORT).await
 }
 
-async fn each(trial: &Trial, timeout: &str, deadline: Duration) -> Verdict {
+async fn each(trial: &Trial, timeout: Duration, deadline: Duration) -> Verdict {
     for fault in [Fault::NeverAnswers, Fault::HangsMidBody] {
         for instance in Instance::ALL {
             for place in 0..instance.requests(trial).await? {
-                let provider = trial.provider_with("timeout", timeout)?;
+                let provider = trial.provider_with("timeout", &format!("{}s", timeout.as_secs()))?;
                 instance.prepare(trial, &provider).await?;
                 hang(trial, &provider, place, &fault, deadline)
                     .await
