@@ -5,4 +5,7 @@ mod children;
 mod commands;
 mod control;
 mod ends;
+mod memory;
+mod rounds;
+mod telemetry;
 mod world;
