@@ -2,7 +2,8 @@
 //!
 //! Of each page all `console` blocks are run by one shell, one after the other. Where a block shows output, this output
 //! has to come. A comment `<!-- needs NAME -->` before a block keeps it for the test that starts this server, and
-//! `<!-- not run: REASON -->` says why nobody runs it; no other block may hold commands.
+//! `<!-- not run: REASON -->` says why nobody runs it; no other block may hold commands. `<!-- file PATH -->` makes the
+//! block behind it a file before the first command. Where a page makes a place up, the test says what it is.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use locket_testkit::Server;
 use locket_testkit::fakes::connect::{Connect, Item};
-use locket_testkit::services::OpenBao;
+use locket_testkit::services::{self, OpenBao};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -27,12 +28,12 @@ struct Step {
 
 #[test]
 fn the_readme_does_what_it_says() {
-    run("README.md", None, &[]);
+    run("README.md", None, &[], &[]);
 }
 
 #[test]
 fn the_tutorial_does_what_it_says() {
-    run("docs/tutorial.md", None, &[]);
+    run("docs/tutorial.md", None, &[], &[]);
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn every_other_page_does_what_it_says() {
         .filter(|page| !apart.contains(&page.path.as_path()))
     {
         if steps(&page.text).iter().any(|step| step.needs.is_none()) {
-            run(&page.path.display().to_string(), None, &[]);
+            run(&page.path.display().to_string(), None, &[], &[]);
             ran += 1;
         }
     }
@@ -107,7 +108,7 @@ fn the_readme_reads_from_openbao() {
         ("BAO_ADDR", bao.url()),
         ("BAO_TOKEN", bao.root_token().to_owned()),
     ];
-    run("README.md", Some("openbao"), &variables);
+    run("README.md", Some("openbao"), &variables, &[]);
 }
 
 #[test]
@@ -118,17 +119,81 @@ fn the_readme_reads_from_connect() {
     let token = connect.token(&[&vault]);
     let server = Server::start(move |request| connect.answer(&request));
     let variables = [("OP_CONNECT_HOST", server.url()), ("OP_CONNECT_TOKEN", token)];
-    run("README.md", Some("connect"), &variables);
+    run("README.md", Some("connect"), &variables, &[]);
 }
 
-/// Runs the steps of `page` that need this server, with these variables, in an empty home.
-fn run(page: &str, needs: Option<&str>, variables: &[(&str, String)]) {
-    let mut steps = steps(&Page::at(page).text);
+#[test]
+fn the_page_about_openbao_does_what_it_says() {
+    let (Some(bao), Some(program)) = (OpenBao::start(), services::openbao::program()) else {
+        return;
+    };
+    let variables = [
+        ("BAO_ADDR", bao.url()),
+        ("BAO_TOKEN", bao.root_token().to_owned()),
+        ("PROGRAMS", program.parent().unwrap().display().to_string()),
+    ];
+    let places = [
+        ("https://bao.example:8200", bao.url()),
+        ("/etc/", "etc/".to_owned()),
+        ("/run/", "run/".to_owned()),
+    ];
+    run("docs/how-to/openbao.md", Some("openbao"), &variables, &places);
+}
+
+#[test]
+fn the_page_about_connect_does_what_it_says() {
+    let connect = Connect::new();
+    let vault = connect.add_vault("prod");
+    connect.add_item(&vault, Item::login("db", "correct horse"));
+    let token = connect.token(&[&vault]);
+    let server = Server::start(move |request| connect.answer(&request));
+    let places = [
+        ("http://connect:8080", server.url()),
+        ("/run/", "run/".to_owned()),
+        ("/templates", "templates".to_owned()),
+    ];
+    run(
+        "docs/how-to/connect.md",
+        Some("connect"),
+        &[("TOKEN", token)],
+        &places,
+    );
+}
+
+#[test]
+fn the_page_about_permissions_does_what_it_says() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give files away");
+        return;
+    }
+    let places = [("/run/", "run/".to_owned())];
+    run("docs/how-to/permissions.md", Some("root"), &[], &places);
+}
+
+/// Runs the steps of `page` that need this server, with these variables, in an empty home. Each of `places`, a host or a
+/// directory that the page makes up, becomes what the test has instead.
+fn run(page: &str, needs: Option<&str>, variables: &[(&str, String)], places: &[(&str, String)]) {
+    let text = Page::at(page).text;
+    let placed = |text: &str| {
+        places.iter().fold(text.to_owned(), |text, (made_up, real)| {
+            text.replace(made_up, real)
+        })
+    };
+    let mut steps = steps(&text);
+    for step in &mut steps {
+        step.command = placed(&step.command);
+        step.shown = placed(&step.shown);
+    }
     steps.retain(|step| step.needs.as_deref() == needs);
     assert!(!steps.is_empty(), "{page} has no commands that need {needs:?}");
     let directory = tempfile::tempdir().expect("a directory for the clone");
     let clone = directory.path().join("clone");
     copy(&repository().join("examples"), &clone.join("examples"));
+    for (path, text) in files(&text) {
+        let path = clone.join(placed(&path));
+        std::fs::create_dir_all(path.parent().expect("it is below the clone")).expect("its directory");
+        std::fs::write(path, placed(&text)).expect("a file of the page");
+    }
     let script = directory.path().join("script");
     std::fs::write(&script, write_script(&steps)).expect("the script can be written");
     let output = shell(&directory)
@@ -171,7 +236,10 @@ fn shell(directory: &TempDir) -> Command {
     shell
         .args(["120", "bash", "-eu"])
         .env_clear()
-        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
+        .env(
+            "PATH",
+            format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin", bin.display()),
+        )
         .env("HOME", directory.path().join("home"))
         .env("LOCKET_STATE_DIR", directory.path().join("state"))
         .env("OUT", directory.path())
@@ -179,10 +247,15 @@ fn shell(directory: &TempDir) -> Command {
     shell
 }
 
-/// Each command writes its output to a file of its own. What a page builds with cargo is there already.
+/// Each command writes its output to a file of its own. What a page builds with cargo is there already, and the token
+/// that it has made by `op` is the test's.
 fn write_script(steps: &[Step]) -> String {
     let mut script = String::from(
-        r#"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+        r#"PATH="$PATH${PROGRAMS:+:$PROGRAMS}"
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+op() {
+    printf %s "$TOKEN"
+}
 cargo() {
     case "$*" in
         "run --release -- "*) shift 3; locket "$@" ;;
@@ -220,6 +293,9 @@ fn steps(text: &str) -> Vec<Step> {
             is_excused &= line != "```";
         } else if is_console {
             match (line.strip_prefix("$ "), steps.last_mut()) {
+                (None, Some(step)) if step.command.ends_with('\\') => {
+                    step.command.extend(["\n", line]);
+                }
                 (Some(command), _) => steps.push(Step {
                     line: at + 1,
                     command: command.to_owned(),
@@ -233,6 +309,24 @@ fn steps(text: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// The files that a page asks for, by their path, each below a comment that names it.
+fn files(text: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut parts = text.split("<!-- file ");
+    parts.next();
+    for part in parts {
+        let (path, rest) = part.split_once(" -->").expect("a comment has an end");
+        let block = rest
+            .trim_start()
+            .strip_prefix("```")
+            .expect("a block comes after the name of its file");
+        let (_, block) = block.split_once('\n').expect("a block has lines");
+        let (block, _) = block.split_once("```").expect("a block has an end");
+        files.push((path.to_owned(), block.to_owned()));
+    }
+    files
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -250,7 +344,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn commands_and_what_they_show_are_told_apart() {
-    let text = "```console\n$ a\n$ b\none\n\ntwo\n```\n```text\n$ no\n```\n<!-- needs server -->\n```console\n$ c\n```\n";
+    let text = "```console\n$ a\\\n a\n$ b\none\n\ntwo\n```\n```text\n$ no\n```\n<!-- needs server -->\n```console\n$ c\n```\n";
     let step = |line, command: &str, shown: &str, needs: Option<&str>| Step {
         line,
         command: command.to_owned(),
@@ -258,9 +352,9 @@ fn commands_and_what_they_show_are_told_apart() {
         needs: needs.map(str::to_owned),
     };
     let wanted = [
-        step(2, "a", "", None),
-        step(3, "b", "one\n\ntwo", None),
-        step(13, "c", "", Some("server")),
+        step(2, "a\\\n a", "", None),
+        step(4, "b", "one\n\ntwo", None),
+        step(14, "c", "", Some("server")),
     ];
     assert_eq!(steps(text), wanted);
 }

@@ -4,4 +4,4 @@ mod admin;
 mod server;
 
 pub use admin::Admin;
-pub use server::{Audited, OpenBao, OpenBaoBuilder};
+pub use server::{Audited, OpenBao, OpenBaoBuilder, program};

