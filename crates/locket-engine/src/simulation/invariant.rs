@@ -39,6 +39,9 @@ pub(super) enum Invariant {
     BackOff,
     /// A provider that asks to be left alone is left alone.
     RetryAfter,
+    /// What is leased is in force as long as it is wanted, is not asked for anew without need, and is given back when
+    /// nobody uses it, and not before.
+    Lease,
     /// A consumer is told of the last change of its outputs.
     Told,
     /// A consumer is told once for each change, after it has taken place.

@@ -46,7 +46,9 @@ pub(super) fn check(world: &mut World) {
         return;
     }
     world.look();
-    let checks = [files, secrecy, arrivals, removals, told, reads, pauses, status];
+    let checks = [
+        files, secrecy, arrivals, removals, told, reads, pauses, leases, status,
+    ];
     for check in checks {
         if let Err(Broken { invariant, detail }) = check(world) {
             return world.fail(invariant, detail);
@@ -90,6 +92,16 @@ impl World {
 
     /// When an output must be as its template and its secrets say; `None` while something is in the way.
     fn due(&self, path: &Path, asked: &Asked) -> Option<Duration> {
+        let items = asked
+            .text()
+            .mentions()
+            .map(|mention| &self.vault.items[&mention.item]);
+        let issued = items.map(Item::issued).max().unwrap_or_default();
+        Some(self.settled(path, asked)?.max(issued + ROUND))
+    }
+
+    /// The same without regard to the leases that were issued since.
+    pub(super) fn settled(&self, path: &Path, asked: &Asked) -> Option<Duration> {
         let refresh = self.drill.longest_refresh();
         let mut due = self.noticed_by(asked)?;
         if asked.text().is_wrong {
@@ -318,9 +330,14 @@ fn reads(world: &mut World) -> Verdict {
         }
         let rounds = 1 + (now - calm_since).as_secs() / world.drill.refresh().as_secs();
         let since = |times: &[Duration]| times.iter().filter(|at| **at >= calm_since).count() as u64;
-        let mut distinct = 0;
+        let (mut distinct, mut leased) = (0, 0);
         for (name, item) in items() {
             let reads = since(&item.reads);
+            // Leases have times of their own.
+            if name.is_leased() {
+                leased += reads;
+                continue;
+            }
             distinct += u64::from(reads > 0);
             if reads > rounds {
                 let detail = format!("{name:?} was read {reads} times in {rounds} rounds");
@@ -328,7 +345,7 @@ fn reads(world: &mut World) -> Verdict {
             }
         }
         let calls = since(&source.calls);
-        if calls > rounds * distinct.div_ceil(source.batch as u64) {
+        if calls > rounds * distinct.div_ceil(source.batch as u64) + leased {
             let detail = format!(
                 "{} was called {calls} times in {rounds} rounds for {distinct} items",
                 source.name
@@ -363,6 +380,39 @@ fn pauses(world: &mut World) -> Verdict {
                 let detail = format!("{name:?} was read {reads} times in {:?}", now - since);
                 return broken(Invariant::BackOff, detail);
             }
+            let renewals = count(&item.renewals, since);
+            if renewals > most(since) {
+                let detail = format!("{name:?} was renewed {renewals} times in {:?}", now - since);
+                return broken(Invariant::BackOff, detail);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is leased and wanted is in force.
+fn leases(world: &mut World) -> Verdict {
+    let now = world.now();
+    for (name, item) in world.vault.items.iter().filter(|(name, _)| name.is_leased()) {
+        let source = world.vault.source(name.instance);
+        let calm_since = source.since.max(item.since) + LONGEST_PAUSE + ROUND;
+        let is_wanted = |asked: &Asked| {
+            let is_known = || {
+                world
+                    .noticed_by(asked)
+                    .is_some_and(|noticed| noticed + ROUND + CALL < now)
+            };
+            let mut mentions = asked.text().mentions();
+            !asked.text().is_wrong && mentions.any(|mention| mention.item == *name) && is_known()
+        };
+        if source.mode.is_healthy()
+            && !item.denied
+            && calm_since < now
+            && !item.is_in_force(now)
+            && world.sources.asked().any(|(_, asked)| is_wanted(asked))
+        {
+            let detail = format!("there is no lease of {name:?} in force: {:?}", item.grants);
+            return broken(Invariant::Lease, detail);
         }
     }
     Ok(())
@@ -462,14 +512,16 @@ fn says_what_fails(world: &World, status: &Status, path: &Path, asked: &Asked) -
 /// Since when a reference cannot be had, if it cannot.
 fn fails_since(world: &World, mention: &Mention) -> Option<Duration> {
     let (since, is_had) = world.condition(mention);
+    let item = &world.vault.items[&mention.item];
     let Item {
         exists, changed_at, ..
-    } = &world.vault.items[&mention.item];
+    } = item;
     let source = world.vault.source(mention.item.instance);
     match (is_had, exists) {
         // It answers for the first item of a call, whichever that is.
         (false, _) if source.mode == Mode::Short => None,
-        (false, true) => Some(since.max(*changed_at)),
+        // As long as a lease is good nothing is asked for.
+        (false, true) => Some(since.max(*changed_at).max(item.leased_until())),
         (true, false) if mention.absence == Absence::Fails => Some(since.max(*changed_at)),
         _ => None,
     }

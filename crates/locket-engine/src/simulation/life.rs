@@ -210,6 +210,8 @@ fn judge_ending(world: &Shared, ending: &Ending, schedule: &mut Schedule) {
     };
     if !expected {
         world.fail(Invariant::Alive, format!("it ended by itself: {ending:?}"));
+    } else if let Err(Broken { invariant, detail }) = world.check_given_back() {
+        world.fail(invariant, detail);
     }
     if is_refused {
         schedule.clear_away(&mut world);

@@ -8,6 +8,7 @@ mod drill;
 mod editor;
 mod invariant;
 mod judge;
+mod leases;
 mod life;
 mod schedule;
 mod snapshot;

@@ -286,6 +286,10 @@ fn rotate(world: &mut World, dice: &mut Dice, step: usize) {
     let names: Vec<_> = world.vault.items.keys().cloned().collect();
     for _ in 0..count {
         let name = dice.pick(&names);
+        // A leased item gets a new version with each lease, and nowhere else.
+        if name.is_leased() {
+            continue;
+        }
         let item = world.vault.items.get_mut(name).unwrap();
         item.version += 1;
         item.changed_at = now;
@@ -308,7 +312,8 @@ fn rotate(world: &mut World, dice: &mut Dice, step: usize) {
 fn tear(world: &mut World, dice: &mut Dice, step: usize) {
     let now = world.now();
     let texts = world.sources.asked().map(|(_, asked)| asked.text());
-    let names: Vec<_> = texts.flat_map(|text| text.shown_in_two_parts()).collect();
+    let names = texts.flat_map(|text| text.shown_in_two_parts());
+    let names: Vec<_> = names.filter(|name| !name.is_leased()).collect();
     if names.is_empty() {
         return;
     }
@@ -329,7 +334,7 @@ fn spoil_provider(world: &mut World, dice: &mut Dice, step: usize) {
         let names: Vec<_> = world.vault.items.keys().cloned().collect();
         let name = dice.pick(&names);
         let item = world.vault.items.get_mut(name).unwrap();
-        if dice.chance(50) {
+        if dice.chance(50) || name.is_leased() {
             item.denied = true;
         } else {
             item.broken = Some(*dice.pick::<&str>(&PARTS));

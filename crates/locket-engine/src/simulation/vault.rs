@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, Scheme, Schemes,
-    SecretBytes,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Leases, Locator, Provider, ProviderError, Scheme,
+    Schemes, SecretBytes,
 };
 
 use super::dice::Dice;
 use super::invariant::Invariant;
+use super::leases::Grant;
 use super::text::{ItemName, Shown, value};
 use super::world::{Shared, lock};
 use crate::instances::{Instance, Instances};
@@ -80,6 +81,10 @@ pub(super) struct Item {
     pub(super) since: Duration,
     /// The reads since the agent started.
     pub(super) reads: Vec<Duration>,
+    /// The leases of the agent that runs, of an item that is leased.
+    pub(super) grants: Vec<Grant>,
+    /// The renewals that it asked for.
+    pub(super) renewals: Vec<Duration>,
 }
 
 impl Mode {
@@ -122,12 +127,14 @@ impl Vault {
             .map(|name| {
                 let item = Item {
                     version: 1,
-                    exists: !dice.chance(5),
+                    exists: !dice.chance(5) || name.is_leased(),
                     changed_at: Duration::ZERO,
                     denied: false,
                     broken: None,
                     since: Duration::ZERO,
                     reads: Vec::new(),
+                    grants: Vec::new(),
+                    renewals: Vec::new(),
                 };
                 (name, item)
             })
@@ -161,6 +168,8 @@ impl Vault {
         }
         for item in self.items.values_mut() {
             item.reads.clear();
+            item.grants.clear();
+            item.renewals.clear();
         }
     }
 
@@ -272,16 +281,20 @@ impl Vault {
                     item: locator.item().to_owned(),
                 };
                 match self.items.get(&name) {
-                    Some(item) if item.denied => Err(ProviderError::denied("permission denied")),
+                    Some(item) if item.denied => return Err(ProviderError::denied("permission denied")),
                     Some(item) if item.broken == Some(locator.part()) => {
-                        Err(ProviderError::unavailable("the field cannot be read"))
+                        return Err(ProviderError::unavailable("the field cannot be read"));
                     }
-                    Some(item) if item.exists => {
-                        let value = value(&name, locator.part(), item.version);
-                        Ok(Fetched::new(SecretBytes::copy_from(value.as_bytes())))
-                    }
-                    _ => Err(ProviderError::not_found("there is no such secret")),
+                    Some(item) if item.exists => {}
+                    _ => return Err(ProviderError::not_found("there is no such secret")),
                 }
+                let lease = name.is_leased().then(|| self.issue(&name, now));
+                let value = value(&name, locator.part(), self.items[&name].version);
+                let fetched = Fetched::new(SecretBytes::copy_from(value.as_bytes()));
+                Ok(match lease {
+                    Some(lease) => fetched.lease(lease),
+                    None => fetched,
+                })
             })
             .collect()
     }
@@ -289,9 +302,9 @@ impl Vault {
 
 /// The way of one agent to one provider.
 #[derive(Clone)]
-struct Door {
-    world: Shared,
-    index: usize,
+pub(super) struct Door {
+    pub(super) world: Shared,
+    pub(super) index: usize,
 }
 
 /// A call that is under way; dropped when it is answered or given up.
@@ -353,8 +366,22 @@ impl Provider for Door {
             let mut world = lock(&self.world);
             let now = world.now();
             world.tick();
+            let disturbed_at = world.disturbed_at;
+            for locator in batch {
+                let name = ItemName {
+                    instance: INSTANCES[self.index],
+                    item: locator.item().to_owned(),
+                };
+                if name.is_leased() && world.vault.is_needless(&name, now, disturbed_at) {
+                    world.fail(Invariant::Lease, format!("{name:?} is leased again without need"));
+                }
+            }
             world.vault.answer(self.index, batch, now)
         })
+    }
+
+    fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
     }
 }
 
