@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::{Clock, Locator, SecretBytes};
@@ -93,9 +94,32 @@ pub struct FetchCx {
     pub clock: Arc<dyn Clock>,
     /// When the caller gives up, on the monotonic clock. One request may be given less time than this leaves.
     pub deadline: Duration,
+    /// What was sent so far, by every call that shares the count.
+    requests: Arc<AtomicU64>,
 }
 
 impl FetchCx {
+    /// The surroundings of one call.
+    pub fn new(clock: Arc<dyn Clock>, deadline: Duration) -> Self {
+        Self {
+            clock,
+            deadline,
+            requests: Arc::default(),
+        }
+    }
+
+    /// The same, with requests counted in `requests`.
+    #[must_use]
+    pub fn counting(self, requests: Arc<AtomicU64>) -> Self {
+        Self { requests, ..self }
+    }
+
+    /// Notes that one request goes out to a server that may count them: whoever sends one says so, whatever comes of
+    /// it.
+    pub fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Time left until the deadline; zero when it has passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_sub(self.clock.monotonic())

@@ -10,14 +10,22 @@ use crate::schemes::{Fragment, Scheme, Schemes};
 use crate::{Diagnostic, Span};
 
 /// A reference, parsed once. Its [`fmt::Display`] form parses to an equal reference.
+///
+/// Templates share most of theirs, so that a copy costs a count.
 #[derive(Clone, Debug)]
 pub struct Reference {
+    parts: Arc<Parts>,
+    span: Span,
+}
+
+/// What a reference says, wherever it stands.
+#[derive(Clone, Debug)]
+struct Parts {
     scheme: Arc<str>,
     locator: String,
     options: Vec<(String, String)>,
     fragment: Option<String>,
     optional: bool,
-    span: Span,
 }
 
 /// What a text turned out to be.
@@ -89,13 +97,12 @@ impl Reference {
             None => (rest.as_ref(), None),
         };
         let (locator, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut reference = Self {
+        let mut parts = Parts {
             scheme: scheme.name.clone(),
             locator: locator.to_owned(),
             options: Vec::new(),
             fragment,
             optional: false,
-            span,
         };
         let mut wrong = Vec::new();
         if locator.trim_matches('/').is_empty() {
@@ -114,24 +121,25 @@ impl Reference {
                 );
             } else if name == "optional" {
                 match value.as_str() {
-                    "" | "true" | "1" => reference.optional = true,
-                    "false" | "0" => reference.optional = false,
+                    "" | "true" | "1" => parts.optional = true,
+                    "false" | "0" => parts.optional = false,
                     _ => wrong.push(
                         Diagnostic::error(span, format!("`optional={value}` is neither true nor false"))
                             .help("Write `?optional` alone."),
                     ),
                 }
-            } else if reference.options.iter().any(|(known, _)| *known == name) {
+            } else if parts.options.iter().any(|(known, _)| *known == name) {
                 wrong.push(Diagnostic::error(
                     span,
                     format!("the option `{name}` is given twice"),
                 ));
             } else {
-                reference.options.push((name, value));
+                parts.options.push((name, value));
             }
         }
         if wrong.is_empty() {
-            Parsed::Reference(reference)
+            let parts = Arc::new(parts);
+            Parsed::Reference(Self { parts, span })
         } else {
             Parsed::Wrong(wrong)
         }
@@ -139,32 +147,33 @@ impl Reference {
 
     /// The word before `://`: a provider's scheme or an instance's name.
     pub fn scheme(&self) -> &str {
-        &self.scheme
+        &self.parts.scheme
     }
 
     /// The locator as written, still percent-encoded.
     pub fn locator(&self) -> &str {
-        &self.locator
+        &self.parts.locator
     }
 
     /// The locator's components between slashes, percent-decoded.
     pub fn segments(&self) -> Vec<Cow<'_, str>> {
-        self.locator.split('/').map(decode).collect()
+        self.parts.locator.split('/').map(decode).collect()
     }
 
     /// The whole locator, percent-decoded.
     pub fn decoded_locator(&self) -> Cow<'_, str> {
-        decode(&self.locator)
+        decode(&self.parts.locator)
     }
 
     /// The options in the order written, decoded, without `optional`.
     pub fn options(&self) -> &[(String, String)] {
-        &self.options
+        &self.parts.options
     }
 
     /// The value of one option; empty when it was written without one.
     pub fn option(&self, name: &str) -> Option<&str> {
-        self.options
+        self.parts
+            .options
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
@@ -172,49 +181,51 @@ impl Reference {
 
     /// The decoded fragment.
     pub fn fragment(&self) -> Option<&str> {
-        self.fragment.as_deref()
+        self.parts.fragment.as_deref()
     }
 
     /// The fragment where locket itself follows it into a JSON value.
     pub fn json_fragment(&self, schemes: &Schemes) -> Option<&str> {
-        let scheme = schemes.get(&self.scheme)?;
+        let scheme = schemes.get(&self.parts.scheme)?;
         self.fragment().filter(|_| scheme.fragment == Fragment::Json)
     }
 
     /// Whether a secret that does not exist is the empty value.
     pub fn is_optional(&self) -> bool {
-        self.optional
+        self.parts.optional
     }
 
     /// The same with another locator, as it is written.
     pub(crate) fn with_locator(&self, locator: String) -> Self {
-        Self {
-            locator,
-            ..self.clone()
-        }
+        let mut reference = self.clone();
+        Arc::make_mut(&mut reference.parts).locator = locator;
+        reference
     }
 
     /// The same with one more name at the end of its locator.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         let key = encode(key, "/?#&=\"*");
-        self.with_locator(format!("{}{key}", self.locator))
+        self.with_locator(format!("{}{key}", self.parts.locator))
     }
 
     /// The same as a secret that must exist.
-    pub(crate) fn required(self) -> Self {
-        Self {
-            optional: false,
-            ..self
-        }
+    pub(crate) fn required(mut self) -> Self {
+        Arc::make_mut(&mut self.parts).optional = false;
+        self
+    }
+
+    /// The same at another place.
+    pub(crate) fn at(&self, span: Span) -> Self {
+        let parts = self.parts.clone();
+        Self { parts, span }
     }
 
     /// The same with another fragment, which is not encoded.
     pub(crate) fn with_fragment(&self, fragment: Option<String>) -> Self {
-        Self {
-            fragment,
-            ..self.clone()
-        }
+        let mut reference = self.clone();
+        Arc::make_mut(&mut reference.parts).fragment = fragment;
+        reference
     }
 
     /// Where it stands in its source.
@@ -228,11 +239,12 @@ impl Reference {
     /// One diagnostic for each unknown option.
     pub fn check_options(&self, known: &[&str]) -> Result<(), Vec<Diagnostic>> {
         let wrong: Vec<_> = self
+            .parts
             .options
             .iter()
             .filter(|(name, _)| !known.contains(&name.as_str()))
             .map(|(name, _)| {
-                let message = format!("`{}` references have no option `{name}`", self.scheme);
+                let message = format!("`{}` references have no option `{name}`", self.parts.scheme);
                 let diagnostic = Diagnostic::error(self.span, message);
                 if known.is_empty() {
                     diagnostic.help("Only `?optional` can be given here.")
@@ -250,11 +262,14 @@ impl Reference {
 impl PartialEq for Reference {
     /// Equal when they name the same value; the place does not matter.
     fn eq(&self, other: &Self) -> bool {
-        self.scheme == other.scheme
-            && same_locator(&self.locator, &other.locator)
-            && self.options == other.options
-            && self.fragment == other.fragment
-            && self.optional == other.optional
+        if Arc::ptr_eq(&self.parts, &other.parts) {
+            return true;
+        }
+        self.parts.scheme == other.parts.scheme
+            && same_locator(&self.parts.locator, &other.parts.locator)
+            && self.parts.options == other.parts.options
+            && self.parts.fragment == other.parts.fragment
+            && self.parts.optional == other.parts.optional
     }
 }
 
@@ -262,31 +277,31 @@ impl Eq for Reference {}
 
 impl std::hash::Hash for Reference {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.scheme.hash(state);
-        for segment in self.locator.split('/') {
+        self.parts.scheme.hash(state);
+        for segment in self.parts.locator.split('/') {
             decode(segment).hash(state);
         }
-        self.options.hash(state);
-        self.fragment.hash(state);
-        self.optional.hash(state);
+        self.parts.options.hash(state);
+        self.parts.fragment.hash(state);
+        self.parts.optional.hash(state);
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = format!("{}://{}", self.scheme, self.locator);
+        let mut shown = format!("{}://{}", self.parts.scheme, self.parts.locator);
         let mut separator = '?';
-        for (name, value) in &self.options {
+        for (name, value) in &self.parts.options {
             write!(shown, "{separator}{}", encode(name, "&=#?\""))?;
             if !value.is_empty() {
                 write!(shown, "={}", encode(value, "&#\""))?;
             }
             separator = '&';
         }
-        if self.optional {
+        if self.parts.optional {
             write!(shown, "{separator}optional")?;
         }
-        if let Some(fragment) = &self.fragment {
+        if let Some(fragment) = &self.parts.fragment {
             write!(shown, "#{}", encode(fragment, "#\""))?;
         }
         // White space around a reference is none of it, so that at the end it has to be encoded.

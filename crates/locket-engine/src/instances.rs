@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use locket_core::wildcard::Every;
 use locket_core::{Capability, Diagnostic, Parse, Provider, ProviderError, Reference, Schemes, Wildcard};
 
-use crate::resolve::SecretKey;
+use crate::resolve::{Budgets, SecretKey};
 
 /// Makes a provider; called once, when the first reference needs it.
 pub type Build = Box<dyn Fn() -> Result<Arc<dyn Provider>, ProviderError> + Send + Sync>;
@@ -38,6 +38,7 @@ pub struct Instances {
     by_scheme: HashMap<Arc<str>, Slot>,
     /// Words before `://` behind which the name of an instance comes first, with the instances that it may be.
     routes: HashMap<Arc<str>, Vec<Arc<str>>>,
+    budgets: Arc<Budgets>,
 }
 
 struct Slot {
@@ -64,7 +65,14 @@ impl Instances {
             schemes,
             by_scheme,
             routes: HashMap::new(),
+            budgets: Arc::default(),
         }
+    }
+
+    /// The same, with the requests of each day counted in `budgets`.
+    #[must_use]
+    pub fn counting(self, budgets: Arc<Budgets>) -> Self {
+        Self { budgets, ..self }
     }
 
     /// The same, with `scheme://NAME/…` for the instances of these names.
@@ -194,6 +202,17 @@ impl Instances {
         capability.max_concurrent = capability.max_concurrent.max(1);
         capability.items_per_call = capability.items_per_call.max(1);
         Ok(capability)
+    }
+
+    /// The requests of this day.
+    pub(crate) fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Whether anything is kept of the requests of a day.
+    pub(crate) fn has_budgets(&self) -> bool {
+        let mut slots = self.by_scheme.values();
+        slots.any(|slot| slot.instance.limits.daily_budget.is_some())
     }
 
     /// What the user says about the use of an instance.

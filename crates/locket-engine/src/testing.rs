@@ -10,7 +10,7 @@ use locket_core::{
     ProviderError, Renewal, Scheme, Schemes, SecretBytes,
 };
 
-use crate::instances::{Instance, Instances};
+use crate::instances::{Instance, InstanceLimits, Instances};
 
 /// Tokio's clock, which tests pause.
 #[derive(Debug)]
@@ -128,6 +128,11 @@ impl Fake {
 
     /// Instances that serve `fake://`, and `dead://` by a provider that never answers.
     pub(crate) fn instances(&self) -> Arc<Instances> {
+        Arc::new(self.limited(InstanceLimits::default()))
+    }
+
+    /// The same within `limits`.
+    pub(crate) fn limited(&self, limits: InstanceLimits) -> Instances {
         let names = ["fake", "dead"];
         let schemes = Schemes::new(names.map(|name| Scheme {
             name: name.into(),
@@ -149,11 +154,11 @@ impl Fake {
                     parse,
                     parse_every: Some(|reference| Ok(Locator::every(reference.locator(), "", ()))),
                     build: Box::new(build),
-                    limits: Default::default(),
+                    limits,
                 },
             )
         });
-        Arc::new(Instances::new(schemes, instances))
+        Instances::new(schemes, instances)
     }
 }
 
@@ -183,6 +188,7 @@ impl Provider for Fake {
         cx: &'a FetchCx,
     ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
         Box::pin(async move {
+            cx.count_request();
             let (hanging, delay) = {
                 let mut state = self.0.lock().unwrap();
                 let names = batch

@@ -16,5 +16,5 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
-pub use registry::{BuildCx, ConfigError, KINDS, ProviderKind, SchemeSpec, schemes, touches_nothing};
+pub use registry::{BuildCx, ConfigError, Facts, KINDS, ProviderKind, SchemeSpec, schemes, touches_nothing};
 pub use settings::{Credential, Setting, SettingKind, Settings};

@@ -28,6 +28,8 @@ pub struct ProviderKind {
     pub title: &'static str,
     /// What it reads, as a sentence without a full stop.
     pub summary: &'static str,
+    /// What people choose it by.
+    pub facts: Facts,
     /// The words that start its references; the first is the usual one.
     pub schemes: &'static [SchemeSpec],
     /// What stands before the dot in its settings, and the name of its table in the configuration file.
@@ -51,6 +53,24 @@ pub struct ProviderKind {
     pub parse_every: Option<Parse>,
     /// Makes an instance. Contacts nobody and looks at no credential's value: logins happen with the first read.
     pub build: fn(&BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError>,
+}
+
+/// What people choose a provider by, for the table of the reference pages: fragments without a full stop, empty where
+/// there is nothing of the kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The ways to log in, the usual one first.
+    pub logins: &'static [&'static str],
+    /// What one request reads.
+    pub batching: &'static str,
+    /// How a reference names a version.
+    pub versions: &'static str,
+    /// What is leased, renewed and given back.
+    pub leases: &'static str,
+    /// What it was tried against.
+    pub verified: &'static str,
+    /// Requests a day that are granted to everybody, where that is few: the `daily-budget` unless the user gives one.
+    pub daily_budget: Option<usize>,
 }
 
 /// One word that starts a provider's references.
@@ -97,6 +117,18 @@ impl ConfigError {
             hint: Some(hint.into()),
         }
     }
+}
+
+impl Facts {
+    /// Those of what is on this machine and needs no login.
+    pub const LOCAL: Self = Self {
+        logins: &[],
+        batching: "",
+        versions: "",
+        leases: "",
+        verified: "the real thing",
+        daily_budget: None,
+    };
 }
 
 impl ProviderKind {

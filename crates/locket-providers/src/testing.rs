@@ -101,9 +101,9 @@ impl Fixture {
 
     /// What surrounds a fetch that has a minute.
     pub(crate) fn fetch_cx(&self) -> FetchCx {
-        FetchCx {
-            clock: self.clock.clone(),
-            deadline: self.clock.monotonic() + Duration::from_secs(60),
-        }
+        FetchCx::new(
+            self.clock.clone(),
+            self.clock.monotonic() + Duration::from_secs(60),
+        )
     }
 }

@@ -8,4 +8,5 @@ mod tag;
 mod tests;
 
 pub use model::{Delimiters, Template, TemplateOptions};
+pub use parse::KnownTags;
 pub use render::{Problem, RenderCx, RenderError, Rendered, Resolution};

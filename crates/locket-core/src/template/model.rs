@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::parse;
+use super::parse::{self, KnownTags};
 use crate::filter::FilterCall;
 use crate::{Diagnostic, Reference, Schemes};
 
@@ -97,11 +97,24 @@ impl Template {
         options: &TemplateOptions,
         schemes: &Schemes,
     ) -> Result<Self, Vec<Diagnostic>> {
+        Self::parse_beside(source, options, schemes, &mut KnownTags::default())
+    }
+
+    /// [`Template::parse`] beside other templates of the same `schemes`, whose tags it need not read again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_beside(
+        source: impl Into<Arc<[u8]>>,
+        options: &TemplateOptions,
+        schemes: &Schemes,
+        known: &mut KnownTags,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let source = source.into();
         if options.verbatim {
             return Ok(Self::literal(source));
         }
-        let parts = parse::parse(&source, &options.delimiters, schemes)?;
+        let parts = parse::parse(&source, &options.delimiters, schemes, known)?;
         Ok(Self {
             segments: parts.segments,
             expressions: parts.expressions,

@@ -6,8 +6,9 @@ use memchr::memmem::Finder;
 
 use super::model::{Delimiters, Expression, Segment};
 use super::tag::{Reader, Tag};
+use crate::filter::FilterCall;
 use crate::reference::{Parsed, Position};
-use crate::{Diagnostic, Reference, Schemes};
+use crate::{Diagnostic, Reference, Schemes, Span};
 
 /// Longer than any reference, in bytes.
 pub(super) const MAX_REFERENCE: usize = 4096;
@@ -15,6 +16,15 @@ pub(super) const MAX_REFERENCE: usize = 4096;
 /// Errors after which reading stops, and warnings that are kept: nobody reads more, and one slip may stand a hundred
 /// thousand times.
 const MAX_FOUND: usize = 100;
+
+/// Tags read before, so that templates which share references parse each once. It serves one set of schemes.
+#[derive(Debug, Default)]
+pub struct KnownTags {
+    /// Their marks: the same text may mean another thing between others.
+    delimiters: Delimiters,
+    /// References without filters, by what stands between the marks. Spans count from there.
+    references: HashMap<Box<[u8]>, Reference>,
+}
 
 /// What a source consists of.
 pub(super) struct Parts {
@@ -32,8 +42,10 @@ pub(super) fn parse(
     source: &[u8],
     delimiters: &Delimiters,
     schemes: &Schemes,
+    known: &mut KnownTags,
 ) -> Result<Parts, Vec<Diagnostic>> {
-    let mut parser = Parser::new(source, delimiters, schemes);
+    known.serve(delimiters);
+    let mut parser = Parser::new(source, delimiters, schemes, known);
     parser.run();
     let Parser {
         segments,
@@ -66,6 +78,7 @@ struct Parser<'a> {
     references: Interner<Reference>,
     /// Tags seen before by their text, so that the hundred-thousandth occurrence costs a look-up.
     seen: HashMap<&'a [u8], usize>,
+    known: &'a mut KnownTags,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
     /// Where the literal that is being read began.
@@ -74,7 +87,12 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(source: &'a [u8], delimiters: &'a Delimiters, schemes: &'a Schemes) -> Self {
+    fn new(
+        source: &'a [u8],
+        delimiters: &'a Delimiters,
+        schemes: &'a Schemes,
+        known: &'a mut KnownTags,
+    ) -> Self {
         Self {
             source,
             delimiters,
@@ -84,6 +102,7 @@ impl<'a> Parser<'a> {
             expressions: Interner::new(),
             references: Interner::new(),
             seen: HashMap::new(),
+            known,
             errors: Vec::new(),
             warnings: Vec::new(),
             literal: 0,
@@ -130,10 +149,14 @@ impl<'a> Parser<'a> {
 
     /// Reads the tag whose mark is at `start`; returns where to go on.
     fn tag(&mut self, start: usize, body: usize) -> usize {
-        if let Some(close) = self.close.at_or_after(body)
-            && let Some(expression) = self.seen.get(&self.source[body..close]).copied()
-        {
-            return self.push_value(start, close, expression);
+        if let Some(close) = self.close.at_or_after(body) {
+            let text = &self.source[body..close];
+            if let Some(expression) = self.seen.get(text).copied() {
+                return self.push_value(start, close, expression);
+            }
+            if let Some(reference) = self.known.get(text, body) {
+                return self.push_expression(start, body, close, reference, Vec::new());
+            }
         }
         match self.reader.read(start) {
             // The mark is text. Another may begin inside of it: `{{{ op://… }}}` is a tag in braces.
@@ -150,12 +173,26 @@ impl<'a> Parser<'a> {
                 filters,
                 close,
             } => {
-                let reference = self.references.intern(reference);
-                let expression = self.expressions.intern(Expression { reference, filters });
-                self.seen.insert(&self.source[body..close], expression);
-                self.push_value(start, close, expression)
+                if filters.is_empty() {
+                    self.known.learn(&self.source[body..close], body, &reference);
+                }
+                self.push_expression(start, body, close, reference, filters)
             }
         }
+    }
+
+    fn push_expression(
+        &mut self,
+        start: usize,
+        body: usize,
+        close: usize,
+        reference: Reference,
+        filters: Vec<FilterCall>,
+    ) -> usize {
+        let reference = self.references.intern(reference);
+        let expression = self.expressions.intern(Expression { reference, filters });
+        self.seen.insert(&self.source[body..close], expression);
+        self.push_value(start, close, expression)
     }
 
     fn push_value(&mut self, start: usize, close: usize, expression: usize) -> usize {
@@ -239,6 +276,29 @@ impl<'a> Parser<'a> {
             self.segments
                 .retain(|segment| matches!(segment, Segment::Value(_)));
         }
+    }
+}
+
+impl KnownTags {
+    /// Keeps what it knows if that stood between the same marks.
+    fn serve(&mut self, delimiters: &Delimiters) {
+        if self.delimiters != *delimiters {
+            self.delimiters = delimiters.clone();
+            self.references.clear();
+        }
+    }
+
+    /// The reference in the tag whose `text` stands at `body`.
+    fn get(&self, text: &[u8], body: usize) -> Option<Reference> {
+        let reference = self.references.get(text)?;
+        let span = reference.span();
+        Some(reference.at(Span::new(body + span.start, body + span.end)))
+    }
+
+    fn learn(&mut self, text: &[u8], body: usize, reference: &Reference) {
+        let span = reference.span();
+        let reference = reference.at(Span::new(span.start - body, span.end - body));
+        self.references.insert(text.into(), reference);
     }
 }
 

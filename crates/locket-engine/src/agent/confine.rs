@@ -255,7 +255,8 @@ fn make_destinations(plan: &Plan) {
 
 /// Makes the state directory if this run keeps anything there.
 fn make_state_dir(setup: &Setup) {
-    let is_used = setup.outlets.audit.is_some() || actions(setup).next().is_some();
+    let is_used =
+        setup.outlets.audit.is_some() || actions(setup).next().is_some() || setup.instances.has_budgets();
     if let Some(directory) = setup.state_dir.as_deref().filter(|_| is_used)
         && let Err(error) = crate::state_dir::make(directory)
     {

@@ -85,10 +85,15 @@ pub(crate) fn refusals(plan: &Plan, instances: &Instances, scan: &Scan) -> Vec<R
 /// The providers that the templates name and that cannot be made: a usage error.
 fn misconfigured(instances: &Instances, scan: &Scan) -> Vec<Refusal> {
     let templates = scan.found.iter().filter_map(|found| found.template.as_ref().ok());
-    let names: BTreeSet<_> = templates
-        .flat_map(|parsed| &parsed.keys)
-        .map(|key| key.instance.clone())
-        .collect();
+    let mut names: BTreeSet<&Arc<str>> = BTreeSet::new();
+    let mut last = None;
+    for key in templates.flat_map(|parsed| &parsed.keys) {
+        // Most keys are of the instance of the one before.
+        if last != Some(Arc::as_ptr(&key.instance)) {
+            last = Some(Arc::as_ptr(&key.instance));
+            names.insert(&key.instance);
+        }
+    }
     let errors = names.iter().filter_map(|name| instances.provider(name).err());
     errors
         .map(|error| Refusal {

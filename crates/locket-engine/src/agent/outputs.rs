@@ -183,7 +183,8 @@ impl Output {
     /// Whether every answer that the template needs is there, good or bad.
     pub(super) fn is_answered(&self, resolver: &Resolver) -> bool {
         match &self.found.template {
-            Ok(parsed) => parsed.keys.iter().all(|key| !resolver.is_awaited(key)),
+            // Answers come about in the order of the keys: the last tells soonest that one is missing.
+            Ok(parsed) => parsed.keys.iter().rev().all(|key| !resolver.is_awaited(key)),
             Err(_) => true,
         }
     }

@@ -74,10 +74,7 @@ pub(crate) async fn end(leases: Vec<Revocation>, clock: Arc<dyn Clock>, limit: D
             None => by_provider.push((lease.provider, vec![lease.handle])),
         }
     }
-    let cx = FetchCx {
-        deadline: clock.monotonic() + limit,
-        clock: clock.clone(),
-    };
+    let cx = FetchCx::new(clock.clone(), clock.monotonic() + limit);
     let calls = by_provider.iter().map(|(provider, handles)| async {
         let every = |error: ProviderError| handles.iter().map(|_| Err(error.clone())).collect();
         match provider.leases() {
@@ -108,10 +105,8 @@ pub(crate) async fn end(leases: Vec<Revocation>, clock: Arc<dyn Clock>, limit: D
 
 /// Ends each of `leases` by itself, leaving alone whatever else the provider leased.
 pub(crate) async fn end_each(leases: Vec<Revocation>, clock: Arc<dyn Clock>, limit: Duration) {
-    let cx = FetchCx {
-        deadline: clock.monotonic() + limit,
-        clock,
-    };
+    let deadline = clock.monotonic() + limit;
+    let cx = FetchCx::new(clock, deadline);
     for called in join_all(leases.into_iter().map(|lease| revoke(lease, cx.clone()))).await {
         if let Called::Revoked {
             result: Err(error), ..

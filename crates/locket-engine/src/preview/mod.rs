@@ -15,7 +15,7 @@ pub use output::{Blame, PlannedOutput, Verdict};
 
 use crate::agent::{Refusal, refusals};
 use crate::instances::Instances;
-use crate::resolve::{Backoff, Cost, Resolver, Timing, costs};
+use crate::resolve::{Backoff, Cost, Resolver, SecretKey, Timing, costs};
 use crate::sink::Sink;
 use crate::sources::{Found, Listed, Role, Scan, Scanner, Trouble};
 
@@ -61,10 +61,9 @@ pub async fn preview(
     let mut scanner = Scanner::new(plan.clone(), instances.clone());
     let mut scan = scanner.scan();
     let refused = refusals(plan, instances, &scan);
-    let templates = scan.found.iter().filter_map(|found| found.template.as_ref().ok());
-    let keys: Vec<_> = templates.flat_map(|parsed| parsed.keys.clone()).collect();
+    let keys = keys(&scan);
     let mut preview = Preview {
-        costs: costs(instances, keys.iter()),
+        costs: costs(instances, keys.iter(), clock.wall()),
         left_out: std::mem::take(&mut scan.trouble),
         ..Preview::default()
     };
@@ -104,6 +103,18 @@ pub async fn preview(
     // Nobody uses what was leased for looking at it.
     resolver.end_leases(limits.request).await;
     preview
+}
+
+/// What a round of `plan` asks of each instance, in the order of their names. Nobody is asked.
+pub fn cost_of_a_round(plan: &Plan, instances: &Arc<Instances>, clock: &Arc<dyn Clock>) -> Vec<Cost> {
+    let scan = Scanner::new(plan.clone(), instances.clone()).scan();
+    costs(instances, keys(&scan).iter(), clock.wall())
+}
+
+/// Everything that the templates want.
+fn keys(scan: &Scan) -> Vec<SecretKey> {
+    let templates = scan.found.iter().filter_map(|found| found.template.as_ref().ok());
+    templates.flat_map(|parsed| parsed.keys.clone()).collect()
 }
 
 /// The keys of every wildcard that was answered.

@@ -155,12 +155,12 @@ impl Board {
         }
     }
 
-    /// Asks for everything again that is not `good` as it is. `spacing` says how far apart an instance's refreshes
-    /// must be, given its number of items.
+    /// Asks for everything again that is not `good` as it is. `may` says whether an instance has room for it, given its
+    /// number of items and the time of its last refresh.
     pub(super) fn refresh(
         &mut self,
         now: Duration,
-        spacing: impl Fn(&str, usize) -> Duration,
+        may: impl Fn(&Arc<str>, usize, Option<Duration>) -> bool,
         good: impl Fn(&ItemKey) -> bool,
     ) {
         let mut counts: BTreeMap<Arc<str>, usize> = BTreeMap::new();
@@ -169,10 +169,7 @@ impl Board {
         }
         for (name, count) in counts {
             let instance = self.instances.entry(name.clone()).or_default();
-            let spacing = spacing(&name, count);
-            if instance.last_refresh.is_some_and(|last| now < last + spacing) {
-                tracing::debug!(provider = %name, "the refresh is left out: the daily budget spreads refreshes over {}",
-                    humantime::format_duration(spacing));
+            if !may(&name, count, instance.last_refresh) {
                 continue;
             }
             instance.last_refresh = Some(now);
@@ -369,6 +366,29 @@ impl Board {
             });
         }
         None
+    }
+
+    /// Instances that would be asked now if there is room, with the number of their calls in flight.
+    pub(super) fn asking(&self, now: Duration) -> impl Iterator<Item = (&Arc<str>, usize)> {
+        let instances = self.instances.iter();
+        instances
+            .filter(move |(_, state)| {
+                let is_shut = state.gate.as_ref().is_some_and(|gate| now < gate.until);
+                !state.queue.is_empty() && !is_shut
+            })
+            .map(|(name, state)| (name, state.in_flight))
+    }
+
+    /// Leaves an instance alone until a time, for a reason of ours.
+    pub(super) fn shut(&mut self, name: &Arc<str>, until: Duration, error: Arc<ProviderError>) {
+        let state = self.instances.entry(name.clone()).or_default();
+        let failures = state.gate.as_ref().map_or(0, |gate| gate.failures);
+        state.gate = Some(Gate {
+            until,
+            failures,
+            error,
+        });
+        self.postpone(name, until);
     }
 
     /// Records the answers to a batch and returns the secrets that they settle.

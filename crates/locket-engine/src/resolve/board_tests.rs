@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::{ErrorKind, Fetched, Locator, ProviderError, SecretBytes};
@@ -82,7 +83,7 @@ fn what_is_known_is_not_asked_again_before_a_refresh() {
     answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
     board.want(&wanted);
     assert!(batches(&mut board, SECOND).is_empty());
-    board.refresh(SECOND, |_, _| Duration::ZERO, |_| false);
+    board.refresh(SECOND, |_, _, _| true, |_| false);
     assert_eq!(batches(&mut board, SECOND).len(), 1);
 }
 
@@ -99,7 +100,7 @@ fn a_missing_secret_is_not_asked_again_before_a_refresh() {
     assert!(batches(&mut board, SECOND * 100_000).is_empty());
     assert_eq!(board.next_retry(|_| true), None);
     assert!(matches!(board.answer(&wanted), Answer::Failed(error) if error.kind == ErrorKind::NotFound));
-    board.refresh(SECOND, |_, _| Duration::ZERO, |_| false);
+    board.refresh(SECOND, |_, _, _| true, |_| false);
     assert_eq!(batches(&mut board, SECOND).len(), 1, "the refresh asks");
 }
 
@@ -110,7 +111,7 @@ fn an_outage_keeps_the_last_good_value_and_a_deletion_does_not() {
     board.want(&wanted);
     let asked = batches(&mut board, Duration::ZERO);
     answer(&mut board, &asked[0], Duration::ZERO, || value("x"));
-    board.refresh(SECOND, |_, _| Duration::ZERO, |_| false);
+    board.refresh(SECOND, |_, _, _| true, |_| false);
     let asked = batches(&mut board, SECOND);
     answer(&mut board, &asked[0], SECOND, down);
     assert!(matches!(board.answer(&wanted), Answer::Stale(value, _) if value.value.matches(b"x")));
@@ -235,7 +236,7 @@ fn one_broken_secret_does_not_shut_out_the_others() {
     board.want(&key("bao", "good", "a"));
     let mut now = Duration::ZERO;
     for _ in 0..10 {
-        board.refresh(now, |_, _| Duration::ZERO, |_| false);
+        board.refresh(now, |_, _, _| true, |_| false);
         for batch in batches(&mut board, now) {
             let result = if batch.locators[0].item() == "broken" {
                 down
@@ -279,11 +280,13 @@ fn a_daily_budget_spreads_refreshes() {
     for batch in batches(&mut board, Duration::ZERO) {
         answer(&mut board, &batch, Duration::ZERO, || value("x"));
     }
-    let spacing = |_: &str, items: usize| SECOND * 100 * items as u32;
     let mut reads = 0;
     for step in 0..20 {
         let now = SECOND * 10 * step;
-        board.refresh(now, spacing, |_| false);
+        let may = |_: &Arc<str>, items: usize, last: Option<Duration>| {
+            last.is_none_or(|last| now >= last + SECOND * 100 * items as u32)
+        };
+        board.refresh(now, may, |_| false);
         for batch in batches(&mut board, now) {
             reads += 1;
             answer(&mut board, &batch, now, || value("x"));
@@ -348,7 +351,7 @@ fn fields_of_one_item_from_two_reads_are_not_used_together() {
     }
     let first = batches(&mut board, Duration::ZERO).pop().unwrap();
     answer(&mut board, &first, Duration::ZERO, || value("old"));
-    board.refresh(SECOND, |_, _| Duration::ZERO, |_| false);
+    board.refresh(SECOND, |_, _, _| true, |_| false);
     let second = batches(&mut board, SECOND).pop().unwrap();
     let results = second.locators.iter().map(|locator| match locator.part() {
         "user" => value("new"),
@@ -389,7 +392,7 @@ fn one_secret_that_fails_again_and_again_shuts_out_no_other() {
         }
         now = board.next_retry(|_| true).unwrap();
     }
-    board.refresh(now, |_, _| Duration::ZERO, |_| false);
+    board.refresh(now, |_, _, _| true, |_| false);
     let asked = batches(&mut board, now);
     assert!(
         asked.iter().any(|batch| batch.locators[0].item() == "good"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use locket_core::{Fetched, SecretBytes};
 
@@ -24,6 +24,8 @@ pub struct Cost {
     pub local: bool,
     /// Requests a day that the user allows.
     pub daily_budget: Option<usize>,
+    /// Requests of the last day, counted by every process with this state directory; 0 without a budget.
+    pub spent: u64,
     /// How far apart the refreshes are at least, for the sake of that budget.
     pub spacing: Duration,
 }
@@ -57,8 +59,12 @@ impl Cost {
     }
 }
 
-/// What a round that wants `keys` asks of each instance, in the order of their names.
-pub fn costs<'a>(instances: &Instances, keys: impl IntoIterator<Item = &'a SecretKey>) -> Vec<Cost> {
+/// What a round at `now` that wants `keys` asks of each instance, in the order of their names.
+pub fn costs<'a>(
+    instances: &Instances,
+    keys: impl IntoIterator<Item = &'a SecretKey>,
+    now: SystemTime,
+) -> Vec<Cost> {
     let mut board = Board::new(Backoff::default());
     for key in keys {
         board.want(key);
@@ -81,6 +87,10 @@ pub fn costs<'a>(instances: &Instances, keys: impl IntoIterator<Item = &'a Secre
             .capability(&instance)
             .is_ok_and(|capability| capability.local),
         daily_budget: instances.limits(&instance).daily_budget,
+        spent: match instances.limits(&instance).daily_budget {
+            Some(_) => instances.budgets().spent(&instance, now),
+            None => 0,
+        },
         spacing: spacing(instances, &instance, items),
         instance,
     };

@@ -1,7 +1,7 @@
 //! The counts are those of the resolver.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use locket_core::schemes::Fragment;
 use locket_core::{
@@ -71,7 +71,7 @@ proptest! {
         taking in 1..9_usize,
     ) {
         let (instances, keys) = (instances(taking, None), keys(&wanted));
-        let counted: usize = costs(&instances, &keys).iter().map(|cost| cost.calls).sum();
+        let counted: usize = costs(&instances, &keys, SystemTime::UNIX_EPOCH).iter().map(|cost| cost.calls).sum();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let made = runtime.block_on(async {
             let clock = clock();
@@ -88,20 +88,25 @@ proptest! {
 #[test]
 fn fields_of_one_item_are_one_item_and_items_share_calls() {
     let wanted = [(1, 1), (1, 2), (2, 1), (3, 1), (1, 1)];
-    let cost = |taking| costs(&instances(taking, None), &keys(&wanted)).remove(0);
+    let cost = |taking| costs(&instances(taking, None), &keys(&wanted), SystemTime::UNIX_EPOCH).remove(0);
     assert_eq!((cost(1).items, cost(1).calls), (3, 3));
     assert_eq!((cost(2).items, cost(2).calls), (3, 2));
-    assert!(costs(&instances(1, None), &[]).is_empty());
+    assert!(costs(&instances(1, None), &[], SystemTime::UNIX_EPOCH).is_empty());
 }
 
 #[test]
 fn a_budget_spreads_the_refreshes_of_a_day() {
     let hour = Duration::from_secs(3600);
-    let cost: Cost = costs(&instances(1, Some(24)), &keys(&[(1, 0), (2, 0)])).remove(0);
+    let cost: Cost = costs(
+        &instances(1, Some(24)),
+        &keys(&[(1, 0), (2, 0)]),
+        SystemTime::UNIX_EPOCH,
+    )
+    .remove(0);
     let day = cost.of_a_day(hour);
     assert_eq!((day.asked, day.made), (48, 24));
     assert!(cost.is_past_budget(hour) && !cost.is_past_budget(hour * 2));
-    let free: Cost = costs(&instances(1, None), &keys(&[(1, 0)])).remove(0);
+    let free: Cost = costs(&instances(1, None), &keys(&[(1, 0)]), SystemTime::UNIX_EPOCH).remove(0);
     assert_eq!(free.of_a_day(hour * 6).made, 4);
     assert!(!free.is_past_budget(Duration::from_millis(1)));
 }

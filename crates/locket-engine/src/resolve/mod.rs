@@ -4,6 +4,7 @@ mod backoff;
 mod board;
 #[cfg(test)]
 mod board_tests;
+mod budget;
 mod cost;
 #[cfg(test)]
 mod cost_tests;
@@ -14,6 +15,7 @@ mod resolver;
 mod resolver_tests;
 
 pub use backoff::Backoff;
+pub use budget::Budgets;
 pub use cost::{Cost, costs};
 pub(crate) use key::ItemKey;
 pub use key::SecretKey;

@@ -56,10 +56,7 @@ async fn one(
         instance: key.instance.clone(),
         locators: vec![key.locator.clone()],
     };
-    let cx = FetchCx {
-        clock: clock.clone(),
-        deadline: started + request * REQUESTS_PER_CALL,
-    };
+    let cx = FetchCx::new(clock.clone(), started + request * REQUESTS_PER_CALL);
     let answered = call(instances.clone(), batch, cx.clone()).await;
     let took = clock.monotonic() - started;
     give_back(&answered, &cx).await;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Provider, ProviderError};
@@ -72,6 +73,8 @@ pub struct Resolver {
     /// Finished calls by instance and outcome.
     tally: BTreeMap<(Arc<str>, &'static str), u64>,
     hits: u64,
+    /// Requests of each instance that its budget does not know of yet.
+    requests: BTreeMap<Arc<str>, Arc<AtomicU64>>,
 }
 
 impl Resolver {
@@ -89,6 +92,7 @@ impl Resolver {
             by_lease: false,
             tally: BTreeMap::new(),
             hits: 0,
+            requests: BTreeMap::new(),
         }
     }
 
@@ -125,8 +129,12 @@ impl Resolver {
             let provider = instances.provider(&item.instance);
             provider.is_ok_and(|provider| leases.is_good(item, &provider, now))
         };
-        self.board
-            .refresh(now, |name, items| spacing(&instances, name, items), is_good);
+        let wall = self.clock.wall();
+        let may = |name: &Arc<str>, items: usize, last: Option<Duration>| {
+            let since = last.map(|last| now.saturating_sub(last));
+            has_room(&instances, name, items, since, wall)
+        };
+        self.board.refresh(now, may, is_good);
     }
 
     /// What is known about a secret.
@@ -269,6 +277,7 @@ impl Resolver {
             provider,
             asked,
         } = answered;
+        self.account(&batch.instance);
         *self
             .tally
             .entry((batch.instance.clone(), outcome(&results)))
@@ -299,7 +308,8 @@ impl Resolver {
                     handle,
                     provider,
                 } => {
-                    let call = lease::renew(key, handle, provider, cx.clone());
+                    let cx = cx.clone().counting(self.counter(&key.instance));
+                    let call = lease::renew(key, handle, provider, cx);
                     self.in_flight
                         .push(Box::pin(async { Returned::Lease(call.await) }));
                 }
@@ -341,24 +351,80 @@ impl Resolver {
     }
 
     fn call_cx(&self, now: Duration) -> FetchCx {
-        FetchCx {
-            clock: self.clock.clone(),
-            deadline: now + self.timing.request * REQUESTS_PER_CALL,
-        }
+        FetchCx::new(self.clock.clone(), now + self.timing.request * REQUESTS_PER_CALL)
     }
 
     fn start(&mut self, settled: &mut Vec<SecretKey>) {
         let now = self.clock.monotonic();
         let instances = self.instances.clone();
         self.board.queue_due(now);
-        while let Some(batch) = self
-            .board
-            .next_batch(now, |name| capacity(&instances, name), settled)
-        {
-            let call = call(instances.clone(), batch, self.call_cx(now));
+        loop {
+            self.keep_to_budgets(now);
+            let next = self
+                .board
+                .next_batch(now, |name| capacity(&instances, name), settled);
+            let Some(batch) = next else { return };
+            let cx = self.call_cx(now).counting(self.counter(&batch.instance));
+            let call = call(instances.clone(), batch, cx);
             self.calls += 1;
             self.in_flight
                 .push(Box::pin(async { Returned::Answered(call.await) }));
+        }
+    }
+
+    /// Leaves alone whoever was asked as often as its budget allows in a day.
+    fn keep_to_budgets(&mut self, now: Duration) {
+        let (instances, wall) = (self.instances.clone(), self.clock.wall());
+        let is_spent = |(name, in_flight): (&Arc<str>, usize)| {
+            let budget = instances.limits(name).daily_budget? as u64;
+            let under_way = in_flight as u64 + self.uncounted(name);
+            let wait = instances.budgets().wait(name, budget, under_way + 1, wall);
+            (!wait.is_zero()).then(|| (name.clone(), budget, wait))
+        };
+        let spent: Vec<_> = self.board.asking(now).filter_map(is_spent).collect();
+        for (name, budget, wait) in spent {
+            let wait = Duration::from_secs(wait.as_secs() + 1);
+            let message = format!(
+                "the daily budget of {budget} requests is spent; there is room again in {}",
+                humantime::format_duration(wait)
+            );
+            let retry_after = Some(wait);
+            let error = ProviderError::new(ErrorKind::RateLimited { retry_after }, message).hint(format!(
+                "Ask less often (`--refresh`), or set `{name}.daily-budget` to what the account allows."
+            ));
+            self.board.shut(&name, now + wait, Arc::new(error));
+        }
+    }
+
+    /// What counts the requests to an instance until [`Resolver::account`] takes them over.
+    fn counter(&mut self, instance: &Arc<str>) -> Arc<AtomicU64> {
+        self.requests.entry(instance.clone()).or_default().clone()
+    }
+
+    fn uncounted(&self, instance: &str) -> u64 {
+        let counter = self.requests.get(instance);
+        counter.map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// Puts the requests to an instance down to its budget.
+    fn account(&self, instance: &Arc<str>) {
+        if let Some(counter) = self.requests.get(instance)
+            && self.instances.limits(instance).daily_budget.is_some()
+        {
+            let requests = counter.swap(0, Ordering::Relaxed);
+            self.instances
+                .budgets()
+                .spend(instance, requests, self.clock.wall());
+        }
+    }
+}
+
+impl Drop for Resolver {
+    /// What was sent is spent, even if nobody waits for the answer.
+    fn drop(&mut self) {
+        self.in_flight.clear();
+        for instance in self.requests.keys() {
+            self.account(instance);
         }
     }
 }
@@ -384,6 +450,38 @@ pub(super) fn capacity(instances: &Instances, name: &str) -> Capacity {
             max_concurrent: 1,
         },
     }
+}
+
+/// Whether its budget has room for a refresh of an instance now; told when a refresh is left out for the first time.
+fn has_room(
+    instances: &Instances,
+    name: &Arc<str>,
+    items: usize,
+    since_last: Option<Duration>,
+    wall: SystemTime,
+) -> bool {
+    let Some(budget) = instances.limits(name).daily_budget else {
+        return true;
+    };
+    let spread = since_last.map(|since| spacing(instances, name, items).saturating_sub(since));
+    let budgets = instances.budgets();
+    let wait = budgets
+        .wait(name, budget as u64, items as u64, wall)
+        .max(spread.unwrap_or_default());
+    if wait.is_zero() {
+        budgets.in_time(name);
+        return true;
+    }
+    let wait = humantime::format_duration(Duration::from_secs(wait.as_secs() + 1)).to_string();
+    if budgets.is_news(name) {
+        tracing::warn!(
+            "`{name}` may be asked {budget} times a day (`{name}.daily-budget`), too few for this `--refresh`: its \
+             {items} secrets are read again in {wait} at the earliest"
+        );
+    } else {
+        tracing::debug!(provider = %name, wait, "the refresh is left out: the daily budget spreads refreshes");
+    }
+    false
 }
 
 /// How far apart the refreshes of an instance must be to stay within its daily budget, given its number of items.

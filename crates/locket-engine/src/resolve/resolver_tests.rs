@@ -132,3 +132,71 @@ async fn a_provider_that_cannot_be_made_fails_its_secrets_by_name() {
     assert!(error.context.contains("absent"));
     assert_eq!(Arc::strong_count(&error), 2);
 }
+
+fn budgeted(fake: &Fake, budget: usize, state: &std::path::Path) -> Resolver {
+    let limits = crate::InstanceLimits {
+        max_concurrent: None,
+        daily_budget: Some(budget),
+    };
+    let timing = Timing {
+        request: SECOND * 10,
+        backoff: Backoff::default(),
+    };
+    let budgets = Arc::new(Budgets::at(state.to_owned()));
+    Resolver::new(Arc::new(fake.limited(limits).counting(budgets)), clock(), timing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spent_budget_outlives_a_restart_and_asks_nobody() {
+    let (fake, state) = (Fake::default(), tempfile::tempdir().unwrap());
+    fake.set("a", "v");
+    let wanted = key("fake", "a", "");
+    for start in 0..3 {
+        let mut resolver = budgeted(&fake, 3, state.path());
+        resolver.want([&wanted]);
+        resolver.settle(SECOND * 60).await;
+        assert_eq!(value(&resolver, &wanted), Some(true), "start {start}");
+    }
+    assert_eq!(fake.calls().len(), 3);
+    let mut resolver = budgeted(&fake, 3, state.path());
+    resolver.want([&wanted]);
+    resolver.settle(SECOND * 60).await;
+    let Answer::Failed(error) = resolver.answer(&wanted) else {
+        panic!("the fourth start had a value")
+    };
+    assert!(matches!(error.kind, ErrorKind::RateLimited { .. }));
+    assert!(
+        error
+            .context
+            .starts_with("the daily budget of 3 requests is spent"),
+        "{error}"
+    );
+    assert!(error.hint.as_ref().unwrap().contains("fake.daily-budget"));
+    assert!(fake.calls().is_empty(), "nobody was asked");
+    resolver.settle(SECOND * 60 * 60 * 26).await;
+    assert_eq!(value(&resolver, &wanted), Some(true), "a day later there is room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_would_pass_the_budget_waits_and_leaves_values_as_they_are() {
+    let (fake, state) = (Fake::default(), tempfile::tempdir().unwrap());
+    let keys: Vec<_> = (0..4).map(|item| key("fake", &item.to_string(), "")).collect();
+    for item in 0..4 {
+        fake.set(&item.to_string(), "v");
+    }
+    let mut resolver = budgeted(&fake, 6, state.path());
+    resolver.want(&keys);
+    resolver.settle(SECOND * 60).await;
+    assert_eq!(fake.calls().len(), 4);
+    resolver.refresh();
+    resolver.settle(SECOND * 60).await;
+    assert!(
+        fake.calls().is_empty(),
+        "two of six are left, and four would be needed"
+    );
+    assert!(keys.iter().all(|key| value(&resolver, key) == Some(true)));
+    tokio::time::sleep(SECOND * 60 * 60 * 25).await;
+    resolver.refresh();
+    resolver.settle(SECOND * 60 * 60 * 26).await;
+    assert_eq!(fake.calls().len(), 4);
+}

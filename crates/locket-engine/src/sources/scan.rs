@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::plan::{OutputSettings, Plan, Source};
-use locket_core::template::TemplateOptions;
+use locket_core::template::{KnownTags, TemplateOptions};
 use locket_core::{Diagnostic, Reference, Template};
 
 use super::error::{SourceError, Trouble};
@@ -19,6 +19,7 @@ use super::listing::{Listed, Listing, Listings};
 use super::walk;
 use crate::instances::Instances;
 use crate::resolve::SecretKey;
+use crate::tasks;
 
 /// Where an output goes: `relative` below `root`, outside of which nothing is written.
 ///
@@ -95,9 +96,12 @@ pub struct Scanner {
     round: u64,
 }
 
-/// What references name, found once for each distinct one: templates share most of theirs.
+/// What was read of templates, once for each distinct tag and reference: templates share most of theirs.
 #[derive(Debug, Default)]
-pub(crate) struct Located(HashMap<Reference, SecretKey>);
+pub(crate) struct Located {
+    tags: KnownTags,
+    keys: HashMap<Reference, SecretKey>,
+}
 
 /// What a file was when it was last read.
 struct Known {
@@ -193,19 +197,18 @@ impl Scanner {
     pub fn scan(&mut self) -> Scan {
         self.round += 1;
         let mut scan = Scan::default();
-        let mut located = Located::default();
         for index in 0..self.plan.maps.len() {
-            self.scan_map(index, &mut located, &mut scan);
+            self.scan_map(index, &mut scan);
         }
         let inline = match self.inline.take() {
             Some(inline) => inline,
-            None => self.inline_secrets(&mut located),
+            None => self.inline_secrets(&mut Located::default()),
         };
         scan.found.extend(inline.iter().cloned());
         self.inline = Some(inline);
         for index in 0..self.plan.secrets.len() {
             if matches!(self.plan.secrets[index].source, Source::File(_)) {
-                self.scan_secret_file(index, &mut located, &mut scan);
+                self.scan_secret_file(index, &mut scan);
             }
         }
         let settings = &self.settings[self.plan.maps.len()..];
@@ -216,7 +219,7 @@ impl Scanner {
         scan
     }
 
-    fn scan_map(&mut self, index: usize, located: &mut Located, scan: &mut Scan) {
+    fn scan_map(&mut self, index: usize, scan: &mut Scan) {
         let map = &self.plan.maps[index];
         let (source, destination) = (map.source.clone(), map.destination.clone());
         let settings = self.settings[index].clone();
@@ -235,7 +238,7 @@ impl Scanner {
         };
         if !metadata.is_dir() {
             let target = root_of(&destination, &source);
-            let template = self.file(&source, &metadata, &settings, located);
+            let template = self.file(&source, &metadata, &settings);
             scan.found.push(Found {
                 target,
                 source: Source::File(source),
@@ -262,15 +265,18 @@ impl Scanner {
         if entries.is_empty() {
             scan.withheld.push(root.clone());
         }
-        for entry in entries {
-            let path = source.join(&entry.relative);
-            let template = self.file(&path, &entry.metadata, &settings, located);
+        let files: Vec<_> = entries
+            .iter()
+            .map(|entry| (source.join(&entry.relative), &entry.metadata))
+            .collect();
+        let templates = self.files(&files, &settings);
+        for ((entry, (path, _)), template) in entries.iter().zip(&files).zip(templates) {
             scan.found.push(Found {
                 target: Target {
                     root: root.clone(),
-                    relative: entry.relative.into(),
+                    relative: entry.relative.as_path().into(),
                 },
-                source: Source::File(path),
+                source: Source::File(path.clone()),
                 settings: settings.clone(),
                 template,
                 role: Role::File,
@@ -278,7 +284,7 @@ impl Scanner {
         }
     }
 
-    fn scan_secret_file(&mut self, index: usize, located: &mut Located, scan: &mut Scan) {
+    fn scan_secret_file(&mut self, index: usize, scan: &mut Scan) {
         let secret = &self.plan.secrets[index];
         let Source::File(path) = secret.source.clone() else {
             return;
@@ -290,7 +296,7 @@ impl Scanner {
         };
         match fs::metadata(&path) {
             Ok(metadata) => {
-                let template = self.file(&path, &metadata, &settings, located);
+                let template = self.file(&path, &metadata, &settings);
                 scan.found.push(Found {
                     target,
                     source: Source::File(path),
@@ -351,23 +357,82 @@ impl Scanner {
         path: &Path,
         metadata: &Metadata,
         settings: &OutputSettings,
+    ) -> Result<Arc<Parsed>, Arc<SourceError>> {
+        if let Some(template) = self.known(path, metadata, settings) {
+            return template;
+        }
+        let template = self.read(path, settings, &mut Located::default());
+        self.keep(path, metadata, settings, template)
+    }
+
+    /// [`Scanner::file`] for many files, read side by side.
+    fn files(
+        &mut self,
+        files: &[(PathBuf, &Metadata)],
+        settings: &OutputSettings,
+    ) -> Vec<Result<Arc<Parsed>, Arc<SourceError>>> {
+        let known: Vec<_> = files
+            .iter()
+            .map(|(path, metadata)| self.known(path, metadata, settings))
+            .collect();
+        let unknown: Vec<&Path> = files
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| known.is_none())
+            .map(|((path, _), _)| path.as_path())
+            .collect();
+        let scanner = &*self;
+        let read = tasks::side_by_side(&unknown, |paths| {
+            let mut located = Located::default();
+            let templates = paths
+                .iter()
+                .map(|path| scanner.read(path, settings, &mut located));
+            templates.collect::<Vec<_>>()
+        });
+        let mut read = read.into_iter().flatten();
+        let templates = files.iter().zip(known);
+        templates
+            .filter_map(|((path, metadata), known)| match known {
+                Some(template) => Some(template),
+                None => Some(self.keep(path, metadata, settings, read.next()?)),
+            })
+            .collect()
+    }
+
+    /// What a file holds that is as it was when it was last read.
+    fn known(
+        &mut self,
+        path: &Path,
+        metadata: &Metadata,
+        settings: &OutputSettings,
+    ) -> Option<Result<Arc<Parsed>, Arc<SourceError>>> {
+        let known = self.files.get_mut(path)?;
+        let is_same = known.stamp == Stamp::of(metadata) && known.options == settings.template;
+        is_same.then(|| {
+            known.round = self.round;
+            known.template.clone()
+        })
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        settings: &OutputSettings,
         located: &mut Located,
     ) -> Result<Arc<Parsed>, Arc<SourceError>> {
-        let stamp = Stamp::of(metadata);
-        if let Some(known) = self.files.get_mut(path)
-            && known.stamp == stamp
-            && known.options == settings.template
-        {
-            known.round = self.round;
-            return known.template.clone();
-        }
-        let template = match read(path, self.plan.max_file_size) {
-            Ok(text) => {
-                let name = path.display().to_string();
-                parse(&name, &text.into(), &settings.template, &self.instances, located)
-            }
-            Err(error) => Err(Arc::new(error)),
-        };
+        let text = read(path, self.plan.max_file_size).map_err(Arc::new)?;
+        let name = path.display().to_string();
+        parse(&name, &text.into(), &settings.template, &self.instances, located)
+    }
+
+    /// Remembers what was read of a file.
+    fn keep(
+        &mut self,
+        path: &Path,
+        metadata: &Metadata,
+        settings: &OutputSettings,
+        template: Result<Arc<Parsed>, Arc<SourceError>>,
+    ) -> Result<Arc<Parsed>, Arc<SourceError>> {
         // An unchanged content is the same template, whatever happened to the file.
         let template = match (self.files.remove(path), template) {
             (
@@ -381,7 +446,7 @@ impl Scanner {
             (_, template) => template,
         };
         let known = Known {
-            stamp,
+            stamp: Stamp::of(metadata),
             options: settings.template.clone(),
             template: template.clone(),
             round: self.round,
@@ -393,11 +458,11 @@ impl Scanner {
 
 impl Located {
     fn key(&mut self, reference: &Reference, instances: &Instances) -> Result<SecretKey, Vec<Diagnostic>> {
-        if let Some(key) = self.0.get(reference) {
+        if let Some(key) = self.keys.get(reference) {
             return Ok(key.clone());
         }
         let key = instances.locate(reference)?;
-        self.0.insert(reference.clone(), key.clone());
+        self.keys.insert(reference.clone(), key.clone());
         Ok(key)
     }
 }
@@ -437,7 +502,8 @@ pub(crate) fn parse(
             found,
         }))
     };
-    let template = match Template::parse(text.clone(), options, instances.schemes()) {
+    let template = match Template::parse_beside(text.clone(), options, instances.schemes(), &mut located.tags)
+    {
         Ok(template) => template,
         Err(found) => return wrong(found),
     };

@@ -33,7 +33,7 @@ pub(super) fn files(root: &Path, trouble: &mut Vec<Trouble>) -> io::Result<Vec<E
     };
     walk.directory(Path::new(""))?;
     let mut found = walk.found;
-    found.sort_by(|a, b| a.relative.cmp(&b.relative));
+    found.sort_unstable_by(|a, b| a.relative.as_os_str().cmp(b.relative.as_os_str()));
     Ok(found)
 }
 

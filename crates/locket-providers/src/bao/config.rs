@@ -10,13 +10,17 @@ use crate::bao::client::Api;
 use crate::bao::locator;
 use crate::bao::provider::Bao;
 use crate::http::Endpoint;
-use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, SettingKind};
+use crate::{BuildCx, ConfigError, Facts, ProviderKind, SchemeSpec, Setting, SettingKind};
 
 /// OpenBao.
 pub(crate) static BAO: ProviderKind = ProviderKind {
     name: "bao",
     title: "OpenBao",
     summary: "Secrets of an OpenBao server",
+    facts: Facts {
+        verified: "the real server",
+        ..FACTS
+    },
     schemes: &[SchemeSpec {
         name: "bao",
         bare: true,
@@ -38,6 +42,10 @@ pub(crate) static VAULT: ProviderKind = ProviderKind {
     name: "vault",
     title: "HashiCorp Vault",
     summary: "Secrets of a HashiCorp Vault server",
+    facts: Facts {
+        verified: "the real server of OpenBao",
+        ..FACTS
+    },
     schemes: &[SchemeSpec {
         name: "vault",
         bare: true,
@@ -52,6 +60,15 @@ pub(crate) static VAULT: ProviderKind = ProviderKind {
     parse: locator::parse,
     parse_every: Some(locator::parse_every),
     build: |cx| build(cx, [".vault-token", ".bao-token"]),
+};
+
+const FACTS: Facts = Facts {
+    logins: METHODS,
+    batching: "one path",
+    versions: "`?version=N` (KV v2)",
+    leases: "renewed, and revoked at the end",
+    verified: "",
+    daily_budget: None,
 };
 
 /// The settings of both kinds, which differ in whose variables come first.

@@ -9,13 +9,21 @@ use super::client::Client;
 use super::provider::ConnectProvider;
 use crate::http::Endpoint;
 use crate::registry::touches_nothing;
-use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, SettingKind, http, onepassword};
+use crate::{BuildCx, ConfigError, Facts, ProviderKind, SchemeSpec, Setting, SettingKind, http, onepassword};
 
 /// 1Password Connect in the registry.
 pub static KIND: ProviderKind = ProviderKind {
     name: "op-connect",
     title: "1Password Connect",
     summary: "Reads 1Password items through a Connect server",
+    facts: Facts {
+        logins: &["token"],
+        batching: "one item, once its vault and title are known",
+        versions: "",
+        leases: "",
+        verified: "the official client, with an emulator",
+        daily_budget: None,
+    },
     schemes: &[SchemeSpec {
         name: "op",
         bare: true,

@@ -97,10 +97,8 @@ impl Rig {
 
     fn cx(&self) -> FetchCx {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        FetchCx {
-            deadline: clock.monotonic() + Duration::from_secs(30),
-            clock,
-        }
+        let deadline = clock.monotonic() + Duration::from_secs(30);
+        FetchCx::new(clock, deadline)
     }
 
     /// Path and query of the requests since the last call.

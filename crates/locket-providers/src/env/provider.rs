@@ -10,13 +10,14 @@ use locket_core::{
 };
 
 use crate::registry::touches_nothing;
-use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
+use crate::{BuildCx, ConfigError, Facts, ProviderKind, SchemeSpec};
 
 /// Environment variables.
 pub static KIND: ProviderKind = ProviderKind {
     name: "env",
     title: "environment variables",
     summary: "Variables of locket's own environment",
+    facts: Facts::LOCAL,
     schemes: &[SchemeSpec {
         name: "env",
         bare: false,

@@ -13,7 +13,7 @@ use super::process::{After, Ended, Helper};
 use super::told::Told;
 use crate::batch::{Answers, all_failed};
 use crate::registry::touches_nothing;
-use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
+use crate::{BuildCx, ConfigError, Facts, ProviderKind, SchemeSpec};
 
 /// The word before `://` behind which the name of an instance stands.
 pub(super) const SCHEME: &str = "exec";
@@ -23,6 +23,13 @@ pub static KIND: ProviderKind = ProviderKind {
     name: "exec",
     title: "helper programs",
     summary: "Secrets that a program of your own looks up, asked over a documented protocol",
+    facts: Facts {
+        batching: "everything of a round",
+        versions: "as the program tells them",
+        leases: "as the program tells them",
+        verified: "sample programs in Python and shell",
+        ..Facts::LOCAL
+    },
     schemes: &[SchemeSpec {
         name: SCHEME,
         bare: false,
@@ -96,6 +103,8 @@ impl ExecProvider {
     async fn ask(&self, items: &[&HelperLocator], cx: &FetchCx) -> Answers {
         let name = &self.config.name;
         let limit = self.config.timeout.min(cx.remaining());
+        // What the program asks its server for it knows alone: an exchange counts as one.
+        cx.count_request();
         let mut exchange = Exchange::new(name.clone(), items.len());
         let mut told = Told::new();
         // When time is up the helper goes with the future, and what it answered so far stays.

@@ -14,13 +14,14 @@ use locket_core::{
 use super::locator::{FilePath, FilesOf, parse, parse_every};
 use super::read::{ReadError, read_regular};
 use crate::batch::off_loop;
-use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
+use crate::{BuildCx, ConfigError, Facts, ProviderKind, SchemeSpec};
 
 /// Plain files.
 pub static KIND: ProviderKind = ProviderKind {
     name: "file",
     title: "plain files",
     summary: "Files of this machine, such as Docker secrets",
+    facts: Facts::LOCAL,
     schemes: &[SchemeSpec {
         name: "file",
         bare: false,

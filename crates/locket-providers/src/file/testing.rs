@@ -64,10 +64,7 @@ pub(crate) fn fetch(
             Err(_) => (kind.parse)(&reference(text)).unwrap(),
         })
         .collect();
-    let cx = FetchCx {
-        clock: Arc::new(Still),
-        deadline: Duration::from_secs(10),
-    };
+    let cx = FetchCx::new(Arc::new(Still), Duration::from_secs(10));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(provider.fetch(&batch, &cx))
 }

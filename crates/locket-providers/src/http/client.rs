@@ -71,6 +71,7 @@ impl Client {
         }
         let method = request.method.clone();
         let started = cx.clock.monotonic();
+        cx.count_request();
         let outcome = self.exchange(request, limit, cx, &place).await;
         let ms = cx.clock.monotonic().saturating_sub(started).as_millis();
         match &outcome {

@@ -174,10 +174,7 @@ async fn the_deadline_bounds_a_request_more_than_the_timeout() {
     let server = Server::start_async(|_| std::future::pending());
     let fixture = Fixture::new();
     let client = client(&fixture).unwrap();
-    let within = |deadline| FetchCx {
-        deadline,
-        ..fixture.fetch_cx()
-    };
+    let within = |deadline| FetchCx::new(fixture.fetch_cx().clock, deadline);
     let soon = within(Duration::from_millis(100));
     let error = client.send(request(&server.url()), &soon).await.unwrap_err();
     assert!(error.context.ends_with("within 100ms"), "{error}");

@@ -87,10 +87,7 @@ fn bytes(token: &SecretBytes) -> &[u8] {
 
 fn cx() -> (Arc<ManualClock>, FetchCx) {
     let clock = Arc::new(ManualClock::new());
-    let cx = FetchCx {
-        clock: clock.clone(),
-        deadline: Duration::from_secs(1 << 20),
-    };
+    let cx = FetchCx::new(clock.clone(), Duration::from_secs(1 << 20));
     (clock, cx)
 }
 

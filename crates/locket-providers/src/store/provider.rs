@@ -15,13 +15,19 @@ use super::document::Entry;
 use super::{SecretName, Store};
 use crate::batch::{Answers, all_failed, off_loop};
 use crate::file::Stamp;
-use crate::{BuildCx, ConfigError, ProviderKind, SchemeSpec};
+use crate::{BuildCx, ConfigError, Facts, ProviderKind, SchemeSpec};
 
 /// The embedded encrypted store.
 pub static KIND: ProviderKind = ProviderKind {
     name: "store",
     title: "the embedded store",
     summary: "An age-encrypted file beside the project, safe to commit",
+    facts: Facts {
+        logins: &["age identity"],
+        batching: "the whole store",
+        verified: "`age` and `rage`, which read its file",
+        ..Facts::LOCAL
+    },
     schemes: &[SchemeSpec {
         name: "store",
         bare: true,

@@ -67,6 +67,11 @@ impl<'a> Layers<'a> {
         }
     }
 
+    /// What surrounds this process.
+    pub(crate) fn context(&self) -> &'a Context {
+        self.context
+    }
+
     /// The files, the strongest first.
     pub(crate) fn files(&self) -> impl Iterator<Item = &'a ConfigFile> + use<'a> {
         self.files.iter().rev()

@@ -87,6 +87,7 @@ pub(super) fn gather(
             Err(error) => gathered.error = Some(error),
         }
     }
+    gathered.limits.daily_budget = gathered.limits.daily_budget.or(kind.facts.daily_budget);
     gathered
 }
 

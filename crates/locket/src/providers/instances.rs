@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use locket_core::{Clock, Environment, Provider, ProviderError, Scheme, Schemes};
 use locket_engine::agent::Surroundings;
+use locket_engine::resolve::Budgets;
 use locket_engine::{Instance, InstanceLimits, Instances};
 use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, Settings};
 
@@ -18,6 +19,7 @@ use super::sections::kinds;
 use crate::config::TableName;
 use crate::context::Context;
 use crate::options::{Given, Layers, Notice, Origin, table};
+use crate::settings::state_dir;
 
 /// The providers of a command, settled.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct ProviderSettings {
     /// Schemes behind which the name of an instance comes first, with those instances.
     routes: Vec<(Arc<str>, Vec<Arc<str>>)>,
     request_timeout: Duration,
+    /// What each was asked in the last day.
+    budgets: Arc<Budgets>,
 }
 
 /// Everything that is needed to make one provider.
@@ -76,6 +80,7 @@ pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> Prov
         blueprints: Vec::new(),
         routes: Vec::new(),
         request_timeout,
+        budgets: Arc::new(Budgets::at(state_dir(layers))),
     };
     let specs = kinds().iter().flat_map(|kind| kind.schemes);
     let mut seen: Vec<&str> = Vec::new();
@@ -170,7 +175,9 @@ impl ProviderSettings {
         });
         let made = Instances::new(self.schemes.clone(), each);
         let routes = self.routes.iter().cloned();
-        routes.fold(made, |made, (scheme, names)| made.with_route(scheme, names))
+        routes
+            .fold(made, |made, (scheme, names)| made.with_route(scheme, names))
+            .counting(self.budgets.clone())
     }
 
     /// Every instance, in the order of the registry, named ones last.

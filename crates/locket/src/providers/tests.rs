@@ -585,6 +585,7 @@ const fn fake(name: &'static str) -> ProviderKind {
         name,
         title: "a fake",
         summary: "",
+        facts: locket_providers::Facts::LOCAL,
         schemes: &[SchemeSpec {
             name: "both",
             bare: false,

@@ -27,6 +27,7 @@ fn region(name: &str) -> Option<String> {
         ("options", group) => options::group(group),
         ("exit-codes", "") => Some(commands::exit_codes()),
         ("providers", "") => Some(providers::index()),
+        ("provider-facts", "") => Some(providers::facts()),
         ("schemes", "") => Some(providers::words()),
         ("settings", prefix) => providers::settings(prefix),
         ("variables", "") => Some(environment::variables()),

@@ -33,6 +33,37 @@ pub(super) fn index() -> String {
     )
 }
 
+/// What people choose a provider by.
+pub(super) fn facts() -> String {
+    let rows = kinds().iter().map(|kind| {
+        let facts = kind.facts;
+        [
+            code(kind.name),
+            facts.logins.join(", "),
+            facts.batching.to_owned(),
+            facts.versions.to_owned(),
+            facts.leases.to_owned(),
+            facts
+                .daily_budget
+                .map(|budget| budget.to_string())
+                .unwrap_or_default(),
+            facts.verified.to_owned(),
+        ]
+    });
+    table(
+        [
+            "provider",
+            "logins",
+            "one request reads",
+            "versions",
+            "leases",
+            "requests a day",
+            "verified with",
+        ],
+        rows,
+    )
+}
+
 /// The words that references begin with, each with the pages of whoever may serve it.
 pub(super) fn words() -> String {
     let mut rows: Vec<(&SchemeSpec, Vec<String>)> = Vec::new();

@@ -3,8 +3,10 @@
 mod common;
 mod plan;
 mod run;
+mod state_dir;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use common::{Common, Loaded, load};
 pub(crate) use run::{Form, RunSettings};
+pub(crate) use state_dir::state_dir;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use locket_core::plan::{Owner, Plan};
-use locket_core::{Action, Diagnostic, Environment};
+use locket_core::{Action, Diagnostic};
 use locket_engine::agent::{AtEnd, Mode, Sandbox, Schedule};
 use locket_engine::telemetry::{AuditTarget, JOURNAL_SOCKET, Outlets};
 
 use super::common::Common;
 use super::plan;
+use super::state_dir::state_dir;
 use crate::context::Context;
 use crate::options::{Layers, Notice, table, values};
 use crate::report::Problem;
@@ -106,9 +107,7 @@ impl RunSettings {
             },
             notify_timeout: layers.settle(&table::NOTIFY_TIMEOUT, NOTIFY_TIMEOUT, values::positive_duration),
             status_file: layers.path(&table::STATUS_FILE),
-            state_dir: layers
-                .path(&table::STATE_DIR)
-                .unwrap_or_else(|| state_dir(&context.environment)),
+            state_dir: state_dir(layers),
             sandbox: layers.settle(&table::SANDBOX, Sandbox::Auto, |text| {
                 values::word(text, &SANDBOXES)
             }),
@@ -181,19 +180,4 @@ fn readers(plan: &Plan) -> Option<Notice> {
             "only the agent's own user ({us}) can read what is written; `--file-mode 0440` or `--user UID` lets others"
         ))
     })
-}
-
-/// The machine's directory for root, else the user's; the machine's again for a user without a home, as in
-/// containers.
-fn state_dir(environment: &Environment) -> PathBuf {
-    const SYSTEM: &str = "/var/lib/locket";
-    let absolute = |name| {
-        let path = environment.get_os(name).map(PathBuf::from);
-        path.filter(|path| path.is_absolute())
-    };
-    let user = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    match user {
-        Some(user) if !rustix::process::geteuid().is_root() => user.join("locket"),
-        _ => PathBuf::from(SYSTEM),
-    }
 }

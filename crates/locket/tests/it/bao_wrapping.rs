@@ -68,10 +68,10 @@ impl Desk {
     }
 
     async fn read(&self, provider: &Arc<dyn Provider>) -> Result<Fetched, ProviderError> {
-        let cx = FetchCx {
-            clock: self.clock.clone(),
-            deadline: self.clock.monotonic() + Duration::from_secs(60),
-        };
+        let cx = FetchCx::new(
+            self.clock.clone(),
+            self.clock.monotonic() + Duration::from_secs(60),
+        );
         let text = "bao://secret/app/f";
         let Parsed::Reference(reference) = Reference::parse(text, 0, Position::Tag, &schemes()) else {
             panic!("{text}")

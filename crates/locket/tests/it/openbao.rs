@@ -84,10 +84,10 @@ impl Reader {
     }
 
     async fn read(&self, locator: &str) -> Result<Fetched, ProviderError> {
-        let cx = FetchCx {
-            clock: self.clock.clone(),
-            deadline: self.clock.monotonic() + Duration::from_secs(60),
-        };
+        let cx = FetchCx::new(
+            self.clock.clone(),
+            self.clock.monotonic() + Duration::from_secs(60),
+        );
         let batch = [locate(&format!("bao://{locator}"))];
         let mut results = self.provider.fetch(&batch, &cx).await;
         assert_eq!(results.len(), 1, "one result for each locator");

@@ -95,7 +95,7 @@ fn problems(verdict: &Verdict) -> Vec<Value> {
     }
 }
 
-fn provider(cost: &Cost, settings: &RunSettings) -> Value {
+pub(in super::super) fn provider(cost: &Cost, settings: &RunSettings) -> Value {
     let day = interval(settings).map(|interval| cost.of_a_day(interval));
     json!({
         "name": &*cost.instance,
@@ -104,6 +104,7 @@ fn provider(cost: &Cost, settings: &RunSettings) -> Value {
         "calls": cost.calls,
         "calls_a_day": day.map(|day| day.made),
         "daily_budget": cost.daily_budget,
+        "requests_of_the_last_day": cost.daily_budget.map(|_| cost.spent),
         "warning": over_budget(cost, settings),
     })
 }

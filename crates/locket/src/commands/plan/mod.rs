@@ -5,3 +5,5 @@ mod json;
 mod text;
 
 pub(super) use command::COMMAND;
+pub(super) use json::provider;
+pub(super) use text::{budget, interval, over_budget};

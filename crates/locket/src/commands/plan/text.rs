@@ -182,13 +182,27 @@ fn draw_costs(costs: &[Cost], settings: &RunSettings, text: &mut String) {
         ]
     }));
     let _ = write!(text, "\n{}", columns(&rows));
-    for warning in costs.iter().filter_map(|cost| over_budget(cost, settings)) {
-        let _ = writeln!(text, "! {warning}");
+    for cost in costs {
+        if let Some(budget) = budget(cost) {
+            let _ = writeln!(text, "`{}`: {budget}", cost.instance);
+        }
+        if let Some(warning) = over_budget(cost, settings) {
+            let _ = writeln!(text, "! {warning}");
+        }
     }
 }
 
+/// What is left of a day's requests, where they are limited.
+pub(in super::super) fn budget(cost: &Cost) -> Option<String> {
+    let budget = cost.daily_budget?;
+    Some(format!(
+        "{} of {budget} requests a day are left",
+        (budget as u64).saturating_sub(cost.spent)
+    ))
+}
+
 /// The time between two refreshes, where the run has any.
-pub(super) fn interval(settings: &RunSettings) -> Option<Duration> {
+pub(in super::super) fn interval(settings: &RunSettings) -> Option<Duration> {
     match settings.schedule.mode {
         Mode::OneShot => None,
         Mode::Watch | Mode::Park => settings.schedule.refresh,
@@ -196,7 +210,7 @@ pub(super) fn interval(settings: &RunSettings) -> Option<Duration> {
 }
 
 /// What to say of an instance that would be asked more often in a day than its budget allows.
-pub(super) fn over_budget(cost: &Cost, settings: &RunSettings) -> Option<String> {
+pub(in super::super) fn over_budget(cost: &Cost, settings: &RunSettings) -> Option<String> {
     let interval = interval(settings).filter(|interval| cost.is_past_budget(*interval))?;
     Some(format!(
         "`{}` would be asked {} times a day, more than its `daily-budget` of {}: its refreshes are spread out to one in {}",

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use locket_core::ProviderError;
-use locket_engine::Instances;
+use locket_engine::resolve::Cost;
+use locket_engine::{Instances, preview};
 use locket_providers::{Setting, SettingKind};
 use serde_json::{Value, json};
 
 use super::super::format::{self, Format};
+use super::super::plan;
 use crate::columns::columns;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -20,13 +22,26 @@ use crate::settings::RunSettings;
 pub(super) fn run(settings: &RunSettings, context: &Context, format: Format) -> Result<Exit, Failure> {
     let instances = settings.common.providers.instances(context);
     let described = settings.common.providers.describe();
+    let costs = preview::cost_of_a_round(&settings.plan, &instances, &context.clock);
+    let cost = |instance: &Described<'_>| costs.iter().find(|cost| *cost.instance == *instance.name);
     match format {
         Format::Text => {
-            let drawn: Vec<_> = described.map(|instance| draw(&instance, &instances)).collect();
+            let drawn = described.map(|instance| {
+                let mut text = draw(&instance, &instances);
+                if let Some(cost) = cost(&instance) {
+                    draw_cost(cost, settings, &mut text);
+                }
+                text
+            });
+            let drawn: Vec<_> = drawn.collect();
             output::text(&drawn.join("\n"))?;
         }
         Format::Json => {
-            let documents = described.map(|instance| document(&instance, &instances));
+            let documents = described.map(|instance| {
+                let mut document = document(&instance, &instances);
+                document["use"] = cost(&instance).map_or(Value::Null, |cost| plan::provider(cost, settings));
+                document
+            });
             output::text(&format::json(&Value::Array(documents.collect())))?;
         }
     }
@@ -63,6 +78,24 @@ fn draw(instance: &Described<'_>, instances: &Instances) -> String {
         }
     }
     text
+}
+
+/// What the configured run asks of it.
+fn draw_cost(cost: &Cost, settings: &RunSettings, text: &mut String) {
+    if cost.local {
+        return;
+    }
+    let day = match plan::interval(settings) {
+        Some(interval) => format!("{} calls a day at this `--refresh`", cost.of_a_day(interval).made),
+        None => format!("{} calls, once", cost.calls),
+    };
+    let _ = writeln!(text, "  this configuration reads {} items: {day}", cost.items);
+    for line in plan::budget(cost)
+        .into_iter()
+        .chain(plan::over_budget(cost, settings))
+    {
+        let _ = writeln!(text, "  {line}");
+    }
 }
 
 fn document(instance: &Described<'_>, instances: &Instances) -> Value {

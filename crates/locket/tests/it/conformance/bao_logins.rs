@@ -188,10 +188,7 @@ fn the_token_of_every_login_is_renewed_while_a_run_goes_on() {
             .unwrap();
         let sample = &trial.references().text;
         for _ in 0..3 {
-            let cx = FetchCx {
-                clock: clock.clone(),
-                deadline: clock.monotonic() + Duration::from_secs(60),
-            };
+            let cx = FetchCx::new(clock.clone(), clock.monotonic() + Duration::from_secs(60));
             let read = runtime.block_on(trial.fetch_in(&provider, &[&sample.reference], &cx));
             is_value(&read.unwrap()[0], sample).unwrap();
             manual.advance(Duration::from_secs(41 * 60));

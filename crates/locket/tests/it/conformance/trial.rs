@@ -165,10 +165,7 @@ impl Trial {
         references: &[&str],
         deadline: Duration,
     ) -> Result<Vec<Answer>, Unmet> {
-        let cx = FetchCx {
-            clock: Arc::clone(&self.clock),
-            deadline: self.clock.monotonic() + deadline,
-        };
+        let cx = FetchCx::new(Arc::clone(&self.clock), self.clock.monotonic() + deadline);
         self.fetch_in(provider, references, &cx).await
     }
 

@@ -172,10 +172,7 @@ async fn strike(
     clock: &Arc<dyn Clock>,
 ) -> Verdict {
     let (faults, text) = (&trial.upstream()?.faults, &trial.references().text);
-    let cx = FetchCx {
-        clock: Arc::clone(clock),
-        deadline: clock.monotonic() + DEADLINE,
-    };
+    let cx = FetchCx::new(Arc::clone(clock), clock.monotonic() + DEADLINE);
     let struck = faults.inject(Rule::new(fault.clone()).after(place));
     let answer = trial.fetch_in(provider, &[&text.reference], &cx).await?.remove(0);
     faults.clear();

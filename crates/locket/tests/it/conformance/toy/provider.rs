@@ -61,6 +61,7 @@ const TOY: ProviderKind = ProviderKind {
     name: "toy",
     title: "the toy",
     summary: "What the toy's server holds",
+    facts: locket_providers::Facts::LOCAL,
     schemes: &[SchemeSpec {
         name: "toy",
         bare: true,
