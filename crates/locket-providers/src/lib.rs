@@ -8,6 +8,7 @@ pub mod exec;
 pub mod file;
 mod http;
 mod onepassword;
+pub mod op;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod registry;

@@ -14,6 +14,7 @@ pub static KINDS: &[&ProviderKind] = &[
     &crate::file::KIND,
     &crate::env::KIND,
     &crate::connect::KIND,
+    &crate::op::KIND,
     &crate::bao::BAO,
     &crate::bao::VAULT,
     &crate::exec::KIND,

@@ -16,4 +16,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use process::kill_group;
 pub use provider::KIND;
+pub(crate) use told::Told;

@@ -149,11 +149,16 @@ impl Helper {
 
     /// Kills the helper and whatever it started. Nobody else can have its group as long as it is not reaped.
     fn kill(&self) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
-        if let Some(group) = pid.and_then(Pid::from_raw) {
-            // All that can be wrong is that there is nobody left.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        kill_group(&self.child);
+    }
+}
+
+/// Kills a child that leads a process group, and its whole group with it; nothing when it is reaped already.
+pub(crate) fn kill_group(child: &Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(group) = pid.and_then(Pid::from_raw) {
+        // All that can be wrong is that there is nobody left.
+        let _ = kill_process_group(group, Signal::KILL);
     }
 }
 

@@ -13,14 +13,14 @@ const KEPT: usize = 8 << 10;
 const SHOWN: usize = 400;
 
 /// Lines of standard error during one request.
-pub(super) struct Told {
+pub(crate) struct Told {
     bytes: Zeroizing<Vec<u8>>,
     left_out: usize,
 }
 
 impl Told {
     /// Nothing yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             // It never grows, so that it leaves no copy.
             bytes: Zeroizing::new(Vec::with_capacity(KEPT)),
@@ -29,14 +29,19 @@ impl Told {
     }
 
     /// Takes what the helper wrote.
-    pub(super) fn push(&mut self, written: &[u8]) {
+    pub(crate) fn push(&mut self, written: &[u8]) {
         let room = (KEPT - self.bytes.len()).min(written.len());
         self.bytes.extend_from_slice(&written[..room]);
         self.left_out += written.len() - room;
     }
 
+    /// What is kept of it, for whoever has to tell failures apart by it. Not to be shown.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Puts the lines into the log, without any that holds one of `values`.
-    pub(super) fn log<'a>(&self, name: &str, values: impl Iterator<Item = &'a SecretBytes>) {
+    pub(crate) fn log<'a>(&self, name: &str, values: impl Iterator<Item = &'a SecretBytes>) {
         let values: Vec<_> = values.collect();
         // A value with line ends in it stands on several lines: then none is safe.
         let is_told = tells(&self.bytes, &values);

@@ -1,4 +1,5 @@
 //! Servers that stand in for services that cannot run here.
 
 pub mod connect;
+pub mod op_program;
 pub mod token_review;

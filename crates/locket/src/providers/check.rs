@@ -48,7 +48,7 @@ pub(super) fn token_file(layers: &mut Layers<'_>, choice: Choice) {
 /// A setting of a provider that this build lacks counts only where another may use it.
 pub(super) fn loans(layers: &mut Layers<'_>, choice: Choice) {
     for loan in sections::loans() {
-        if choice.0.is_some_and(|kind| kind.name == loan.to) {
+        if sections::is_owned(loan.prefix) || choice.0.is_some_and(|kind| kind.name == loan.to) {
             continue;
         }
         let id = id(loan.prefix, loan.setting.name);

@@ -18,7 +18,7 @@ pub(crate) struct Section {
     pub(crate) settings: Vec<&'static Setting>,
 }
 
-/// A credential that another provider may use, from a prefix whose own provider is not in this build.
+/// A credential that another provider may use.
 #[derive(Debug)]
 pub(crate) struct Loan {
     /// The prefix.
@@ -65,6 +65,11 @@ pub(crate) fn sections() -> Vec<Section> {
         add(&mut sections, loan.prefix, "1Password", loan.setting);
     }
     sections
+}
+
+/// Whether some provider of this build reads the settings of `prefix` as its own.
+pub(crate) fn is_owned(prefix: &str) -> bool {
+    kinds().iter().any(|kind| kind.prefix == prefix)
 }
 
 /// The name under which a credential's value itself would be given, or a reference to it: without `-file`.

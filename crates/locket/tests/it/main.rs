@@ -16,6 +16,7 @@ mod connect_run;
 mod documents;
 mod links;
 mod logging;
+mod op_run;
 mod openbao;
 mod plan;
 mod providers;

@@ -14,8 +14,8 @@ pub(super) struct Vault {
 /// One item. Its id is given by the server when it is added.
 #[derive(Clone, Debug)]
 pub struct Item {
-    pub(super) id: String,
-    title: String,
+    pub(in crate::fakes) id: String,
+    pub(in crate::fakes) title: String,
     category: Category,
     state: State,
     version: u64,
@@ -96,10 +96,10 @@ pub enum Purpose {
 /// One file attached to an item.
 #[derive(Clone, Debug)]
 pub struct File {
-    pub(super) id: Option<String>,
-    pub(super) name: String,
+    pub(in crate::fakes) id: Option<String>,
+    pub(in crate::fakes) name: String,
     section: Option<String>,
-    pub(super) content: Vec<u8>,
+    pub(in crate::fakes) content: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -224,7 +224,7 @@ impl Item {
     }
 
     /// Gives an id to whatever has none yet.
-    pub(super) fn fill_ids(&mut self, mut next: impl FnMut() -> String) {
+    pub(in crate::fakes) fn fill_ids(&mut self, mut next: impl FnMut() -> String) {
         if self.id.is_empty() {
             self.id = next();
         }
@@ -236,7 +236,7 @@ impl Item {
         }
     }
 
-    pub(super) fn files(&self) -> &[File] {
+    pub(in crate::fakes) fn files(&self) -> &[File] {
         &self.files
     }
 
@@ -262,7 +262,7 @@ impl Item {
     }
 
     /// `FullItem` of the specification: what one item's own address gives.
-    pub(super) fn full(&self, vault: &str) -> Value {
+    pub(in crate::fakes) fn full(&self, vault: &str) -> Value {
         let mut json = self.summary(vault);
         let sections: Vec<_> = self.sections.iter().map(Section::json).collect();
         let fields: Vec<_> = self.fields.iter().map(Field::json).collect();

@@ -21,6 +21,11 @@ pub(crate) trait Fixture: Sync {
         true
     }
 
+    /// Whether the provider itself speaks to a server that can be put to the test.
+    fn is_network(&self) -> bool {
+        self.kind().network
+    }
+
     /// A back end that no other case has touched. Called outside of any runtime.
     fn start(&self) -> Backend;
 }

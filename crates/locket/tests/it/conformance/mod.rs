@@ -8,6 +8,7 @@ mod env;
 mod exec;
 mod file;
 mod fixture;
+mod op_program;
 mod report;
 mod store;
 mod toy;

@@ -40,7 +40,7 @@ pub(crate) fn run_case(fixture: &dyn Fixture, case: &Case) -> (Verdict, Option<S
         .expect("a runtime can be made");
     let verdict = runtime.block_on((case.check)(&trial));
     let verdict = match verdict {
-        Err(Unmet::NotApplicable(reason)) if case.demand == Demand::OfNetworks && fixture.kind().network => {
+        Err(Unmet::NotApplicable(reason)) if case.demand == Demand::OfNetworks && fixture.is_network() => {
             Err(Unmet::Failed(format!(
                 "a provider with a network may not be excused: {reason}"
             )))

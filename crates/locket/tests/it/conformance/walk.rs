@@ -3,7 +3,7 @@
 use locket_providers::{KINDS, ProviderKind};
 
 use super::fixture::Fixture;
-use super::{bao, connect, env, exec, file, report, store, toy, vault};
+use super::{bao, connect, env, exec, file, op_program, report, store, toy, vault};
 
 macro_rules! fixtures {
     ($($test:ident: $fixture:expr;)*) => {
@@ -27,6 +27,7 @@ fixtures! {
     exec: exec::Helper;
     connect_by_names: connect::ByConnect::Names;
     connect_by_ids: connect::ByConnect::Ids;
+    op_by_the_program: op_program::ByProgram;
     bao_with_a_token: bao::TOKEN;
     bao_version_1: bao::VERSION_1;
     bao_with_approle: bao::APPROLE;
