@@ -13,7 +13,8 @@ mod test;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
-  test       install what the tests need, then run every check and test
+  test       install what the tests need, then run every check and test; with --contract, also those against official
+             clients that take long to build
   services   install the back ends and clients that the tests use, and say where
   generate   write the generated parts of the documentation; with --check, only say what is stale
   dist       build the static release binary and check it
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let command = arguments.next().unwrap_or_default();
     let arguments: Vec<String> = arguments.collect();
     let result = match command.as_str() {
-        "test" => test::run(),
+        "test" => test::Lane::of(&arguments).and_then(test::run),
         "services" => services::install().map(|home| command::say(&home.display().to_string())),
         "generate" => generate::Mode::of(arguments.first().map(String::as_str)).and_then(generate::run),
         "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),

@@ -10,6 +10,8 @@ use crate::command::{cargo, exists, root, run, say};
 
 /// The release of rage whose program reads our store in a test.
 const RAGE: &str = "0.12.1";
+/// The release of Bitwarden's own program that judges our fake of its server.
+const BWS: &str = "2.1.0";
 
 /// Installs what is missing and gives the directory that holds it. Cheap when nothing is.
 pub(crate) fn install() -> Result<PathBuf, String> {
@@ -24,6 +26,16 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     rage(&home)?;
     engine::install(&home)?;
     Ok(home)
+}
+
+/// Installs the official clients that take long to build.
+pub(crate) fn install_for_contract(home: &Path) -> Result<(), String> {
+    if home.join("bin/bws").exists() {
+        return Ok(());
+    }
+    say("building bws, which judges our fake of Bitwarden");
+    let mut install = cargo(&["install", "--quiet", "--locked", "--debug", "--version", BWS]);
+    run(install.arg("--root").arg(home).arg("bws"))
 }
 
 /// `$LOCKET_SERVICES_DIR`, else a cache directory that outlives a clone. The test kit looks in the same place.

@@ -5,10 +5,33 @@ use std::process::Command;
 use crate::command::{cargo, root, run as step, say};
 use crate::{counts, dist, generate, services};
 
+/// How much is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// What every change runs.
+    Usual,
+    /// The same with the official clients that take many minutes to build.
+    Contract,
+}
+
+impl Lane {
+    /// The lane that the arguments of the command ask for.
+    pub(crate) fn of(arguments: &[String]) -> Result<Self, String> {
+        match arguments {
+            [] => Ok(Self::Usual),
+            [only] if only == "--contract" => Ok(Self::Contract),
+            _ => Err("usage: cargo xtask test [--contract]".to_owned()),
+        }
+    }
+}
+
 /// The test command of the project.
-pub(crate) fn run() -> Result<(), String> {
+pub(crate) fn run(lane: Lane) -> Result<(), String> {
     say("== services");
     let home = services::install()?;
+    if lane == Lane::Contract {
+        services::install_for_contract(&home)?;
+    }
     say("== format");
     step(&mut cargo(&["fmt", "--all", "--check"]))?;
     say("== dependencies");
@@ -37,6 +60,9 @@ pub(crate) fn run() -> Result<(), String> {
     counts::count(&binary, counts::Mode::Check)?;
     say("== tests");
     let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    if lane == Lane::Contract {
+        tests.env("LOCKET_CONTRACT", "1");
+    }
     step(
         tests
             .env("LOCKET_SERVICES_DIR", &home)

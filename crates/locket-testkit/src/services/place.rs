@@ -33,6 +33,22 @@ pub fn python() -> Option<PathBuf> {
     python.or_else(|| skip("venv/bin/python"))
 }
 
+/// An installed program that takes long to build, so that only `cargo xtask test --contract` asks for it: `name` below
+/// the services' directory. Where it is not, a test is skipped aloud.
+///
+/// # Panics
+/// In that lane, when it is missing.
+pub fn find_for_contract(name: &str) -> Option<PathBuf> {
+    let installed = home().map(|home| home.join(name)).filter(|path| path.is_file());
+    if installed.is_none() {
+        assert!(variable("LOCKET_CONTRACT").is_none(), "{name} is missing");
+        say_skipped(&format!(
+            "{name} is only in the lane of `cargo xtask test --contract`"
+        ));
+    }
+    installed
+}
+
 /// The directory that `cargo xtask services` fills.
 pub(super) fn home() -> Option<PathBuf> {
     let directory = |name: &str| variable(name).map(PathBuf::from);
@@ -48,10 +64,14 @@ pub(super) fn home() -> Option<PathBuf> {
 pub(super) fn skip<T>(what: &str) -> Option<T> {
     let advice = "`cargo xtask services` installs it";
     assert!(variable("CI").is_none(), "{what} is missing; {advice}");
+    say_skipped(&format!("{what} is missing; {advice}"));
+    None
+}
+
+fn say_skipped(why: &str) {
     // Not `eprintln!`, which the test harness keeps to itself while a test passes.
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {what} is missing; {advice}");
-    None
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
 fn variable(name: &str) -> Option<OsString> {
