@@ -2,6 +2,7 @@
 
 mod bao;
 mod batch;
+mod bws;
 pub mod connect;
 pub mod env;
 pub mod exec;

@@ -17,6 +17,7 @@ pub static KINDS: &[&ProviderKind] = &[
     &crate::op::KIND,
     &crate::bao::BAO,
     &crate::bao::VAULT,
+    &crate::bws::KIND,
     &crate::exec::KIND,
 ];
 

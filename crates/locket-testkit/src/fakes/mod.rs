@@ -1,5 +1,6 @@
 //! Servers that stand in for services that cannot run here.
 
+pub mod bitwarden;
 pub mod connect;
 pub mod op_program;
 pub mod token_review;

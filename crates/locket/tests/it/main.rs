@@ -9,6 +9,7 @@
 
 mod bao_leases;
 mod bao_wrapping;
+mod bitwarden_official_client;
 mod canaries;
 mod conformance;
 mod connect_official_client;

@@ -2,6 +2,7 @@
 
 mod bao;
 mod bao_logins;
+mod bws;
 mod cases;
 mod connect;
 mod env;

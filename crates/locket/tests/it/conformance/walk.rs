@@ -3,7 +3,7 @@
 use locket_providers::{KINDS, ProviderKind};
 
 use super::fixture::Fixture;
-use super::{bao, connect, env, exec, file, op_program, report, store, toy, vault};
+use super::{bao, bws, connect, env, exec, file, op_program, report, store, toy, vault};
 
 macro_rules! fixtures {
     ($($test:ident: $fixture:expr;)*) => {
@@ -37,6 +37,8 @@ fixtures! {
     bao_with_jwt: bao::JWT;
     bao_with_a_certificate: bao::CERTIFICATE;
     vault_with_a_token: vault::TOKEN;
+    bws_by_names: bws::ByBws::Names;
+    bws_by_ids: bws::ByBws::Ids;
 }
 
 #[test]
