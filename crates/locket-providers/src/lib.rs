@@ -8,6 +8,7 @@ pub mod env;
 pub mod exec;
 pub mod file;
 mod http;
+mod infisical;
 mod onepassword;
 pub mod op;
 #[cfg(any(test, fuzzing))]

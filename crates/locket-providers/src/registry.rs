@@ -18,6 +18,7 @@ pub static KINDS: &[&ProviderKind] = &[
     &crate::bao::BAO,
     &crate::bao::VAULT,
     &crate::bws::KIND,
+    &crate::infisical::KIND,
     &crate::exec::KIND,
 ];
 

@@ -2,5 +2,6 @@
 
 pub mod bitwarden;
 pub mod connect;
+pub mod infisical;
 pub mod op_program;
 pub mod token_review;

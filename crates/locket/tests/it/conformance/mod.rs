@@ -9,6 +9,7 @@ mod env;
 mod exec;
 mod file;
 mod fixture;
+mod infisical;
 mod op_program;
 mod report;
 mod store;

@@ -3,7 +3,7 @@
 use locket_providers::{KINDS, ProviderKind};
 
 use super::fixture::Fixture;
-use super::{bao, bws, connect, env, exec, file, op_program, report, store, toy, vault};
+use super::{bao, bws, connect, env, exec, file, infisical, op_program, report, store, toy, vault};
 
 macro_rules! fixtures {
     ($($test:ident: $fixture:expr;)*) => {
@@ -39,6 +39,9 @@ fixtures! {
     vault_with_a_token: vault::TOKEN;
     bws_by_names: bws::ByBws::Names;
     bws_by_ids: bws::ByBws::Ids;
+    infisical_with_universal_auth: infisical::ByInfisical::Universal;
+    infisical_of_the_third_generation: infisical::ByInfisical::OldToken;
+    infisical_with_oidc: infisical::ByInfisical::Oidc;
 }
 
 #[test]

@@ -1,0 +1,181 @@
+//! What is asked, and how often.
+
+use futures_util::future::join_all;
+
+use super::*;
+
+#[tokio::test]
+async fn a_hundred_references_over_twenty_secrets_of_a_folder_are_one_request_beside_the_login() {
+    let rig = Rig::new();
+    for at in 0..20 {
+        rig.put(&format!("KEY_{at}"), &format!("value {at}"));
+    }
+    let references: Vec<_> = (0..100)
+        .map(|at| {
+            let key = format!("infisical:///KEY_{}", at % 20);
+            match at / 20 {
+                0 => key,
+                1 => format!("{key}?env=prod"),
+                2 => format!("{key}?path=/&type=shared"),
+                3 => format!("{key}?project_id=p1"),
+                _ => format!("{key}?project_id=p1&env=prod&path=/"),
+            }
+        })
+        .collect();
+    let references: Vec<_> = references.iter().map(String::as_str).collect();
+    for (round, due) in [
+        ("the first round", &[LOGIN, LIST][..]),
+        ("any other round", &[LIST]),
+    ] {
+        let results = rig.get_all(&references).await;
+        for (at, result) in results.iter().enumerate() {
+            let value = format!("value {}", at % 20);
+            assert!(
+                result.as_ref().unwrap().value.matches(value.as_bytes()),
+                "{}",
+                references[at]
+            );
+        }
+        assert_eq!(rig.asked(), due, "{round}");
+    }
+    let batch = rig.provider.capability().items_per_call;
+    assert!(batch >= 100, "the engine gives them in one call");
+}
+
+#[tokio::test]
+async fn each_folder_is_one_request_and_a_single_secret_of_one_does_not_bring_the_others() {
+    let rig = Rig::new();
+    for (path, key) in [("/a", "A1"), ("/a", "A2"), ("/b", "B1")] {
+        rig.fake.put(("p1", "prod", path), Secret::new(key, key));
+    }
+    let references = [
+        "infisical:///A1?path=/a",
+        "infisical:///A2?path=/a",
+        "infisical:///B1?path=/b",
+    ];
+    rig.get("infisical:///A1?path=/a").await.unwrap();
+    assert_eq!(rig.asked(), [LOGIN, "/api/v4/secrets/A1"]);
+    assert!(rig.get_all(&references).await.iter().all(Result::is_ok));
+    let mut asked = rig.asked();
+    asked.sort();
+    assert_eq!(asked, [LIST, "/api/v4/secrets/B1"]);
+}
+
+#[tokio::test]
+async fn the_generation_is_found_out_once_by_whoever_comes_first() {
+    for (generations, due) in [
+        (Generations::Both, &[LOGIN, "/api/v4/secrets/K"][..]),
+        (Generations::Fourth, &[LOGIN, "/api/v4/secrets/K"]),
+        (
+            Generations::Third,
+            &[LOGIN, "/api/v4/secrets/K", "/api/v3/secrets/raw/K"],
+        ),
+    ] {
+        let rig = Rig::new();
+        rig.fake.speak(generations);
+        rig.put("K", "v");
+        rig.gives("infisical:///K", b"v").await;
+        assert_eq!(rig.asked(), due, "{generations:?}");
+        rig.gives("infisical:///K", b"v").await;
+        assert_eq!(rig.asked(), due[due.len() - 1..], "{generations:?}, remembered");
+    }
+    let rig = Rig::new();
+    rig.fake.speak(Generations::Third);
+    let references: Vec<_> = (0..10).map(|at| format!("infisical:///K?path=/{at}")).collect();
+    for at in 0..10 {
+        rig.fake
+            .put(("p1", "prod", &format!("/{at}")), Secret::new("K", "v"));
+    }
+    let results = join_all(references.iter().map(|reference| rig.get(reference))).await;
+    assert!(results.iter().all(Result::is_ok));
+    let asked = rig.asked();
+    assert_eq!(asked.iter().filter(|path| path.contains("/v4/")).count(), 1);
+    assert_eq!(asked.len(), 1 + 1 + 10);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_takes_the_old_requests_away_is_noticed() {
+    let rig = Rig::new();
+    rig.fake.speak(Generations::Third);
+    rig.put("K", "v");
+    rig.gives("infisical:///K", b"v").await;
+    rig.fake.speak(Generations::Fourth);
+    rig.asked();
+    rig.gives("infisical:///K", b"v").await;
+    assert_eq!(rig.asked(), ["/api/v3/secrets/raw/K", "/api/v4/secrets/K"]);
+    rig.gives("infisical:///K", b"v").await;
+    assert_eq!(rig.asked(), ["/api/v4/secrets/K"]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_costs_one_request_more() {
+    let rig = Rig::new();
+    rig.put("OTHER", "v");
+    rig.failure("infisical:///K").await;
+    assert_eq!(rig.asked(), [LOGIN, "/api/v4/secrets/K", LIST]);
+    let list = rig.server.requests();
+    assert!(list.is_empty());
+    rig.get_all(&["infisical:///K", "infisical:///L", "infisical:///OTHER"])
+        .await;
+    assert_eq!(rig.asked(), [LIST], "several cost nothing more");
+}
+
+#[tokio::test]
+async fn looking_for_a_missing_secret_asks_for_no_values() {
+    let rig = Rig::new();
+    rig.put("OTHER", "v");
+    rig.failure("infisical:///K").await;
+    let last = rig.server.requests().pop().unwrap();
+    assert_eq!(last.param("viewSecretValue").as_deref(), Some("false"));
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends_and_replaced_when_it_cannot_be() {
+    let rig = Rig::new();
+    rig.fake.tokens_last(Duration::from_secs(900));
+    rig.put("K", "v");
+    rig.gives("infisical:///K", b"v").await;
+    rig.asked();
+    rig.fixture.clock.advance(Duration::from_secs(660));
+    rig.gives("infisical:///K", b"v").await;
+    assert_eq!(rig.asked(), [RENEW, "/api/v4/secrets/K"]);
+    rig.fake.end_tokens();
+    rig.gives("infisical:///K", b"v").await;
+    assert_eq!(rig.asked(), ["/api/v4/secrets/K", LOGIN, "/api/v4/secrets/K"]);
+    rig.fake.end_tokens();
+    rig.fixture.clock.advance(Duration::from_secs(660));
+    rig.gives("infisical:///K", b"v").await;
+    assert_eq!(
+        rig.asked(),
+        [RENEW, LOGIN, "/api/v4/secrets/K"],
+        "past all its renewals"
+    );
+    rig.fixture.clock.advance(Duration::from_secs(1000));
+    rig.gives("infisical:///K", b"v").await;
+    assert_eq!(rig.asked(), [LOGIN, "/api/v4/secrets/K"], "after a long rest");
+}
+
+#[tokio::test]
+async fn a_token_without_an_end_is_neither_renewed_nor_replaced() {
+    let rig = Rig::new();
+    rig.fake.tokens_last(Duration::ZERO);
+    rig.put("K", "v");
+    rig.gives("infisical:///K", b"v").await;
+    rig.fixture.clock.advance(Duration::from_secs(1 << 30));
+    rig.asked();
+    rig.gives("infisical:///K", b"v").await;
+    assert_eq!(rig.asked(), ["/api/v4/secrets/K"]);
+}
+
+#[tokio::test]
+async fn a_wildcard_and_the_keys_of_its_folder_are_one_read() {
+    let rig = Rig::new();
+    rig.put("A", "1");
+    rig.put("B", "2");
+    let results = rig.get_all(&["infisical:///*", "infisical:///A"]).await;
+    let members = results[0].as_ref().unwrap().members.as_ref().unwrap();
+    assert_eq!(members.names().collect::<Vec<_>>(), ["A", "B"]);
+    assert!(members.get("B").unwrap().value.matches(b"2"));
+    assert!(results[1].as_ref().unwrap().value.matches(b"1"));
+    assert_eq!(rig.asked(), [LOGIN, LIST]);
+}
