@@ -316,6 +316,7 @@ fn told(world: &mut World) -> Verdict {
 fn reads(world: &mut World) -> Verdict {
     let now = world.now();
     for source in &world.vault.sources {
+        edits(world, source)?;
         let items = || {
             world
                 .vault
@@ -350,6 +351,25 @@ fn reads(world: &mut World) -> Verdict {
                 "{} was called {calls} times in {rounds} rounds for {distinct} items",
                 source.name
             );
+            return broken(Invariant::Reads, detail);
+        }
+    }
+    Ok(())
+}
+
+/// An edit that asks for nothing new is no reason to read: of three reads within the time of a refresh only one was one.
+fn edits(world: &World, source: &Source) -> Verdict {
+    let up = world.up_since.unwrap_or_default();
+    for (name, item) in &world.vault.items {
+        if name.instance != source.name || name.is_leased() || !source.mode.is_healthy() || !item.is_sound() {
+            continue;
+        }
+        let began = [source.since, item.since, item.wanted_since, world.reloaded_at, up];
+        let calm_since = began.into_iter().max().unwrap_or_default() + LONGEST_PAUSE + ROUND;
+        let is_needless =
+            |reads: &[Duration]| calm_since < reads[0] && reads[2] - reads[0] < world.drill.refresh();
+        if let Some(reads) = item.reads.windows(3).find(|reads| is_needless(reads)) {
+            let detail = format!("{name:?} was read at {reads:?} though nothing new was asked for");
             return broken(Invariant::Reads, detail);
         }
     }

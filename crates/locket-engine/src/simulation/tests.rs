@@ -16,10 +16,16 @@ const SEEDS: u64 = 100;
 const STEPS: usize = 60;
 
 /// Reruns that the search for a shorter schedule may take.
-const RERUNS: usize = 60;
+const RERUNS: u64 = 60;
 
 /// Says how many seeds are run, beginning with 0.
 const SEEDS_VARIABLE: &str = "LOCKET_SIM_SEEDS";
+
+/// Says how many reruns the search for a shorter schedule may take.
+const RERUNS_VARIABLE: &str = "LOCKET_SIM_RERUNS";
+
+/// Says after how many failing seeds no others are begun; unless given, all are run.
+const ENOUGH_VARIABLE: &str = "LOCKET_SIM_ENOUGH";
 
 /// Names the only seed to run; its whole story is printed.
 const SEED_VARIABLE: &str = "LOCKET_SIM_SEED";
@@ -53,9 +59,10 @@ fn every_promise_holds_under_random_schedules() {
         return;
     }
     let seeds = variable(SEEDS_VARIABLE).unwrap_or(SEEDS);
+    let enough = variable(ENOUGH_VARIABLE).unwrap_or(seeds);
     let next = AtomicU64::new(0);
     let totals = Mutex::new((Duration::ZERO, 0, 0, 0));
-    let failed = Mutex::new(Vec::new());
+    let (failed, ran) = (Mutex::new(Vec::new()), AtomicU64::new(0));
     #[expect(clippy::disallowed_methods, reason = "how long the seeds took in truth")]
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -63,10 +70,11 @@ fn every_promise_holds_under_random_schedules() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
+                    if seed >= seeds || failed.lock().unwrap().len() as u64 >= enough {
                         break;
                     }
                     let outcome = run(seed, STEPS, &BTreeSet::new());
+                    ran.fetch_add(1, Ordering::Relaxed);
                     let mut totals = totals.lock().unwrap();
                     totals.0 += outcome.took;
                     totals.1 += outcome.steps;
@@ -81,7 +89,8 @@ fn every_promise_holds_under_random_schedules() {
     });
     let (took, steps, lives, kills) = *totals.lock().unwrap();
     println!(
-        "{seeds} seeds: {} h simulated in {:.1} s, {steps} steps, {lives} lives, {kills} kills",
+        "{} seeds: {} h simulated in {:.1} s, {steps} steps, {lives} lives, {kills} kills",
+        ran.into_inner(),
         took.as_secs() / 3600,
         started.elapsed().as_secs_f64()
     );
@@ -117,9 +126,9 @@ fn shorten(seed: u64, outcome: &Outcome) -> (Outcome, BTreeSet<usize>) {
     let invariant = outcome.broken.as_ref().unwrap().invariant;
     let mut left_out = BTreeSet::new();
     let mut shortest = run(seed, steps, &left_out);
-    let mut reruns = 0;
+    let (mut reruns, most) = (0, variable(RERUNS_VARIABLE).unwrap_or(RERUNS));
     let mut width = steps.div_ceil(2);
-    while width > 0 && reruns < RERUNS {
+    while width > 0 && reruns < most {
         for begin in (1..=steps).step_by(width) {
             let mut tried = left_out.clone();
             tried.extend(begin..(begin + width).min(steps + 1));

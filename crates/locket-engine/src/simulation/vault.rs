@@ -85,6 +85,10 @@ pub(super) struct Item {
     pub(super) grants: Vec<Grant>,
     /// The renewals that it asked for.
     pub(super) renewals: Vec<Duration>,
+    /// The fields that templates ask for.
+    wanted: BTreeSet<String>,
+    /// Since when they are these.
+    pub(super) wanted_since: Duration,
 }
 
 impl Mode {
@@ -135,6 +139,8 @@ impl Vault {
                     reads: Vec::new(),
                     grants: Vec::new(),
                     renewals: Vec::new(),
+                    wanted: BTreeSet::new(),
+                    wanted_since: Duration::ZERO,
                 };
                 (name, item)
             })
@@ -156,6 +162,17 @@ impl Vault {
             .iter()
             .find(|source| source.name == instance)
             .unwrap()
+    }
+
+    /// Takes in which fields templates ask for now.
+    pub(super) fn want(&mut self, mut wanted: BTreeMap<ItemName, BTreeSet<String>>, now: Duration) {
+        for (name, item) in &mut self.items {
+            let wanted = wanted.remove(name).unwrap_or_default();
+            if item.wanted != wanted {
+                item.wanted = wanted;
+                item.wanted_since = now;
+            }
+        }
     }
 
     /// A new process knows nothing of what the one before it was told.

@@ -1,5 +1,6 @@
 //! Everything there is in a simulation beside the agent, and what the model knows of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -159,6 +160,16 @@ impl World {
     pub(super) fn look(&mut self) {
         let now = self.now();
         self.sources.look(now);
+        let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let asked = self.sources.asked().map(|(_, asked)| asked.text());
+        for mention in asked
+            .filter(|text| !text.is_wrong)
+            .flat_map(|text| text.mentions())
+        {
+            let parts = wanted.entry(mention.item.clone()).or_default();
+            parts.insert(mention.part.clone());
+        }
+        self.vault.want(wanted, now);
     }
 
     /// Somebody did something that gives the agent work.
