@@ -6,6 +6,7 @@ mod counts;
 mod dist;
 mod fuzz;
 mod generate;
+mod mutants;
 mod peers;
 mod services;
 mod test;
@@ -19,6 +20,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   generate   write the generated parts of the documentation; with --check, only say what is stale
   dist       build the static release binary and check it
   fuzz       build the fuzz targets and run each, or the named one, for a while: fuzz [TARGET] [--seconds N]
+  mutants    break the engine on purpose in a copy, once for each row of a list, and expect the simulation to notice;
+             words choose among the rows
   bench      measure the release binary beside the bare minimum; names of scenes choose among them
   peers      measure beside other tools, which are installed for it, and write the page about it
   counts     count the instructions of parsing, rendering and comparing against the record; with --update, record them";
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         "generate" => generate::Mode::of(arguments.first().map(String::as_str)).and_then(generate::run),
         "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
         "fuzz" => fuzz::run(arguments.into_iter()),
+        "mutants" => mutants::run(&arguments),
         "bench" => bench::run(&arguments),
         "peers" => peers::run(),
         "counts" => counts::Mode::of(&arguments).and_then(counts::run),
