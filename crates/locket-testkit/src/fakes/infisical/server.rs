@@ -120,7 +120,7 @@ impl Infisical {
     pub fn answer(&self, request: &Request) -> Response {
         match self.lock().route(request) {
             Ok(body) => Response::json(200, &body),
-            Err(refusal) => refused(request, refusal),
+            Err(refusal) => refused(refusal),
         }
     }
 
@@ -228,7 +228,7 @@ fn no_route(request: &Request) -> Refusal {
     )
 }
 
-fn refused(_: &Request, (status, error, message): Refusal) -> Response {
+fn refused((status, error, message): Refusal) -> Response {
     let mut body = json!({ "statusCode": status, "message": message, "error": error });
     if error != "Not Found" {
         body["reqId"] = json!("req-fake");
