@@ -24,6 +24,29 @@ pub(crate) fn build() -> Result<PathBuf, String> {
     Ok(binary)
 }
 
+/// Builds the release binary with these features only, from nothing, and gives its path.
+pub(crate) fn build_with(features: &[&str]) -> Result<PathBuf, String> {
+    let target = host()?;
+    let home = root().join("target/set");
+    if home.exists() {
+        fs::remove_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+    }
+    let mut build = cargo(&["build", "--release", "--locked", "--target", &target]);
+    build.args([
+        "--package",
+        "locket",
+        "--no-default-features",
+        "--features",
+        &features.join(","),
+    ]);
+    build.arg("--target-dir").arg(&home);
+    build.env("CARGO_BUILD_WARNINGS", "allow");
+    run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    let binary = home.join(target).join("release/locket");
+    check(&binary)?;
+    Ok(binary)
+}
+
 /// Writes what is shipped beside the binary, made by the binary itself: manual pages, completions and the schema.
 fn accompany(binary: &Path) -> Result<(), String> {
     let home = root().join("target/dist");

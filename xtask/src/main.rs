@@ -4,6 +4,7 @@ mod bench;
 mod command;
 mod counts;
 mod dist;
+mod features;
 mod fuzz;
 mod generate;
 mod mutants;
@@ -19,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   services   install the back ends and clients that the tests use, and say where
   generate   write the generated parts of the documentation; with --check, only say what is stale
   dist       build the static release binary and check it
+  features   compile and test every feature alone; with --sizes, build the slim sets and write what each weighs
   fuzz       build the fuzz targets and run each, or the named one, for a while: fuzz [TARGET] [--seconds N]
   mutants    break the engine on purpose in a copy, once for each row of a list, and expect the simulation to notice;
              words choose among the rows
@@ -35,6 +37,11 @@ fn main() -> ExitCode {
         "services" => services::install().map(|home| command::say(&home.display().to_string())),
         "generate" => generate::Mode::of(arguments.first().map(String::as_str)).and_then(generate::run),
         "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
+        "features" => match arguments.first().map(String::as_str) {
+            None => features::check(),
+            Some("--sizes") => features::sizes(),
+            Some(_) => Err(USAGE.to_owned()),
+        },
         "fuzz" => fuzz::run(arguments.into_iter()),
         "mutants" => mutants::run(&arguments),
         "bench" => bench::run(&arguments),

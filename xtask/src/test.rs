@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::command::{cargo, root, run as step, say};
-use crate::{counts, dist, generate, services};
+use crate::{counts, dist, features, generate, services};
 
 /// How much is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub(crate) fn run(lane: Lane) -> Result<(), String> {
     let binary = dist::build()?;
     say("== instruction counts");
     counts::count(&binary, counts::Mode::Check)?;
+    say("== every feature alone");
+    features::check()?;
     say("== tests");
     let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     if lane == Lane::Contract {

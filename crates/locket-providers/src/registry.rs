@@ -10,15 +10,23 @@ use crate::settings::{self, Credential, Setting, SettingKind, Settings};
 
 /// Every provider of this build, in the order of the reference pages.
 pub static KINDS: &[&ProviderKind] = &[
+    #[cfg(feature = "store")]
     &crate::store::KIND,
     &crate::file::KIND,
     &crate::env::KIND,
+    #[cfg(feature = "connect")]
     &crate::connect::KIND,
+    #[cfg(feature = "op")]
     &crate::op::KIND,
+    #[cfg(feature = "bao")]
     &crate::bao::BAO,
+    #[cfg(feature = "bao")]
     &crate::bao::VAULT,
+    #[cfg(feature = "bws")]
     &crate::bws::KIND,
+    #[cfg(feature = "infisical")]
     &crate::infisical::KIND,
+    #[cfg(feature = "exec")]
     &crate::exec::KIND,
 ];
 
@@ -165,6 +173,7 @@ impl ProviderKind {
             };
             reach.files.extend(named);
         }
+        #[cfg(feature = "http")]
         if self.network {
             crate::http::add_reach(&mut reach, cx.environment);
         }

@@ -6,7 +6,7 @@ use clap::builder::styling::Styles;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, ColorChoice};
 
-use crate::commands::{COMMANDS, Command};
+use crate::commands::{COMMANDS, Command, KNOWN};
 use crate::context::{Context, Style};
 use crate::exit::Exit;
 use crate::report::{Cause, Failure, Problem};
@@ -61,7 +61,7 @@ fn answer(refused: &clap::Error, style: Style) -> Result<Exit, Failure> {
         Style::Plain => refused.render().to_string(),
         Style::Coloured => refused.render().ansi().to_string(),
     };
-    if let Some(problem) = literal(refused) {
+    if let Some(problem) = literal(refused).or_else(|| left_out(refused)) {
         return Err(Failure::new(Cause::Usage, vec![problem]));
     }
     if refused.use_stderr() {
@@ -70,6 +70,20 @@ fn answer(refused: &clap::Error, style: Style) -> Result<Exit, Failure> {
     }
     output::text(&rendered)?;
     Ok(Exit::Done)
+}
+
+/// What to say of a command that this build was made without.
+fn left_out(refused: &clap::Error) -> Option<Problem> {
+    let Some(ContextValue::String(word)) = refused.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let (_, feature) = KNOWN.iter().find(|(name, _)| name == word)?;
+    Some(Problem::Told {
+        message: format!("this build of locket has no command `{word}`"),
+        help: Some(format!(
+            "Use the full build or the image `latest`, or build with `--features {feature}`."
+        )),
+    })
 }
 
 /// What to say when the unknown flag would have been a credential.

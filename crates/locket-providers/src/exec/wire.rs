@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::locator::HelperLocator;
-use crate::http::retry_after;
+use crate::retry_after::retry_after;
 
 /// The version of the protocol.
 pub(super) const PROTOCOL: u32 = 1;

@@ -14,6 +14,7 @@ use rustls::{AlertDescription, CertificateError};
 use crate::http::body::LIMIT;
 use crate::http::dns::DnsError;
 use crate::http::request::{host, place};
+use crate::retry_after::retry_after;
 
 /// What a server says that wants another client certificate, or one at all.
 const CLIENT_REFUSED: &[AlertDescription] = &[
@@ -183,14 +184,4 @@ fn cause(error: &reqwest::Error) -> String {
         Some(innermost) => innermost.to_string(),
         None => "the connection failed".to_owned(),
     }
-}
-
-/// `Retry-After` in either of its forms (RFC 9110, 10.2.3).
-pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
-    Some(at.duration_since(now).unwrap_or_default())
 }

@@ -19,7 +19,6 @@ mod token;
 pub(crate) use body::Body;
 pub(crate) use client::Client;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use error::retry_after;
 pub(crate) use object::{Member, object};
 pub(crate) use reach::add_reach;
 pub(crate) use request::{Request, Response};

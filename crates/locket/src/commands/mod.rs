@@ -1,17 +1,28 @@
 //! The commands, a file each. To add one: a file with a `COMMAND`, and its line in the table.
 
+#[cfg(feature = "command-manual")]
 mod completions;
+#[cfg(feature = "command-doctor")]
 mod doctor;
+#[cfg(any(feature = "command-plan", feature = "command-manual"))]
 mod format;
+#[cfg(feature = "command-get")]
 mod get;
 mod healthcheck;
+#[cfg(feature = "command-manual")]
 mod man;
+#[cfg(any(feature = "command-get", feature = "command-providers"))]
 mod once;
+#[cfg(feature = "command-plan")]
 mod plan;
+#[cfg(feature = "command-providers")]
 mod providers;
+#[cfg(feature = "command-get")]
 mod render;
 mod run;
+#[cfg(feature = "command-manual")]
 mod schema;
+#[cfg(feature = "store")]
 mod store;
 
 use clap::ArgMatches;
@@ -24,16 +35,38 @@ use crate::report::Failure;
 pub(crate) static COMMANDS: &[Command] = &[
     run::COMMAND,
     run::INJECT,
+    #[cfg(feature = "command-plan")]
     plan::COMMAND,
     healthcheck::COMMAND,
+    #[cfg(feature = "command-get")]
     get::COMMAND,
+    #[cfg(feature = "command-get")]
     render::COMMAND,
+    #[cfg(feature = "store")]
     store::COMMAND,
+    #[cfg(feature = "command-providers")]
     providers::COMMAND,
+    #[cfg(feature = "command-doctor")]
     doctor::COMMAND,
+    #[cfg(feature = "command-manual")]
     completions::COMMAND,
+    #[cfg(feature = "command-manual")]
     man::COMMAND,
+    #[cfg(feature = "command-manual")]
     schema::COMMAND,
+];
+
+/// Every command that there is, with the feature that brings it: what a build lacks it says by name.
+pub(crate) static KNOWN: &[(&str, &str)] = &[
+    ("completions", "command-manual"),
+    ("doctor", "command-doctor"),
+    ("get", "command-get"),
+    ("man", "command-manual"),
+    ("plan", "command-plan"),
+    ("providers", "command-providers"),
+    ("render", "command-get"),
+    ("schema", "command-manual"),
+    ("store", "store"),
 ];
 
 /// One command.

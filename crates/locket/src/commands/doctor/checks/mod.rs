@@ -3,6 +3,7 @@
 mod clock;
 mod configuration;
 mod destinations;
+#[cfg(feature = "store")]
 mod identity;
 mod landlock;
 mod memory;
@@ -23,6 +24,7 @@ pub(super) static CHECKS: &[Check] = &[
     destinations::CHECK,
     state::CHECK,
     watching::CHECK,
+    #[cfg(feature = "store")]
     identity::CHECK,
     clock::CHECK,
     resolver::CHECK,
