@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         "generate" => generate::Mode::of(arguments.first().map(String::as_str)).and_then(generate::run),
         "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
         "features" => match arguments.first().map(String::as_str) {
-            None => features::check(),
+            None => features::check().and_then(|()| features::test()),
             Some("--sizes") => features::sizes(),
             Some(_) => Err(USAGE.to_owned()),
         },

@@ -60,6 +60,9 @@ pub(crate) fn run(lane: Lane) -> Result<(), String> {
     counts::count(&binary, counts::Mode::Check)?;
     say("== every feature alone");
     features::check()?;
+    if lane == Lane::Contract {
+        features::test()?;
+    }
     say("== tests");
     let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     if lane == Lane::Contract {
