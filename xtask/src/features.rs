@@ -8,7 +8,7 @@ use crate::command::{cargo, root, run as step, say};
 use crate::dist;
 
 /// The provider features of the crate of providers, each of which stands on its own.
-const PROVIDERS: &[&str] = &["bao", "bws", "connect", "exec", "infisical", "op", "store"];
+const PROVIDERS: &[&str] = &["bao", "bws", "connect", "exec", "infisical", "oci", "op", "store"];
 
 /// The features of the command line, providers aside.
 const COMMANDS: &[&str] = &[
@@ -25,6 +25,7 @@ const SETS: &[(&str, &[&str])] = &[
     ("bao", &["bao"]),
     ("bws", &["bws"]),
     ("infisical", &["infisical"]),
+    ("oci", &["oci"]),
     ("op", &["op"]),
     ("local", &["store", "exec"]),
 ];

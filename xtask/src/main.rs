@@ -2,6 +2,7 @@
 
 mod bench;
 mod command;
+mod contract;
 mod counts;
 mod dist;
 mod features;

@@ -55,26 +55,34 @@ fn home() -> Result<PathBuf, String> {
         .ok_or_else(|| "there is no HOME; set LOCKET_SERVICES_DIR".to_owned())
 }
 
-/// A virtual environment with the pinned packages, made anew when the pins change.
 fn python(home: &Path) -> Result<(), String> {
-    let pins = root().join("xtask/services/requirements.txt");
+    environment(
+        &home.join("venv"),
+        "requirements.txt",
+        "installing OpenBao and the official Python clients",
+    )
+}
+
+/// A virtual environment with the packages that `pins` names, made anew when the pins change.
+pub(crate) fn environment(venv: &Path, pins: &str, telling: &str) -> Result<(), String> {
+    let pins = root().join("xtask/services").join(pins);
     let wanted = fs::read_to_string(&pins).map_err(|error| format!("{}: {error}", pins.display()))?;
-    let (venv, stamp) = (home.join("venv"), home.join("venv.installed"));
+    let stamp = venv.with_extension("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    say("installing OpenBao and the official Python clients");
+    say(telling);
     // The stamp goes first: one that outlives what it speaks of would hide the damage.
     let _ = fs::remove_file(&stamp);
-    let _ = fs::remove_dir_all(&venv);
+    let _ = fs::remove_dir_all(venv);
     let make = || {
         run(Command::new("python3")
             .args(["-m", "venv"])
-            .arg(&venv)
+            .arg(venv)
             .stdout(Stdio::null()))
     };
     if make().is_err() {
-        let _ = fs::remove_dir_all(&venv);
+        let _ = fs::remove_dir_all(venv);
         apt(&["python3", "python3-venv"])?;
         make()?;
     }

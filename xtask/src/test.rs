@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::command::{cargo, root, run as step, say};
+use crate::contract::{self, Choice};
 use crate::{counts, dist, features, generate, services};
 
 /// How much is tested.
@@ -63,6 +64,14 @@ pub(crate) fn run(lane: Lane) -> Result<(), String> {
     if lane == Lane::Contract {
         features::test()?;
     }
+    say("== heavy official clients");
+    contract::run(
+        &home,
+        match lane {
+            Lane::Usual => Choice::Changed,
+            Lane::Contract => Choice::All,
+        },
+    )?;
     say("== tests");
     let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     if lane == Lane::Contract {

@@ -17,6 +17,8 @@ pub mod file;
 mod http;
 #[cfg(feature = "infisical")]
 mod infisical;
+#[cfg(feature = "oci")]
+mod oci;
 #[cfg(feature = "onepassword")]
 mod onepassword;
 #[cfg(feature = "op")]
@@ -27,6 +29,8 @@ pub mod registry;
 #[cfg(any(feature = "http", feature = "exec"))]
 mod retry_after;
 pub mod settings;
+#[cfg(any(feature = "signing", feature = "onepassword"))]
+mod signing;
 #[cfg(feature = "store")]
 pub mod store;
 #[cfg(test)]

@@ -346,7 +346,10 @@ impl Proxy {
 
     async fn forward(&self, mut request: Request) -> Response {
         drop_hop_by_hop(&mut request.headers);
-        request.headers.remove(HOST);
+        // Signatures cover the host that the client asked.
+        if let Some(host) = request.headers.remove(HOST) {
+            request.headers.insert("x-forwarded-host", host);
+        }
         match self.upstream.send(request).await {
             Ok(mut response) => {
                 drop_hop_by_hop(&mut response.headers);

@@ -101,6 +101,8 @@ impl TestCa {
         params.subject_alt_names = vec![
             SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             SanType::DnsName("localhost".try_into().expect("localhost is a name")),
+            // Where hosts below one domain matter, as for Azure's vaults.
+            SanType::DnsName("*.vault.localhost".try_into().expect("that is a name")),
         ];
         let certificate = params
             .signed_by(&key, &self.issuer)

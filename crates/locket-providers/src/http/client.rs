@@ -29,10 +29,19 @@ pub(crate) struct Client {
     tls: TlsFiles,
     proxies: Proxies,
     timeout: Duration,
+    versions: Versions,
     /// For servers spoken to without TLS: loads no certificate.
     plain: Mutex<Option<reqwest::Client>>,
     /// For TLS, with the state of the files it was made from.
     secure: Mutex<Option<(TlsStamp, reqwest::Client)>>,
+}
+
+/// Which versions of HTTP are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Versions {
+    Any,
+    /// For services that are signed requests with a `Host` field, which HTTP/2 has not.
+    One,
 }
 
 impl Client {
@@ -52,9 +61,17 @@ impl Client {
             tls: TlsFiles::new(cx)?,
             proxies: Proxies::new(cx)?,
             timeout,
+            versions: Versions::Any,
             plain: Mutex::new(None),
             secure: Mutex::new(None),
         })
+    }
+
+    /// The same, speaking HTTP/1.1 alone.
+    #[must_use]
+    pub(crate) fn http1_only(mut self) -> Self {
+        self.versions = Versions::One;
+        self
     }
 
     /// Sends one request and reads the whole answer, whatever its status.
@@ -143,8 +160,11 @@ impl Client {
         Ok(client)
     }
 
-    fn build(&self, tls: rustls::ClientConfig) -> Result<reqwest::Client, ProviderError> {
+    fn build(&self, mut tls: rustls::ClientConfig) -> Result<reqwest::Client, ProviderError> {
         let unbuilt = |error| ProviderError::invalid(format!("no HTTP client: {error}"));
+        if self.versions == Versions::One {
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        }
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(std::sync::Arc::new(Resolver))
@@ -157,6 +177,9 @@ impl Client {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .user_agent(concat!("locket/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
+        if self.versions == Versions::One {
+            builder = builder.http1_only();
+        }
         for proxy in self.proxies.as_client_proxies().map_err(unbuilt)? {
             builder = builder.proxy(proxy);
         }

@@ -29,6 +29,11 @@ impl Endpoint {
         Ok(Self(url))
     }
 
+    /// A server whose address was put together by a provider.
+    pub(crate) fn of(url: Url) -> Self {
+        Self(url)
+    }
+
     /// The address of `segments` under this one, each percent-encoded as a single path segment.
     ///
     /// The caller has refused `.` and `..`, which no URL can carry as names.

@@ -79,6 +79,12 @@ pub(crate) fn transport_error(error: &reqwest::Error, url: &Url, limit: Duration
     if let Some(alert) = CLIENT_REFUSED.iter().find(refused) {
         return tls_error(&rustls::Error::AlertReceived(*alert), host);
     }
+    let tunnel = chain(error)
+        .map(ToString::to_string)
+        .find(|words| words.starts_with(TUNNEL));
+    if let Some(words) = tunnel {
+        return tunnel_error(&words, host);
+    }
     if error.is_timeout() {
         let limit = humantime::format_duration(Duration::from_millis(
             u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
@@ -109,6 +115,27 @@ pub(crate) fn transport_error(error: &reqwest::Error, url: &Url, limit: Duration
             )
         }
         _ => unavailable(format!("{place} broke off its answer: {words}")),
+    }
+}
+
+/// How the HTTP client's errors about a proxy's `CONNECT` begin; they have no other form.
+const TUNNEL: &str = "tunnel error: ";
+
+/// What it means that a proxy makes no way to `host`.
+fn tunnel_error(words: &str, host: &str) -> ProviderError {
+    match words.strip_prefix(TUNNEL) {
+        Some("proxy authorization required") => ProviderError::invalid(format!(
+            "the proxy on the way to {host} wants a password (407)"
+        ))
+        .hint(
+            "Write user and password into the proxy's address, in a variable rather than on a command line.",
+        ),
+        Some("unsuccessful") => ProviderError::unavailable(format!("the proxy refuses to connect to {host}"))
+            .hint(format!(
+                "Let the proxy allow {host}, name another in `proxy` or HTTPS_PROXY, or except the host in NO_PROXY."
+            )),
+        _ => ProviderError::unavailable(format!("there is no way through the proxy to {host}: {words}"))
+            .hint("Check the proxy's address in `proxy` or HTTPS_PROXY, and that it runs."),
     }
 }
 

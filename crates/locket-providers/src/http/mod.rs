@@ -12,6 +12,7 @@ mod object;
 mod proxy;
 mod reach;
 mod request;
+mod skew;
 mod stamp;
 mod tls;
 mod token;
@@ -22,6 +23,7 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use object::{Member, object};
 pub(crate) use reach::add_reach;
 pub(crate) use request::{Request, Response};
+pub(crate) use skew::Skew;
 pub(crate) use stamp::Stamp;
 pub(crate) use token::{Authority, Grant, OnNewSource, Token, TokenCache};
 

@@ -117,6 +117,30 @@ impl Request {
         self
     }
 
+    /// `GET`, `POST`, …, for what signs requests.
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Path and query as they go over the wire.
+    pub(crate) fn target(&self) -> String {
+        match self.url.query() {
+            Some(query) => format!("{}?{query}", self.url.path()),
+            None => self.url.path().to_owned(),
+        }
+    }
+
+    /// What the `Host` field will say.
+    pub(crate) fn host(&self) -> String {
+        host(&self.url)
+    }
+
+    /// The text of a header that was set; empty when it was not.
+    pub(crate) fn header_text(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
     /// Host and path: what messages and logs may show of an address.
     pub(super) fn place(&self) -> String {
         place(&self.url)

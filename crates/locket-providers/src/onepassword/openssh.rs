@@ -15,6 +15,8 @@ use ssh_key::public::{Ed25519PublicKey, RsaPublicKey};
 use ssh_key::{LineEnding, Mpint};
 use zeroize::Zeroizing;
 
+use crate::signing::pem;
+
 /// Why a text is no private key that can be converted. Never holds a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeyError {
@@ -38,16 +40,20 @@ pub(crate) enum KeyError {
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// The private key in `pem` as OpenSSH writes it, with Unix line ends and no comment.
+/// The private key in `text` as OpenSSH writes it, with Unix line ends and no comment.
 ///
 /// # Errors
-/// `pem` is no unencrypted Ed25519 or RSA private key.
-pub(crate) fn to_openssh(pem: &[u8]) -> Result<SecretBytes, KeyError> {
-    let (label, der) = read_pem(pem)?;
-    let keypair = match label {
-        "PRIVATE KEY" => from_pkcs8(&der)?,
-        "RSA PRIVATE KEY" => KeypairData::Rsa(from_pkcs1(&der)?),
-        "OPENSSH PRIVATE KEY" => return rewrapped(&der),
+/// `text` is no unencrypted Ed25519 or RSA private key.
+pub(crate) fn to_openssh(text: &[u8]) -> Result<SecretBytes, KeyError> {
+    let block = pem::first(text).map_err(|_| KeyError::NotPem)?;
+    // RFC 1421 headers, which only passphrase-protected keys of the old form have.
+    if block.header("Proc-Type").is_some() {
+        return Err(KeyError::Encrypted);
+    }
+    let keypair = match block.label {
+        "PRIVATE KEY" => from_pkcs8(&block.der)?,
+        "RSA PRIVATE KEY" => KeypairData::Rsa(from_pkcs1(&block.der)?),
+        "OPENSSH PRIVATE KEY" => return rewrapped(&block.der),
         "ENCRYPTED PRIVATE KEY" => return Err(KeyError::Encrypted),
         "EC PRIVATE KEY" | "DSA PRIVATE KEY" => return Err(KeyError::Kind),
         _ => return Err(KeyError::NotPrivateKey),
@@ -72,36 +78,6 @@ fn rewrapped(content: &[u8]) -> Result<SecretBytes, KeyError> {
     }
     text.extend(b"-----END OPENSSH PRIVATE KEY-----\n");
     Ok(text.finish())
-}
-
-/// Label and content of the first PEM block. Any white space may stand between the base64 characters, since keys that
-/// were pasted into a one-line field have lost their line ends.
-fn read_pem(pem: &[u8]) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError> {
-    const DASHES: &str = "-----";
-    let text = str::from_utf8(pem).map_err(|_| KeyError::NotPem)?;
-    let (_, rest) = text.split_once("-----BEGIN ").ok_or(KeyError::NotPem)?;
-    let (label, rest) = rest.split_once(DASHES).ok_or(KeyError::NotPem)?;
-    let (body, rest) = rest.split_once("-----END ").ok_or(KeyError::NotPem)?;
-    if rest.split_once(DASHES).is_none_or(|(end, _)| end != label) {
-        return Err(KeyError::NotPem);
-    }
-    // RFC 1421 headers, which only passphrase-protected keys of the old form have.
-    if body.contains("Proc-Type:") {
-        return Err(KeyError::Encrypted);
-    }
-    let mut packed = Zeroizing::new(Vec::with_capacity(body.len()));
-    packed.extend(body.bytes().filter(|byte| !byte.is_ascii_whitespace()));
-    let mut der = Zeroizing::new(vec![
-        0;
-        BASE64
-            .decode_len(packed.len())
-            .map_err(|_| KeyError::NotPem)?
-    ]);
-    let length = BASE64
-        .decode_mut(&packed, &mut der)
-        .map_err(|_| KeyError::NotPem)?;
-    der.truncate(length);
-    Ok((label, der))
 }
 
 /// RFC 5958's `OneAsymmetricKey`. What follows the private key is passed over: 1Password's Ed25519 keys carry their

@@ -49,6 +49,21 @@ pub fn find_for_contract(name: &str) -> Option<PathBuf> {
     installed
 }
 
+/// The Python that has one of the official clients that are too heavy for every run. Skipped aloud unless
+/// `cargo xtask test --contract` runs the test.
+///
+/// # Panics
+/// In that run, when it is missing.
+pub fn contract_python(client: &str) -> Option<PathBuf> {
+    let name = format!("contract/{client}/bin/python");
+    if variable("LOCKET_CONTRACT").is_none() {
+        say_skipped(&format!("{name} is only in the lane of `cargo xtask test --contract`"));
+        return None;
+    }
+    let python = home().map(|home| home.join(&name)).filter(|path| path.exists());
+    Some(python.unwrap_or_else(|| panic!("{name} is missing")))
+}
+
 /// The directory that `cargo xtask services` fills.
 pub(super) fn home() -> Option<PathBuf> {
     let directory = |name: &str| variable(name).map(PathBuf::from);

@@ -19,6 +19,8 @@ mod documents;
 mod infisical_official_client;
 mod links;
 mod logging;
+mod oci_official_client;
+mod oci_run;
 mod op_run;
 mod openbao;
 mod plan;

@@ -10,6 +10,7 @@ mod exec;
 mod file;
 mod fixture;
 mod infisical;
+mod oci;
 mod op_program;
 mod report;
 mod store;

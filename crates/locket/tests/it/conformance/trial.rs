@@ -255,7 +255,8 @@ impl Trial {
 /// The token that a request carries where it should.
 fn credential(request: &Request) -> Option<Canary> {
     let token = request.bearer().or_else(|| request.header("x-vault-token"))?;
-    Some(Canary::of("token of a request", token))
+    // The word that Oracle's metadata service wants to see is no secret.
+    (token != "Oracle").then(|| Canary::of("token of a request", token))
 }
 
 /// Whether `answer` is the value of `sample`.

@@ -3,7 +3,7 @@
 use locket_providers::{KINDS, ProviderKind};
 
 use super::fixture::Fixture;
-use super::{bao, bws, connect, env, exec, file, infisical, op_program, report, store, toy, vault};
+use super::{bao, bws, connect, env, exec, file, infisical, oci, op_program, report, store, toy, vault};
 
 macro_rules! fixtures {
     ($($test:ident: $fixture:expr;)*) => {
@@ -28,6 +28,10 @@ fixtures! {
     connect_by_names: connect::ByConnect::Names;
     connect_by_ids: connect::ByConnect::Ids;
     op_by_the_program: op_program::ByProgram;
+    oci_with_an_api_key: oci::Oracle::ApiKey;
+    oci_with_a_session: oci::Oracle::Session;
+    oci_as_a_resource: oci::Oracle::Resource;
+    oci_as_an_instance: oci::Oracle::Instance;
     bao_with_a_token: bao::TOKEN;
     bao_version_1: bao::VERSION_1;
     bao_with_approle: bao::APPROLE;

@@ -1,0 +1,154 @@
+//! `~/.oci/config`: profiles of settings, in which `DEFAULT` stands behind every other.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use locket_core::{ProviderError, SecretBytes, suggest};
+use zeroize::Zeroizing;
+
+use crate::http::Stamp;
+
+/// What one profile says, with what it inherits.
+#[derive(Debug, Default)]
+pub(super) struct Profile {
+    pub(super) tenancy: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) fingerprint: Option<String>,
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) pass_phrase: Option<SecretBytes>,
+    pub(super) region: Option<String>,
+    pub(super) security_token_file: Option<PathBuf>,
+}
+
+/// One profile in a file, read again when the file changes.
+#[derive(Debug)]
+pub(super) struct ProfileFile {
+    pub(super) path: PathBuf,
+    /// Its name, and whether somebody asked for it by that.
+    name: Option<String>,
+    /// What `~` in a path stands for.
+    home: Option<PathBuf>,
+    read: Mutex<Option<(Stamp, Arc<Profile>)>>,
+}
+
+const DEFAULT: &str = "DEFAULT";
+
+impl ProfileFile {
+    pub(super) fn new(path: PathBuf, name: Option<&str>, home: Option<&Path>) -> Self {
+        Self {
+            path,
+            name: name.map(str::to_owned),
+            home: home.map(Path::to_owned),
+            read: Mutex::default(),
+        }
+    }
+
+    /// The profile's name.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(DEFAULT)
+    }
+
+    /// What the profile says now.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no such profile.
+    pub(super) fn profile(&self) -> Result<Arc<Profile>, ProviderError> {
+        let stamp = Stamp::of(&self.path);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, profile)) = &*read
+            && *known == stamp
+        {
+            return Ok(profile.clone());
+        }
+        let profile = Arc::new(self.load()?);
+        *read = Some((stamp, profile.clone()));
+        Ok(profile)
+    }
+
+    fn load(&self) -> Result<Profile, ProviderError> {
+        let shown = self.path.display();
+        let text = std::fs::read(&self.path).map_err(|error| {
+            ProviderError::auth(format!("the configuration {shown} cannot be read: {error}")).hint(
+                match locket_sys::landlock::denies_reading(&self.path) {
+                    true => locket_sys::landlock::ADVICE,
+                    false => "Make it with `oci setup config`, or set `oci.config-file` or `oci.auth`.",
+                },
+            )
+        })?;
+        let text = Zeroizing::new(text);
+        let text = str::from_utf8(&text)
+            .map_err(|_| ProviderError::auth(format!("the configuration {shown} is not text")))?;
+        let names: Vec<&str> = text.lines().filter_map(section).collect();
+        let name = self.name();
+        if !names.contains(&name) && (self.name.is_some() || names.is_empty()) {
+            let error = ProviderError::auth(format!("{shown} has no profile `{name}`"));
+            return Err(match suggest::nearest(name, names.iter().copied()) {
+                Some(near) => error.hint(format!("Did you mean `{near}`?")),
+                None => error.hint(format!("It has {}.", listed(&names))),
+            });
+        }
+        let mut profile = Profile::default();
+        for wanted in [DEFAULT, name] {
+            let mut inside = false;
+            for line in text.lines() {
+                if let Some(found) = section(line) {
+                    inside = found == wanted;
+                } else if inside && let Some((key, value)) = entry(line) {
+                    profile.set(&key, value, self.home.as_deref());
+                }
+            }
+        }
+        Ok(profile)
+    }
+}
+
+impl Profile {
+    fn set(&mut self, key: &str, value: &str, home: Option<&Path>) {
+        let text = || Some(value.to_owned());
+        match key {
+            "tenancy" => self.tenancy = text(),
+            "user" => self.user = text(),
+            "fingerprint" => self.fingerprint = text(),
+            "key_file" => self.key_file = Some(expanded(value, home)),
+            "pass_phrase" => self.pass_phrase = Some(SecretBytes::copy_from(value.as_bytes())),
+            "region" => self.region = text(),
+            "security_token_file" => self.security_token_file = Some(expanded(value, home)),
+            // The file serves other programs as well.
+            _ => {}
+        }
+    }
+}
+
+/// The name in a line `[NAME]`.
+fn section(line: &str) -> Option<&str> {
+    line.trim().strip_prefix('[')?.strip_suffix(']')
+}
+
+/// Key and value of a line, which either of two signs divides. Nothing after the value is a comment.
+fn entry(line: &str) -> Option<(String, &str)> {
+    let line = line.trim();
+    if line.starts_with(['#', ';']) {
+        return None;
+    }
+    let (key, value) = line.split_at(line.find(['=', ':'])?);
+    Some((key.trim().to_ascii_lowercase(), value[1..].trim()))
+}
+
+/// A path with `~` at its start taken for the user's home.
+fn expanded(path: &str, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~/"), home) {
+        (Some(below), Some(home)) => home.join(below),
+        _ => PathBuf::from(path),
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => "none at all".to_owned(),
+        names => names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
