@@ -8,7 +8,17 @@ use crate::command::{cargo, root, run as step, say};
 use crate::dist;
 
 /// The provider features of the crate of providers, each of which stands on its own.
-const PROVIDERS: &[&str] = &["bao", "bws", "connect", "exec", "infisical", "oci", "op", "store"];
+const PROVIDERS: &[&str] = &[
+    "azkv",
+    "bao",
+    "bws",
+    "connect",
+    "exec",
+    "infisical",
+    "oci",
+    "op",
+    "store",
+];
 
 /// The features of the command line, providers aside.
 const COMMANDS: &[&str] = &[
@@ -25,6 +35,7 @@ const SETS: &[(&str, &[&str])] = &[
     ("bao", &["bao"]),
     ("bws", &["bws"]),
     ("infisical", &["infisical"]),
+    ("azkv", &["azkv"]),
     ("oci", &["oci"]),
     ("op", &["op"]),
     ("local", &["store", "exec"]),

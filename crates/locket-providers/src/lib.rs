@@ -2,6 +2,8 @@
 //!
 //! Each folder is a feature of its own, but for files and variables, which hold the credentials of the others.
 
+#[cfg(feature = "azkv")]
+mod azkv;
 #[cfg(feature = "bao")]
 mod bao;
 mod batch;

@@ -26,6 +26,8 @@ pub static KINDS: &[&ProviderKind] = &[
     &crate::bws::KIND,
     #[cfg(feature = "infisical")]
     &crate::infisical::KIND,
+    #[cfg(feature = "azkv")]
+    &crate::azkv::KIND,
     #[cfg(feature = "oci")]
     &crate::oci::KIND,
     #[cfg(feature = "exec")]

@@ -1,5 +1,6 @@
 //! Servers that stand in for services that cannot run here.
 
+pub mod azure;
 pub mod bitwarden;
 pub mod connect;
 pub mod infisical;

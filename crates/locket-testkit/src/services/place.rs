@@ -57,7 +57,9 @@ pub fn find_for_contract(name: &str) -> Option<PathBuf> {
 pub fn contract_python(client: &str) -> Option<PathBuf> {
     let name = format!("contract/{client}/bin/python");
     if variable("LOCKET_CONTRACT").is_none() {
-        say_skipped(&format!("{name} is only in the lane of `cargo xtask test --contract`"));
+        say_skipped(&format!(
+            "{name} is only in the lane of `cargo xtask test --contract`"
+        ));
         return None;
     }
     let python = home().map(|home| home.join(&name)).filter(|path| path.exists());

@@ -7,6 +7,8 @@
     reason = "a test that cannot be set up fails, with the place"
 )]
 
+mod azkv_official_client;
+mod azkv_run;
 mod bao_leases;
 mod bao_wrapping;
 mod bitwarden_official_client;

@@ -1,5 +1,6 @@
 //! What every provider of the registry is held to. A provider joins with a fixture and a line in `walk.rs`.
 
+mod azkv;
 mod bao;
 mod bao_logins;
 mod bws;

@@ -3,7 +3,9 @@
 use locket_providers::{KINDS, ProviderKind};
 
 use super::fixture::Fixture;
-use super::{bao, bws, connect, env, exec, file, infisical, oci, op_program, report, store, toy, vault};
+use super::{
+    azkv, bao, bws, connect, env, exec, file, infisical, oci, op_program, report, store, toy, vault,
+};
 
 macro_rules! fixtures {
     ($($test:ident: $fixture:expr;)*) => {
@@ -28,6 +30,11 @@ fixtures! {
     connect_by_names: connect::ByConnect::Names;
     connect_by_ids: connect::ByConnect::Ids;
     op_by_the_program: op_program::ByProgram;
+    azkv_with_a_client_secret: azkv::Azkv::Secret;
+    azkv_with_a_certificate: azkv::Azkv::Certificate;
+    azkv_with_workload_identity: azkv::Azkv::Workload;
+    azkv_as_a_machine: azkv::Azkv::Machine;
+    azkv_as_an_app: azkv::Azkv::AppService;
     oci_with_an_api_key: oci::Oracle::ApiKey;
     oci_with_a_session: oci::Oracle::Session;
     oci_as_a_resource: oci::Oracle::Resource;
