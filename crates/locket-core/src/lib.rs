@@ -5,6 +5,7 @@
 pub mod action;
 pub mod clock;
 pub mod diagnostic;
+pub mod env_file;
 pub mod environment;
 pub mod filter;
 pub mod glob;

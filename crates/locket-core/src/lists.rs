@@ -201,7 +201,7 @@ fn single_quoted(text: &str) -> Option<usize> {
 }
 
 /// Length of the tag at the start, braces included; `None` when there is none. Quotes protect its closing mark.
-fn tag(text: &str) -> Option<usize> {
+pub(crate) fn tag(text: &str) -> Option<usize> {
     if !text.starts_with("{{") || !text.contains("}}") {
         return None;
     }

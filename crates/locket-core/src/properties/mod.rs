@@ -3,6 +3,7 @@
 //! Each takes the bytes that a fuzzer makes up and fails by a panic. Compiled for tests and fuzzing only.
 
 mod check;
+mod env_file;
 mod json;
 mod lists;
 mod reference;
@@ -10,6 +11,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use env_file::env_file;
 pub use json::json_path;
 pub use lists::lists;
 pub use reference::reference;
@@ -23,5 +25,6 @@ pub const TARGETS: &[Target] = &[
     ("reference", reference),
     ("template", template),
     ("lists", lists),
+    ("env-file", env_file),
     ("json-path", json_path),
 ];

@@ -1,0 +1,124 @@
+//! `$NAME` and `${NAME…}` in values.
+
+/// Why a value cannot be expanded.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) message: String,
+    pub(super) help: &'static str,
+}
+
+/// What `${NAME…}` does when NAME has a value or none.
+#[derive(Clone, Copy)]
+enum Operator {
+    /// `-`: the text stands in for it.
+    Default,
+    /// `+`: the text stands instead of it.
+    Alternative,
+    /// `?`: the text says what is wrong.
+    Required,
+}
+
+/// Resolves every `$` of `value`; `$$` is one `$`, and a `$` that begins nothing stays.
+pub(super) fn expand(value: &str, look_up: &mut dyn FnMut(&str) -> Option<String>) -> Result<String, Wrong> {
+    let mut expanded = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find('$') {
+        expanded.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(behind) = rest.strip_prefix('$') {
+            expanded.push('$');
+            rest = behind;
+        } else if let Some(body) = rest.strip_prefix('{') {
+            let length = braced(body, &mut expanded, look_up)?;
+            rest = &body[length..];
+        } else {
+            let name = name(rest);
+            match name {
+                "" => expanded.push('$'),
+                _ => expanded.push_str(&look_up(name).unwrap_or_default()),
+            }
+            rest = &rest[name.len()..];
+        }
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+/// Resolves what stands behind `${`, and gives its length with the closing brace.
+fn braced(
+    body: &str,
+    expanded: &mut String,
+    look_up: &mut dyn FnMut(&str) -> Option<String>,
+) -> Result<usize, Wrong> {
+    let invalid = || Wrong {
+        message: "what stands behind `${` is no variable".to_owned(),
+        help: "Write `${NAME}`, `${NAME:-text}`, `${NAME:?text}` or `${NAME:+text}`; `$$` is a plain `$`.",
+    };
+    let name = name(body);
+    let behind = &body[name.len()..];
+    if name.is_empty() {
+        return Err(invalid());
+    }
+    if behind.starts_with('}') {
+        expanded.push_str(&look_up(name).unwrap_or_default());
+        return Ok(name.len() + 1);
+    }
+    let minds_empty = behind.starts_with(':');
+    let operator = match behind[usize::from(minds_empty)..].chars().next() {
+        Some('-') => Operator::Default,
+        Some('+') => Operator::Alternative,
+        Some('?') => Operator::Required,
+        _ => return Err(invalid()),
+    };
+    let begin = name.len() + usize::from(minds_empty) + 1;
+    let end = closing(&body[begin..]).ok_or_else(invalid)?;
+    let text = &body[begin..begin + end];
+    let value = look_up(name).filter(|value| !(minds_empty && value.is_empty()));
+    match (operator, value) {
+        (Operator::Default | Operator::Required, Some(value)) => expanded.push_str(&value),
+        (Operator::Default, None) | (Operator::Alternative, Some(_)) => {
+            expanded.push_str(&expand(text, look_up)?);
+        }
+        (Operator::Alternative, None) => {}
+        (Operator::Required, None) => {
+            // Not expanded: what is inherited may be a secret.
+            let message = match text {
+                "" => format!("the variable {name} has no value"),
+                said => format!("the variable {name} has no value: {said}"),
+            };
+            let help = "Set it in the environment, or above in the file.";
+            return Err(Wrong { message, help });
+        }
+    }
+    Ok(begin + end + 1)
+}
+
+/// Where the brace closes: braces inside count. What is never balanced reaches to the last one of the line.
+fn closing(text: &str) -> Option<usize> {
+    let line = text.split('\n').next().unwrap_or_default();
+    let last = line.rfind('}')?;
+    let mut open = 1;
+    for (at, c) in line[..=last].char_indices() {
+        match c {
+            '{' => open += 1,
+            '}' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return Some(at);
+        }
+    }
+    Some(last)
+}
+
+/// The name of a variable at the start.
+fn name(text: &str) -> &str {
+    let is_first = |c: char| c == '_' || c.is_ascii_alphabetic();
+    let end = match text.starts_with(is_first) {
+        true => text
+            .find(|c: char| !(c == '_' || c.is_ascii_alphanumeric()))
+            .unwrap_or(text.len()),
+        false => 0,
+    };
+    &text[..end]
+}

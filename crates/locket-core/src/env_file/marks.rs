@@ -1,0 +1,144 @@
+//! Tags, and whatever else must not be read as grammar, as one character each.
+
+use crate::{Diagnostic, Span, lists};
+
+/// Characters for private use, which no program gives a meaning.
+const FIRST: u32 = 0x10_0000;
+const LAST: u32 = 0x10_FFFD;
+
+/// A text in which what must stay as it is stands as one character.
+#[derive(Debug)]
+pub(super) struct Marked {
+    /// The text itself.
+    pub(super) text: String,
+    kept: Vec<Kept>,
+    /// Pairs of an offset in the text and in what it was made of, rising.
+    offsets: Vec<(usize, usize)>,
+    length: usize,
+}
+
+#[derive(Debug)]
+enum Kept {
+    /// A tag, as it was written.
+    Tag(String),
+    /// A text in which nothing is a tag.
+    Literal(String),
+}
+
+impl Marked {
+    /// Marks the tags of `text`. A tag ends on its line; line breaks of other systems become plain ones.
+    pub(super) fn new(text: &str) -> Result<Self, Diagnostic> {
+        let mut marked = Self {
+            text: String::with_capacity(text.len()),
+            kept: Vec::new(),
+            offsets: Vec::new(),
+            length: text.len(),
+        };
+        let mut at = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
+        let mut is_even = false;
+        while let Some(c) = text[at..].chars().next() {
+            if !is_even {
+                marked.offsets.push((marked.text.len(), at));
+                is_even = true;
+            }
+            let rest = &text[at..];
+            let line = || rest.split('\n').next().unwrap_or_default();
+            if c == '{'
+                && let Some(length) = lists::tag(line())
+            {
+                let kept = Kept::Tag(rest[..length].to_owned());
+                marked.keep(kept).ok_or_else(|| too_many(at))?;
+                at += length;
+                is_even = false;
+            } else if (FIRST..=LAST).contains(&u32::from(c)) {
+                marked.keep(Kept::Literal(c.into())).ok_or_else(|| too_many(at))?;
+                at += c.len_utf8();
+            } else if rest.starts_with("\r\n") {
+                at += 1;
+                is_even = false;
+            } else {
+                marked.text.push(c);
+                at += c.len_utf8();
+            }
+        }
+        Ok(marked)
+    }
+
+    /// A text in which nothing is a tag, as it stands in a value.
+    pub(super) fn literal(&mut self, value: &str) -> String {
+        let is_plain = |c| !(FIRST..=LAST).contains(&u32::from(c));
+        if !value.contains("{{") && !value.ends_with('{') && value.chars().all(is_plain) {
+            return value.to_owned();
+        }
+        match self.mark(Kept::Literal(value.to_owned())) {
+            Some(mark) => mark.into(),
+            None => value.to_owned(),
+        }
+    }
+
+    /// The template that a value is.
+    pub(super) fn template(&self, value: &str) -> String {
+        let mut template = String::with_capacity(value.len());
+        for c in value.chars() {
+            match self.kept(c) {
+                Some(Kept::Tag(tag)) => template.push_str(tag),
+                Some(Kept::Literal(literal)) => push_literal(&mut template, literal),
+                None => template.push(c),
+            }
+        }
+        template
+    }
+
+    /// A text for messages, which repeats no inherited value.
+    pub(super) fn shown(&self, text: &str) -> String {
+        text.chars()
+            .map(|c| if self.kept(c).is_some() { '…' } else { c })
+            .collect()
+    }
+
+    /// Where a part of the text stood in what it was made of.
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
+        let origin = |at: usize| {
+            let index = self.offsets.partition_point(|(marked, _)| *marked <= at);
+            let (marked, origin) = index.checked_sub(1).map_or((0, 0), |index| self.offsets[index]);
+            (origin + (at - marked)).min(self.length)
+        };
+        let start = origin(start);
+        Span::new(start, origin(end).max(start))
+    }
+
+    fn keep(&mut self, kept: Kept) -> Option<()> {
+        let mark = self.mark(kept)?;
+        self.text.push(mark);
+        Some(())
+    }
+
+    fn mark(&mut self, kept: Kept) -> Option<char> {
+        let code = FIRST + u32::try_from(self.kept.len()).ok()?;
+        let mark = char::from_u32(code).filter(|_| code <= LAST)?;
+        self.kept.push(kept);
+        Some(mark)
+    }
+
+    fn kept(&self, c: char) -> Option<&Kept> {
+        let index = u32::from(c).checked_sub(FIRST)?;
+        self.kept.get(index as usize)
+    }
+}
+
+/// Appends a text so that a template puts it out as it is.
+fn push_literal(template: &mut String, literal: &str) {
+    let mut rest = literal;
+    while let Some(at) = rest.find("{{") {
+        template.push_str(&rest[..at]);
+        let backslashes = template.bytes().rev().take_while(|byte| *byte == b'\\').count();
+        template.extend(std::iter::repeat_n('\\', backslashes + 1));
+        template.push_str("{{");
+        rest = &rest[at + 2..];
+    }
+    template.push_str(rest);
+}
+
+fn too_many(at: usize) -> Diagnostic {
+    Diagnostic::error(at..at + 1, "an env file has at most 65,000 tags").help("Divide it into several files.")
+}
