@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Action;
-use crate::glob::Selection;
+use crate::glob::{Pattern, Selection};
 use crate::template::TemplateOptions;
+use crate::{Action, Environment};
 
 /// Where a template comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub enum Source {
         /// The template itself.
         text: String,
     },
+    /// An [env file](crate::env_file): a variable for each of its statements.
+    EnvFile(PathBuf),
     /// A [wildcard](crate::Wildcard): a secret for every key of a folder, item or JSON value.
     Every {
         /// The wildcard, as it was given.
@@ -32,7 +34,7 @@ impl Source {
     /// The name of the template in messages.
     pub fn shown(&self) -> String {
         match self {
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) | Self::EnvFile(path) => path.display().to_string(),
             Self::Inline { name, .. } => format!("the secret `{name}`"),
             Self::Every { text, .. } => format!("every key of `{text}`"),
         }
@@ -101,11 +103,25 @@ pub struct Map {
     pub settings: OutputSettings,
 }
 
+/// Where a secret of its own goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A file in the output directory.
+    #[default]
+    File,
+    /// An environment variable of a program.
+    Variable,
+    /// A file that only a program can read, whose path is in an environment variable.
+    VariableFile,
+}
+
 /// An inline secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// The file's name in the output directory.
+    /// The file's or variable's name; empty for several of one source.
     pub name: String,
+    /// Where it goes.
+    pub place: Place,
     /// Where its template comes from.
     pub source: Source,
     /// How it is written.
@@ -117,14 +133,25 @@ pub struct Secret {
 pub struct Plan {
     /// The maps, in the order given.
     pub maps: Vec<Map>,
-    /// The inline secrets, in the order given.
+    /// The inline secrets, in the order given. Of variables with one name the last counts.
     pub secrets: Vec<Secret>,
+    /// Variables that change what programs do, and may have a secret as their value all the same.
+    pub allowed_names: Vec<Pattern>,
+    /// What `${…}` in env files is looked up in.
+    pub inherited: Environment,
     /// Where inline secrets go.
     pub out: PathBuf,
     /// Templates larger than this are refused, in bytes.
     pub max_file_size: u64,
     /// How long a template must be gone before its output follows.
     pub delete_after: Duration,
+}
+
+impl Plan {
+    /// Whether anything goes into the output directory.
+    pub fn writes_to_out(&self) -> bool {
+        self.secrets.iter().any(|secret| secret.place == Place::File)
+    }
 }
 
 impl Default for Access {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::glob::{Pattern, Selection};
 use crate::lists::{self, Entry};
-use crate::plan::{Access, Map, OnError, OutputSettings, Owner, Secret, Source};
+use crate::plan::{Access, Map, OnError, OutputSettings, Owner, Place, Secret, Source};
 use crate::{Action, Diagnostic, Span};
 
 /// Names that begin like this belong to files on their way to their place, and are removed when left over.
@@ -205,6 +205,7 @@ impl SecretSpec {
     pub fn settle(self, settings: &OutputSettings) -> Secret {
         Secret {
             name: self.name,
+            place: Place::File,
             source: self.source,
             settings: settings.clone(),
         }
@@ -400,6 +401,7 @@ pub fn every(text: &str) -> Result<Secret, Vec<Diagnostic>> {
         ]);
     }
     Ok(Secret {
+        place: Place::File,
         name: "*".to_owned(),
         source: Source::Every {
             text: text.to_owned(),

@@ -5,6 +5,7 @@ pub mod agent;
 mod chance;
 pub mod instances;
 mod lease;
+pub mod mask;
 pub mod notify;
 pub mod once;
 pub mod preview;
@@ -15,6 +16,7 @@ pub mod sink;
 pub mod sources;
 pub mod state;
 mod state_dir;
+pub mod supervise;
 mod tasks;
 pub mod telemetry;
 #[cfg(test)]

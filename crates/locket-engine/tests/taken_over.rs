@@ -196,6 +196,7 @@ fn setup(ground: &Path, sandbox: Sandbox) -> Setup {
         at_end: AtEnd::default(),
         outlets: Outlets::default(),
         state_dir: None,
+        handover: None,
         surroundings: Surroundings {
             sandbox,
             ..Surroundings::default()

@@ -1,6 +1,7 @@
 //! Every unsafe block and raw system call of locket, behind safe functions. It knows nothing of the rest.
 
 pub mod arena;
+pub mod child;
 pub mod landlock;
 pub mod memory;
 pub mod mount;

@@ -1,10 +1,12 @@
 //! The command line: which command, and what comes back from it.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::builder::styling::Styles;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, ColorChoice};
+use locket_docker::plugin;
 
 use crate::commands::{COMMANDS, Command, KNOWN};
 use crate::context::{Context, Style};
@@ -14,9 +16,31 @@ use crate::{output, providers, report};
 
 /// Runs the command that `arguments` name and says how it went.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Context) -> Exit {
-    let result = match parser(context.style).try_get_matches_from(arguments) {
+    let mut arguments: Vec<_> = arguments.into_iter().collect();
+    if is_plugin(&arguments) {
+        if arguments.get(1).is_some_and(|word| word == plugin::METADATA) {
+            return Exit::of(&output::text(&describe_plugin()).map(|()| Exit::Done));
+        }
+        // `docker locket run …` is `locket run …`; Compose leaves the word out.
+        if arguments.get(1).is_some_and(|word| word == plugin::WORD) {
+            arguments.remove(1);
+        }
+    }
+    let result = match parser(context.style).try_get_matches_from(&arguments) {
         Ok(matches) => dispatch(&matches, context),
-        Err(refused) => answer(&refused, context.style),
+        Err(refused) => {
+            let answered = answer(&refused, context.style);
+            // A status of 2 may be the program's.
+            match arguments.get(1).is_some_and(|word| word == "exec") && Exit::of(&answered) == Exit::Usage {
+                true => {
+                    if let Err(failure) = answered {
+                        report::tell(&failure.draw(context.style));
+                    }
+                    Ok(Exit::OWN)
+                }
+                false => answered,
+            }
+        }
     };
     if let Err(failure) = &result {
         report::tell(&failure.draw(context.style));
@@ -42,6 +66,20 @@ pub(crate) fn parser(style: Style) -> clap::Command {
         let described = clap::Command::new(command.name).about(command.about);
         parser.subcommand(described.defer(command.arguments))
     })
+}
+
+/// Whether `docker` or Compose runs this as a plugin of theirs.
+fn is_plugin(arguments: &[OsString]) -> bool {
+    let name = arguments.first().and_then(|word| Path::new(word).file_name());
+    name.is_some_and(|name| name == plugin::PROGRAM)
+}
+
+fn describe_plugin() -> String {
+    plugin::Metadata::new(
+        env!("CARGO_PKG_VERSION"),
+        "Secrets for containers, builds and programs",
+    )
+    .answer()
 }
 
 fn dispatch(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {

@@ -17,10 +17,20 @@ pub(crate) enum Exit {
     Changed,
     /// A secret has no value: missing, denied, or its provider unreachable.
     Unresolved,
+    /// That of a program that was run.
+    Status(u8),
 }
 
 impl Exit {
-    /// Every one, in the order of its code.
+    /// What `exec` ends with when it fails itself.
+    pub(crate) const OWN: Self = Self::Status(125);
+
+    /// The status of a program that a signal ended, as shells count.
+    pub(crate) fn of_signal(number: i32) -> u8 {
+        u8::try_from(128 + number).unwrap_or(u8::MAX)
+    }
+
+    /// Every one of our own, in the order of its code.
     pub(crate) const ALL: [Self; 5] = [
         Self::Done,
         Self::Failed,
@@ -37,6 +47,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Changed => 3,
             Self::Unresolved => 4,
+            Self::Status(status) => status,
         }
     }
 
@@ -50,6 +61,7 @@ impl Exit {
             Self::Usage => "the command line, a variable or the configuration is wrong; nothing was done",
             Self::Changed => "something would change, of a command that was asked to tell by its exit code",
             Self::Unresolved => "a reference has no value, or a template has a mistake",
+            Self::Status(_) => "that of the program",
         }
     }
 

@@ -35,7 +35,19 @@ use crate::context::Context;
 /// Runs the command that the process was started for.
 pub fn main() -> ExitCode {
     // Before the first thread and the first secret.
-    let hardened = locket_sys::process::harden();
+    let hardened = harden();
     let context = Context::of_this_process(hardened.err().map(|error| error.to_string()));
     cli::main(std::env::args_os(), &context).into()
+}
+
+/// Protects the process. A program that `exec` or `build` becomes or starts inherits what cannot be taken back, and may
+/// need set-user-id programs.
+fn harden() -> rustix::io::Result<()> {
+    let words: Vec<_> = std::env::args_os().skip(1).take(2).collect();
+    let runs_programs = words.iter().any(|word| word == "exec" || word == "build");
+    if runs_programs {
+        locket_sys::process::deny_dumps()
+    } else {
+        locket_sys::process::harden()
+    }
 }

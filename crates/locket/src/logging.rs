@@ -35,6 +35,9 @@ impl LogLevel {
     /// Every level, from silence to everything.
     pub(crate) const NAMES: &'static [&'static str] = &["off", "error", "warn", "info", "debug", "trace"];
 
+    /// Of commands whose output belongs to another program.
+    pub(crate) const QUIET: Self = Self(LevelFilter::WARN);
+
     const WORDS: &'static [(&'static str, Self)] = &[
         ("off", Self(LevelFilter::OFF)),
         ("error", Self(LevelFilter::ERROR)),

@@ -35,6 +35,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the engine knows no provider",
     ),
     (
+        "locket-docker",
+        &["locket-providers", "locket-testkit", "locket", "clap"],
+        "what Docker says has nothing to do with providers",
+    ),
+    (
         "locket-providers",
         &["locket-engine", "locket", "notify", "clap"],
         "a provider asks and answers; rounds are not its business",

@@ -25,7 +25,7 @@ pub(super) const PRESENT_LIMIT: u64 = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Applier {
     journal: Arc<Mutex<Journal>>,
-    memo: HashMemo,
+    pub(super) memo: HashMemo,
     /// What this process wrote or found equal: only that is ever removed.
     stamps: HashMap<Target, Stamp>,
     /// The same of directories that are switched as a whole.
@@ -34,6 +34,8 @@ pub(super) struct Applier {
     fingerprints: Option<Arc<Fingerprints>>,
     /// Directories in which the leftovers of a killed run were looked for.
     pub(super) swept: HashSet<PathBuf>,
+    /// The values of variables.
+    pub(super) variables: BTreeMap<Target, Arc<SecretBytes>>,
     /// Destinations of directories, to be searched with all below them: a template of the killed run may be gone.
     unswept: Vec<Arc<Path>>,
 }
@@ -116,7 +118,7 @@ impl Applier {
     ) -> Self {
         let directories = plan.maps.iter().filter(|map| map.source.is_dir());
         let destinations = directories.map(|map| map.destination.as_path());
-        let out = (!plan.secrets.is_empty()).then_some(plan.out.as_path());
+        let out = plan.writes_to_out().then_some(plan.out.as_path());
         Self {
             journal,
             fingerprints,
@@ -124,6 +126,7 @@ impl Applier {
             stamps: HashMap::new(),
             generations: HashMap::new(),
             swept: HashSet::new(),
+            variables: BTreeMap::new(),
             unswept: destinations.chain(out).map(Arc::from).collect(),
         }
     }
@@ -149,6 +152,8 @@ impl Applier {
     /// Puts outputs in place. `actions` are told of every change.
     pub(super) fn apply(&mut self, jobs: Vec<Job>, schemes: &Schemes, actions: &[Action]) -> Vec<Done> {
         let mut done = Vec::with_capacity(jobs.len());
+        let (variables, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.target.is_variable());
+        done.extend(self.set_variables(variables, schemes));
         let (whole, single): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.settings.atomic);
         let mut directories: BTreeMap<Arc<Path>, Vec<Job>> = BTreeMap::new();
         for job in whole {
@@ -445,7 +450,7 @@ impl Applier {
     }
 }
 
-fn differs(rendered: &Rendered, present: Option<&SecretBytes>) -> bool {
+pub(super) fn differs(rendered: &Rendered, present: Option<&SecretBytes>) -> bool {
     #[expect(
         clippy::disallowed_methods,
         reason = "compares the output with the one in place"
@@ -462,7 +467,7 @@ pub(super) fn unwritten(error: &SinkError) -> Trouble {
     }
 }
 
-fn unresolved(error: RenderError, parsed: &Parsed) -> Trouble {
+pub(super) fn unresolved(error: RenderError, parsed: &Parsed) -> Trouble {
     let (line, column) = error.span.line_column(parsed.template.source());
     let (reason, hint) = match error.problem {
         Problem::Unresolved(error) => (error.to_string(), error.hint.clone()),

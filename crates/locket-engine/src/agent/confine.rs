@@ -140,7 +140,7 @@ fn read_sources(setup: &Setup, scan: &Scan, rules: &mut Rules) {
         .secrets
         .iter()
         .filter_map(|secret| match &secret.source {
-            Source::File(path) => Some(path),
+            Source::File(path) | Source::EnvFile(path) => Some(path),
             Source::Inline { .. } | Source::Every { .. } => None,
         });
     for source in setup.plan.maps.iter().map(|map| &map.source).chain(files) {

@@ -136,6 +136,8 @@ pub(super) struct Agent {
     pub(super) deliveries: FuturesUnordered<BoxFuture<'static, (Action, Delivery)>>,
     pub(super) telling: BTreeMap<Action, Telling>,
     pub(super) told_trouble: HashSet<sources::Trouble>,
+    /// The variables that were last handed over.
+    pub(super) handed: BTreeSet<Target>,
     pub(super) started: SystemTime,
     pub(super) last_success: Option<SystemTime>,
 }
@@ -196,6 +198,7 @@ impl Agent {
             deliveries: FuturesUnordered::new(),
             telling: BTreeMap::new(),
             told_trouble: HashSet::new(),
+            handed: BTreeSet::new(),
             last_success: None,
             setup,
         }

@@ -15,6 +15,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod variables;
 mod whole;
 mod work;
 
@@ -23,3 +24,4 @@ pub(crate) use dispatch::refusals;
 pub use dispatch::run;
 pub use report::{Ending, Observer, Refusal};
 pub use setup::{AgentCx, AtEnd, Command, Mode, Sandbox, Schedule, Setup, Surroundings};
+pub use variables::{Generation, Handover, Variable};

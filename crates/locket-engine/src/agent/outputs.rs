@@ -71,6 +71,8 @@ pub(super) struct Difference {
     pub(super) changed: Vec<Target>,
     /// Outputs whose template is gone since this scan.
     pub(super) gone: usize,
+    /// Variables that are gone, and forgotten at once: there is no file to be careful with.
+    pub(super) dropped: usize,
 }
 
 impl Outputs {
@@ -122,6 +124,10 @@ impl Outputs {
                 }
             }
         }
+        let before = self.table.len();
+        self.table
+            .retain(|target, _| !target.is_variable() || present.contains(target));
+        difference.dropped = before - self.table.len();
         for (target, output) in &mut self.table {
             if present.contains(target) {
                 continue;
@@ -133,7 +139,7 @@ impl Outputs {
                 difference.gone += 1;
             }
         }
-        if !difference.changed.is_empty() {
+        if !difference.changed.is_empty() || difference.dropped > 0 {
             self.index();
         }
         difference
@@ -246,6 +252,9 @@ impl Output {
 
 /// When the file at `target` was last written, if there is one.
 pub(super) fn modified(target: &Target, is_switched: bool) -> Option<SystemTime> {
+    if target.is_variable() {
+        return None;
+    }
     let metadata = std::fs::symlink_metadata(place(target, is_switched).path()).ok()?;
     metadata.is_file().then(|| metadata.modified().ok()).flatten()
 }

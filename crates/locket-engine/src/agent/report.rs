@@ -20,6 +20,8 @@ pub struct Ending {
     pub unresolved: Vec<PathBuf>,
     /// Outputs that could not be written.
     pub unwritten: Vec<PathBuf>,
+    /// Why the outputs among these are not in place.
+    pub why: Vec<Refusal>,
     /// Outputs that changed in the last round.
     pub changed: usize,
     /// Whether a command ended it.
@@ -28,8 +30,8 @@ pub struct Ending {
     pub refused: Vec<Refusal>,
 }
 
-/// Why a run did not begin: a usage error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a run did not begin, which is a usage error, or why an output is not in place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refusal {
     /// What is wrong, as a lower-case fragment.
     pub message: String,
@@ -76,6 +78,16 @@ pub(super) fn warn_about_unlocked_memory() {
 }
 
 impl Trouble {
+    /// What is wrong with the output that is called `shown`.
+    pub(super) fn told_of(&self, shown: &str) -> Refusal {
+        let reference = self.reference.as_deref();
+        let about = reference.map(|name| format!("{name}: ")).unwrap_or_default();
+        Refusal {
+            message: format!("{shown}: {about}{}", self.reason),
+            hint: self.hint.clone(),
+        }
+    }
+
     pub(super) fn of_source(error: &SourceError) -> Self {
         Self {
             reference: None,

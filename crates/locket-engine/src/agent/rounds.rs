@@ -97,6 +97,7 @@ impl Agent {
         self.watch_audit();
         self.report(&round);
         self.tell(&round);
+        self.hand_over(&round);
         self.publish();
         self.write_status();
         let ending = self.ending();
@@ -187,13 +188,13 @@ impl Agent {
     fn report(&mut self, round: &Round) {
         warn_about_unlocked_memory();
         let mut news = false;
+        let is_told_by_ending = self.setup.handover.is_some() && self.rounds == 1;
         for (target, output) in self.outputs.iter_mut() {
             if output.troubles == output.reported {
                 continue;
             }
             news = true;
-            let path = target.path();
-            let shown = path.display();
+            let shown = target.shown();
             if output.troubles.is_empty() {
                 tracing::info!("{shown} is confirmed again");
             }
@@ -217,7 +218,12 @@ impl Agent {
                     (TroubleKind::Unwritten, ..) => "is not written",
                     _ => "is not in place",
                 };
-                tracing::warn!("{shown} {what}: {about}{}.{hint}", trouble.reason);
+                // Whoever waits for variables is told by the end of the run.
+                if is_told_by_ending {
+                    tracing::debug!("{shown} {what}: {about}{}.{hint}", trouble.reason);
+                } else {
+                    tracing::warn!("{shown} {what}: {about}{}.{hint}", trouble.reason);
+                }
             }
             output.reported.clone_from(&output.troubles);
         }

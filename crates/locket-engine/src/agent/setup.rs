@@ -10,6 +10,7 @@ use locket_core::{Action, Clock, Reach};
 use tokio::sync::mpsc;
 
 use super::report::Observer;
+use super::variables::Handover;
 use crate::instances::Instances;
 use crate::notify::Notifier;
 use crate::resolve::SecretKey;
@@ -38,6 +39,8 @@ pub struct Setup {
     pub state_dir: Option<PathBuf>,
     /// What the agent needs beside, when it gives everything else up.
     pub surroundings: Surroundings,
+    /// Who gets the variables of the plan.
+    pub handover: Option<Handover>,
 }
 
 /// What an agent needs beside its plan.

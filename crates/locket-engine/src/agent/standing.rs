@@ -25,10 +25,17 @@ impl Agent {
                 ending.unwritten.push(target.path());
             } else if is_unresolved(output.standing, &output.troubles) {
                 ending.unresolved.push(target.path());
+            } else {
+                continue;
             }
+            let troubles = output.troubles.iter();
+            ending
+                .why
+                .extend(troubles.map(|trouble| trouble.told_of(&target.shown())));
         }
         ending.unresolved.sort();
         ending.unwritten.sort();
+        ending.why.sort();
         ending
     }
 

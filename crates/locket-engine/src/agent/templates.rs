@@ -29,7 +29,9 @@ impl Agent {
         }
         let plan = &self.setup.plan;
         let files = plan.secrets.iter().filter_map(|secret| match &secret.source {
-            locket_core::plan::Source::File(path) => Some(path.clone()),
+            locket_core::plan::Source::File(path) | locket_core::plan::Source::EnvFile(path) => {
+                Some(path.clone())
+            }
             locket_core::plan::Source::Inline { .. } | locket_core::plan::Source::Every { .. } => None,
         });
         let roots: Vec<_> = plan
@@ -67,7 +69,7 @@ impl Agent {
         if std::mem::take(&mut self.confirming) {
             self.delete_gone(now);
         }
-        if difference.changed.is_empty() {
+        if difference.changed.is_empty() && difference.dropped == 0 {
             return;
         }
         self.open_round("edit", Duration::ZERO);

@@ -133,6 +133,7 @@ impl Scene {
             at_end: AtEnd::default(),
             outlets: Outlets::default(),
             surroundings: Surroundings::default(),
+            handover: None,
             state_dir: Some(self.path("state")),
         }
     }

@@ -178,7 +178,12 @@ impl Agent {
                     } else {
                         "updated"
                     };
-                    tracing::info!("{verb} {}", done.target.path().display());
+                    // Variables reach a program all together, which is told then.
+                    if done.target.is_variable() {
+                        tracing::debug!("{verb} {}", done.target.shown());
+                    } else {
+                        tracing::info!("{verb} {}", done.target.path().display());
+                    }
                 }
             }
             Err(troubles) => {

@@ -82,6 +82,7 @@ impl Drill {
                 };
                 Secret {
                     name: (*name).to_owned(),
+                    place: locket_core::plan::Place::File,
                     source: Source::Inline {
                         name: (*name).to_owned(),
                         text: format!("{name} {}\n", mention.write()),
@@ -96,6 +97,7 @@ impl Drill {
                 out: root.join("out/inline"),
                 max_file_size: SIZE_LIMIT as u64,
                 delete_after: DELETE_AFTER,
+                ..Plan::default()
             },
             schedule,
             actions: if dice.chance(70) {

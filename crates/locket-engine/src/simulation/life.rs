@@ -172,6 +172,7 @@ fn setup(world: &Shared) -> Setup {
     let instances = instances(world);
     let guard = lock(world);
     Setup {
+        handover: None,
         plan: guard.drill.plan.clone(),
         instances,
         schedule: guard.drill.schedule,

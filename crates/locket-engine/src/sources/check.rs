@@ -128,7 +128,7 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
     );
     let mut targets: HashMap<PathBuf, String> = HashMap::new();
     let mut parents: HashMap<PathBuf, PathBuf> = HashMap::new();
-    for found in &scan.found {
+    for found in scan.found.iter().filter(|found| !found.target.is_variable()) {
         // A link at the target itself is replaced and not followed: the directory decides which file it is.
         let path = found.target.path();
         let target = match (path.parent(), path.file_name()) {
@@ -153,7 +153,7 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
         }
     }
     let mut destinations: Vec<_> = plan.maps.iter().map(|map| map.destination.clone()).collect();
-    if !plan.secrets.is_empty() {
+    if plan.writes_to_out() {
         destinations.push(plan.out.clone());
     }
     destinations.sort();
@@ -178,7 +178,7 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
 /// The directories of atomic maps that something else of the plan writes to.
 fn shared(plan: &Plan) -> Vec<PlanError> {
     let mut roots: Vec<_> = plan.maps.iter().map(|map| settled(&map.destination)).collect();
-    if !plan.secrets.is_empty() {
+    if plan.writes_to_out() {
         roots.push(settled(&plan.out));
     }
     let maps = plan.maps.iter().enumerate();

@@ -37,6 +37,12 @@ pub enum SourceError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A variable that changes what programs do is to have a secret as its value.
+    #[error("the variable {name} changes which code programs run, and its value would come from a secret")]
+    Guarded {
+        /// The variable.
+        name: String,
+    },
 }
 
 impl SourceError {
@@ -46,6 +52,7 @@ impl SourceError {
             Self::Template { .. } => "Correct the places shown; the last good output stays until then.",
             Self::Unreadable { path, .. } if landlock::denies_reading(path) => landlock::ADVICE,
             Self::Unreadable { .. } => "Let the agent's user read it, or leave it out of the map.",
+            Self::Guarded { .. } => "Say `--allow-name` with its name if that is meant.",
             Self::TooLarge { .. } => "Raise `--max-file-size`, or leave the file out of the map.",
         }
     }

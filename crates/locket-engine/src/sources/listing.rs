@@ -12,6 +12,7 @@ use locket_core::{Fetched, ProviderError, Template, Wildcard, spec};
 
 use super::error::SourceError;
 use super::scan::{Found, Parsed, Role, Target};
+use super::variables;
 use crate::instances::Instances;
 use crate::resolve::Answer;
 
@@ -68,7 +69,8 @@ impl Listings {
             for entry in &mut entries {
                 let keys = self.known.get(&entry.target);
                 let scanned = entry.scan(plan, settings[entry.secret].clone(), keys, |target| {
-                    taken.insert(target.path())
+                    // Of variables with one name the last counts, and no two files may meet.
+                    target.is_variable() || taken.insert(target.path())
                 });
                 found.extend(scanned);
             }
@@ -116,7 +118,6 @@ impl Listing {
 
 impl Entry {
     fn all(plan: &Plan, instances: &Instances) -> Vec<Self> {
-        let root: Arc<Path> = plan.out.as_path().into();
         let secrets = plan.secrets.iter().enumerate();
         secrets
             .filter_map(|(secret, described)| {
@@ -126,8 +127,8 @@ impl Entry {
                 Some(Self {
                     secret,
                     target: Target {
-                        root: root.clone(),
                         relative: PathBuf::from(format!("{prefix}* ({text})")).into(),
+                        ..variables::target(described, &plan.out)
                     },
                     prefix: prefix.clone(),
                     wildcard: parse(text, &described.source.shown(), instances),
@@ -155,6 +156,7 @@ impl Entry {
                     settings,
                     template: Err(error.clone()),
                     role: Role::File,
+                    rank: self.secret,
                 }];
             }
         };
@@ -163,7 +165,11 @@ impl Entry {
             select: settings.select.clone(),
         };
         let keys = keys.into_iter().flatten().map(String::as_str);
-        let mut expanded = naming.expand(keys, spec::file_name);
+        let check = match self.target.is_variable() {
+            true => variables::name,
+            false => spec::file_name,
+        };
+        let mut expanded = naming.expand(keys, check);
         let mut found = Vec::with_capacity(expanded.keys.len() + 1);
         let earlier = std::mem::take(&mut self.keys);
         for (name, key) in expanded.keys {
@@ -198,6 +204,7 @@ impl Entry {
                     listing: self.target.clone(),
                     key: key.into(),
                 },
+                rank: self.secret,
             });
         }
         let listing = Listing {
@@ -210,6 +217,7 @@ impl Entry {
             settings,
             template: Ok(whole.clone()),
             role: Role::Listing(Arc::new(listing)),
+            rank: self.secret,
         });
         found
     }

@@ -6,6 +6,7 @@ mod listing;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod walk;
 
 pub use check::{PlanError, check};

@@ -16,10 +16,14 @@ use locket_core::{Diagnostic, Reference, Template};
 
 use super::error::{SourceError, Trouble};
 use super::listing::{Listed, Listing, Listings};
+use super::variables::{self, EnvFiles};
 use super::walk;
 use crate::instances::Instances;
 use crate::resolve::SecretKey;
 use crate::tasks;
+
+/// The root of variables. Those of files are absolute paths.
+const VARIABLES: &str = "environment:";
 
 /// Where an output goes: `relative` below `root`, outside of which nothing is written.
 ///
@@ -46,6 +50,8 @@ pub struct Found {
     pub template: Result<Arc<Parsed>, Arc<SourceError>>,
     /// What it is to the round.
     pub role: Role,
+    /// Its place among the secrets of the plan; zero for what a map makes.
+    pub rank: usize,
 }
 
 /// What an output is to the round.
@@ -63,6 +69,8 @@ pub enum Role {
     },
     /// A wildcard itself: it is asked for, and nothing is written.
     Listing(Arc<Listing>),
+    /// A variable whose value is the path of a file that holds what was rendered.
+    VariableFile,
 }
 
 /// A template and what its references name.
@@ -92,6 +100,7 @@ pub struct Scanner {
     settings: Vec<Arc<OutputSettings>>,
     files: HashMap<PathBuf, Known>,
     inline: Option<Vec<Found>>,
+    env_files: EnvFiles,
     listings: Listings,
     round: u64,
 }
@@ -113,7 +122,7 @@ struct Known {
 
 /// Changes with every write, rename or touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -122,6 +131,27 @@ struct Stamp {
 }
 
 impl Target {
+    /// The place of a variable, which is no path.
+    pub(crate) fn variable(name: &str) -> Self {
+        Self {
+            root: Path::new(VARIABLES).into(),
+            relative: Path::new(name).into(),
+        }
+    }
+
+    /// Whether it is a variable and no file.
+    pub fn is_variable(&self) -> bool {
+        self.root.as_os_str() == VARIABLES
+    }
+
+    /// What it is called in messages.
+    pub fn shown(&self) -> String {
+        match self.is_variable() {
+            true => format!("the variable {}", self.relative.display()),
+            false => self.path().display().to_string(),
+        }
+    }
+
     /// The whole path.
     pub fn path(&self) -> PathBuf {
         self.root.join(&self.relative)
@@ -178,6 +208,7 @@ impl Scanner {
             settings,
             files: HashMap::new(),
             inline: None,
+            env_files: EnvFiles::default(),
             listings: Listings::default(),
             round: 0,
         }
@@ -212,8 +243,16 @@ impl Scanner {
             }
         }
         let settings = &self.settings[self.plan.maps.len()..];
+        self.env_files.scan(
+            &self.plan,
+            settings,
+            &self.instances,
+            &mut Located::default(),
+            &mut scan.found,
+        );
         self.listings
             .scan(&self.plan, settings, &self.instances, &mut scan.found);
+        variables::settle(&self.plan, &mut scan.found);
         let round = self.round;
         self.files.retain(|_, known| known.round == round);
         scan
@@ -245,6 +284,7 @@ impl Scanner {
                 settings,
                 template,
                 role: Role::File,
+                rank: 0,
             });
             return;
         }
@@ -280,6 +320,7 @@ impl Scanner {
                 settings: settings.clone(),
                 template,
                 role: Role::File,
+                rank: 0,
             });
         }
     }
@@ -290,10 +331,8 @@ impl Scanner {
             return;
         };
         let settings = self.settings[self.plan.maps.len() + index].clone();
-        let target = Target {
-            root: self.plan.out.as_path().into(),
-            relative: Path::new(&*secret.name).into(),
-        };
+        let target = variables::target(secret, &self.plan.out);
+        let role = variables::role(secret);
         match fs::metadata(&path) {
             Ok(metadata) => {
                 let template = self.file(&path, &metadata, &settings);
@@ -302,7 +341,8 @@ impl Scanner {
                     source: Source::File(path),
                     settings,
                     template,
-                    role: Role::File,
+                    role,
+                    rank: index,
                 });
             }
             Err(error) => {
@@ -316,27 +356,24 @@ impl Scanner {
                     source: Source::File(path),
                     settings,
                     template,
-                    role: Role::File,
+                    role,
+                    rank: index,
                 });
             }
         }
     }
 
     fn inline_secrets(&self, located: &mut Located) -> Vec<Found> {
-        let root: Arc<Path> = self.plan.out.as_path().into();
         let settings = &self.settings[self.plan.maps.len()..];
-        let secrets = self.plan.secrets.iter().zip(settings);
+        let secrets = self.plan.secrets.iter().zip(settings).enumerate();
         secrets
-            .filter_map(|(secret, settings)| {
+            .filter_map(|(rank, (secret, settings))| {
                 let Source::Inline { text, .. } = &secret.source else {
                     return None;
                 };
                 let name = secret.source.shown();
                 Some(Found {
-                    target: Target {
-                        root: root.clone(),
-                        relative: Path::new(&*secret.name).into(),
-                    },
+                    target: variables::target(secret, &self.plan.out),
                     template: parse(
                         &name,
                         &text.as_bytes().into(),
@@ -346,7 +383,8 @@ impl Scanner {
                     ),
                     source: secret.source.clone(),
                     settings: settings.clone(),
-                    role: Role::File,
+                    role: variables::role(secret),
+                    rank,
                 })
             })
             .collect()
@@ -476,7 +514,7 @@ impl std::fmt::Debug for Scanner {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -544,7 +582,7 @@ fn root_of(destination: &Path, source: &Path) -> Target {
     }
 }
 
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
+pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
     let unreadable = |error: io::Error| SourceError::Unreadable {
         path: path.into(),
         reason: error.to_string(),

@@ -41,6 +41,7 @@ fn plan(maps: &[(&Path, &Path)]) -> Plan {
         out: "/nowhere".into(),
         max_file_size: 1000,
         delete_after: Duration::ZERO,
+        ..Plan::default()
     }
 }
 
@@ -158,6 +159,7 @@ fn inline_secrets_and_secret_files_go_to_the_output_directory() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("tpl"), "{{ fake://file }}").unwrap();
     let secret = |name: &str, source| Secret {
+        place: locket_core::plan::Place::File,
         name: name.into(),
         source,
         settings: OutputSettings::default(),

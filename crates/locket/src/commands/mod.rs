@@ -1,9 +1,13 @@
 //! The commands, a file each. To add one: a file with a `COMMAND`, and its line in the table.
 
+mod build;
 #[cfg(feature = "command-manual")]
 mod completions;
+mod compose;
 #[cfg(feature = "command-doctor")]
 mod doctor;
+mod env;
+mod exec;
 #[cfg(any(feature = "command-plan", feature = "command-manual"))]
 mod format;
 #[cfg(feature = "command-get")]
@@ -24,6 +28,7 @@ mod run;
 mod schema;
 #[cfg(feature = "store")]
 mod store;
+mod variables;
 
 use clap::ArgMatches;
 
@@ -35,6 +40,10 @@ use crate::report::Failure;
 pub(crate) static COMMANDS: &[Command] = &[
     run::COMMAND,
     run::INJECT,
+    exec::COMMAND,
+    env::COMMAND,
+    compose::COMMAND,
+    build::COMMAND,
     #[cfg(feature = "command-plan")]
     plan::COMMAND,
     healthcheck::COMMAND,

@@ -47,10 +47,7 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
         })
     };
     let loaded = load()?;
-    let screen = Screen {
-        style: context.style,
-        format: loaded.format(),
-    };
+    let screen = Screen::of(&loaded, context);
     let told = loaded.notices().to_vec();
     let settings = loaded.open(context);
     // What a consumer's program inherits is its standard streams.
@@ -98,6 +95,7 @@ pub(super) fn setup(
     context: &Context,
 ) -> Setup {
     Setup {
+        handover: None,
         surroundings: Surroundings {
             sandbox: settings.sandbox,
             files: files.to_vec(),
@@ -191,9 +189,18 @@ impl Signals {
 }
 
 /// Shows mistakes in templates to people as compilers do, and to machines as log lines.
-struct Screen {
+pub(super) struct Screen {
     style: Style,
     format: LogFormat,
+}
+
+impl Screen {
+    pub(super) fn of<T>(loaded: &Loaded<T>, context: &Context) -> Self {
+        Self {
+            style: context.style,
+            format: loaded.format(),
+        }
+    }
 }
 
 impl Observer for Screen {

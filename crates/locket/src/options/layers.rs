@@ -206,6 +206,11 @@ impl<'a> Layers<'a> {
         Ok(None)
     }
 
+    /// A text that a flag gives, by the flag's name without dashes.
+    pub(crate) fn given_by_flag(&self, flag: &str, text: &str) -> Given {
+        self.given(text, Origin::Flag(format!("--{flag}")))
+    }
+
     fn given(&self, text: &str, origin: Origin) -> Given {
         Given {
             text: text.to_owned(),

@@ -289,6 +289,9 @@ pub(crate) static INJECT: &[&Opt] = &[
     &SANDBOX,
 ];
 
+/// What `exec` takes beside: files.
+pub(crate) static EXEC: &[&Opt] = &[&OUT, &FILE_MODE, &DIR_MODE, &USER, &MAX_FILE_SIZE];
+
 /// What `healthcheck` takes.
 pub(crate) static HEALTH: &[&Opt] = &[&STATUS_FILE, &MAX_STALE];
 

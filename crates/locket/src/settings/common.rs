@@ -6,6 +6,7 @@ use clap::ArgMatches;
 use locket_core::suggest;
 use locket_engine::notify;
 
+use super::program::VariableArgs;
 use crate::config;
 use crate::context::Context;
 use crate::logging::{self, LogFormat, LogLevel};
@@ -48,12 +49,33 @@ pub(crate) fn load<T>(
     context: &Context,
     settle: impl FnOnce(&mut Layers<'_>) -> T,
 ) -> Result<Loaded<T>, Failure> {
+    load_with(matches, context, LogLevel::default(), settle)
+}
+
+/// The same for a command whose output belongs to another program: only warnings are logged unless more is asked for.
+///
+/// # Errors
+/// As for [`load`].
+pub(crate) fn load_quietly<T>(
+    matches: &ArgMatches,
+    context: &Context,
+    settle: impl FnOnce(&mut Layers<'_>) -> T,
+) -> Result<Loaded<T>, Failure> {
+    load_with(matches, context, LogLevel::QUIET, settle)
+}
+
+fn load_with<T>(
+    matches: &ArgMatches,
+    context: &Context,
+    level: LogLevel,
+    settle: impl FnOnce(&mut Layers<'_>) -> T,
+) -> Result<Loaded<T>, Failure> {
     let mut found = config::load(matches, context);
     let mut layers = Layers::new(matches, context, &found.files);
     layers.problems = found.problems;
     layers.notices.extend(unknown_variables(context));
     let loaded = Loaded {
-        level: layers.settle(&table::LOG_LEVEL, LogLevel::default(), LogLevel::parse),
+        level: layers.settle(&table::LOG_LEVEL, level, LogLevel::parse),
         format: layers.settle(&table::LOG_FORMAT, LogFormat::default(), LogFormat::parse),
         settings: settle(&mut layers),
         notices: {
@@ -72,6 +94,7 @@ pub(crate) fn load<T>(
 fn unknown_variables(context: &Context) -> Vec<Notice> {
     const OURS: &str = "LOCKET_";
     let known = providers::variables().chain(table::all().flat_map(|opt| opt.variables.iter().copied()));
+    let known = known.chain(VariableArgs::VARIABLES);
     let known: Vec<_> = known.filter(|name| name.starts_with(OURS)).collect();
     let given = context.environment.names().filter_map(|name| name.to_str());
     let unknown = given

@@ -2,11 +2,13 @@
 
 mod common;
 mod plan;
+mod program;
 mod run;
 mod state_dir;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use common::{Common, Loaded, load};
+pub(crate) use common::{Common, Loaded, load, load_quietly};
+pub(crate) use program::{Form as VariableForm, Keys, Named, ProgramSettings, VariableArgs};
 pub(crate) use run::{Form, RunSettings};
 pub(crate) use state_dir::state_dir;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use locket_core::plan::{Access, Map, OnError, OutputSettings, Plan, Secret, Source};
+use locket_core::plan::{Access, Map, OnError, OutputSettings, Place, Plan, Secret, Source};
 use locket_core::spec::{self, MapSpec, SecretSpec};
 use locket_core::{Action, Diagnostic, lists};
 
@@ -26,18 +26,28 @@ pub(super) fn settle(layers: &mut Layers<'_>, directory: &Path) -> (Plan, Vec<Ac
     secrets.extend(everys(layers, &defaults));
     let actions = actions(layers);
     let out = layers.path(&table::OUT).unwrap_or_else(|| default_out(&maps));
+    let (max_file_size, delete_after) = limits(layers);
     let plan = Plan {
         out,
         maps,
         secrets,
-        max_file_size: layers.settle(&table::MAX_FILE_SIZE, MAX_FILE_SIZE, values::size),
-        delete_after: layers.settle(&table::DELETE_AFTER, DELETE_AFTER, values::duration),
+        max_file_size,
+        delete_after,
+        ..Plan::default()
     };
     (plan, actions)
 }
 
+/// The size of a template in bytes, and how long one must be gone before its output follows.
+pub(super) fn limits(layers: &mut Layers<'_>) -> (u64, Duration) {
+    (
+        layers.settle(&table::MAX_FILE_SIZE, MAX_FILE_SIZE, values::size),
+        layers.settle(&table::DELETE_AFTER, DELETE_AFTER, values::duration),
+    )
+}
+
 /// What holds for every output that says nothing itself.
-fn defaults(layers: &mut Layers<'_>) -> OutputSettings {
+pub(super) fn defaults(layers: &mut Layers<'_>) -> OutputSettings {
     let access = Access::default();
     let owner = |text: &str| spec::owner(text).map(Some);
     OutputSettings {
@@ -200,6 +210,7 @@ fn secret(
         problems.extend(entry.name.wrong([wrong]));
     }
     Secret {
+        place: Place::File,
         name: name.clone(),
         source: match &entry.template {
             EntryTemplate::File(given) => Source::File(given.path()),
@@ -302,7 +313,7 @@ fn parse_actions(list: &str) -> Result<Vec<Action>, Vec<Diagnostic>> {
 }
 
 /// The destination of the first directory map, else a fixed place.
-fn default_out(maps: &[Map]) -> PathBuf {
+pub(super) fn default_out(maps: &[Map]) -> PathBuf {
     let directory = maps.iter().find(|map| map.source.is_dir());
     directory.map_or_else(|| PathBuf::from(OUT), |map| map.destination.clone())
 }

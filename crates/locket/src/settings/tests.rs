@@ -537,14 +537,25 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
             "get" => &["store://x"],
             "render" => &["-"],
             "completions" => &["bash"],
-            "store" => continue,
+            "store" | "compose" => continue,
+            "exec" => &["--", "true"],
+            "build" => &["--secret", "a=b", "--", "docker", "build"],
             _ => &[],
         };
         let rows: Vec<_> = match command {
             "run" | "plan" => [table::EVERY, table::READING, table::RUN].concat(),
             "inject" => [table::EVERY, table::READING, table::INJECT].concat(),
             "healthcheck" => [table::EVERY, table::HEALTH].concat(),
-            "get" | "render" => [table::EVERY, table::READING].concat(),
+            "get" | "render" | "env" => [table::EVERY, table::READING].concat(),
+            // Beside those with layers, some of their own with the same names.
+            "exec" => [
+                table::EVERY,
+                table::READING,
+                table::EXEC,
+                &[&table::MAP, &table::SECRET, &table::REFRESH],
+            ]
+            .concat(),
+            "build" => [table::EVERY, table::READING, &[&table::SECRET]].concat(),
             "providers" => [table::EVERY, table::ASKING].concat(),
             "doctor" => [table::EVERY, table::ASKING, table::PLACES].concat(),
             // Its own, of the same name.
@@ -558,10 +569,11 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
                 crate::options::Shape::Switch => vec![flag.as_str()],
                 _ => vec![flag.as_str(), "x"],
             };
+            // What follows `--` belongs to a program.
             let line: Vec<_> = [command]
                 .iter()
-                .chain(positional)
                 .chain(&given)
+                .chain(positional)
                 .copied()
                 .collect();
             let belongs = rows.iter().any(|row| row.name == opt.name);

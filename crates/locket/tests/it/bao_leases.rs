@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Agent, Scene, eventually};
 
 /// An agent's directory, with an AppRole that may do what `policy` says and nothing about leases but the default.
-fn scene(bao: &OpenBao, policy: &str) -> Scene {
+pub(crate) fn scene(bao: &OpenBao, policy: &str) -> Scene {
     let admin = bao.admin();
     admin.policy("app", policy);
     let role = json!({"token_policies": ["app"], "token_ttl": "8s", "token_max_ttl": "1h"});
@@ -50,7 +50,7 @@ fn told(scene: &Scene) -> usize {
 }
 
 /// Postgres users that live for four seconds at a time and fifteen in all.
-fn database(bao: &OpenBao, postgres: &Postgres) {
+pub(crate) fn database(bao: &OpenBao, postgres: &Postgres) {
     let admin = bao.admin();
     admin.mount("database", "database");
     let address = format!("127.0.0.1:{}/postgres?sslmode=disable", postgres.port());

@@ -10,6 +10,7 @@ fn every(scene: &Scene, text: &str, prefix: &str, exclude: &[&str]) -> Setup {
     let mut setup = scene.setup();
     setup.plan.maps.clear();
     setup.plan.secrets.push(Secret {
+        place: locket_core::plan::Place::File,
         name: "*".to_owned(),
         source: Source::Every {
             text: text.to_owned(),
@@ -140,6 +141,7 @@ async fn keys_without_a_safe_name_and_taken_names_are_refused_by_name_and_the_ot
     let setup = || {
         let mut setup = every(&scene, "fake://app/*", "", &[]);
         setup.plan.secrets.push(Secret {
+            place: locket_core::plan::Place::File,
             name: "taken".to_owned(),
             source: Source::Inline {
                 name: "taken".to_owned(),

@@ -43,7 +43,7 @@ fn output(output: &PlannedOutput) -> Value {
     json!({
         "path": output.path,
         "source": match &output.source {
-            Source::File(path) => json!({ "file": path }),
+            Source::File(path) | Source::EnvFile(path) => json!({ "file": path }),
             // Its text is the user's own and may be meant for nobody's log.
             Source::Inline { name, .. } => json!({ "secret": name }),
             Source::Every { text, .. } => json!({ "every": text }),

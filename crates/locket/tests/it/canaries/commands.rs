@@ -126,6 +126,155 @@ fn calls() -> Vec<(&'static str, Vec<Call>)> {
             ],
         ),
         (
+            "exec",
+            vec![
+                call(
+                    &[
+                        "exec",
+                        "-e",
+                        "A={{ store://text }}",
+                        "--",
+                        "sh",
+                        "-c",
+                        "test -n \"$A\"",
+                    ],
+                    Well,
+                ),
+                call(
+                    &[
+                        "exec",
+                        "-e",
+                        "A={{ store://text }}",
+                        "--watch",
+                        "--",
+                        "sh",
+                        "-c",
+                        "exit 3",
+                    ],
+                    Badly,
+                ),
+                call(
+                    &[
+                        "exec",
+                        "--mask",
+                        "-e",
+                        "A={{ store://text }}",
+                        "--",
+                        "sh",
+                        "-c",
+                        "echo $A; echo $A >&2",
+                    ],
+                    Well,
+                ),
+                call(
+                    &["exec", "-e", "A={{ store://text }}", "--", "no-such-program"],
+                    Badly,
+                ),
+                call(&["exec", "-e", "A={{ store://binary }}", "--", "true"], Somehow),
+                call(&["exec", "-e", "given/bad.env", "--", "true"], Badly),
+                call(
+                    &["exec", "--as-file", "A={{ store://binary }}", "--", "true"],
+                    Well,
+                ),
+                call(
+                    &["exec", "-e", "A={{ store://text | totp }}", "--", "true"],
+                    Badly,
+                ),
+            ],
+        ),
+        (
+            "env",
+            vec![
+                call(&["env", "-e", "A={{ store://text }}"], Well).prints(),
+                call(
+                    &["env", "-e", "A={{ store://awkward }}", "--format", "json"],
+                    Somehow,
+                )
+                .prints(),
+                call(
+                    &["env", "-e", "A={{ store://awkward }}", "--format", "docker"],
+                    Somehow,
+                )
+                .prints(),
+                call(&["env", "-e", "A={{ store://nothing }}"], Badly),
+                call(&["env", "-e", "given/bad.env"], Badly),
+            ],
+        ),
+        (
+            "compose up",
+            vec![
+                call(
+                    &["compose", "up", "--secrets=A={{ store://text }}", "locket"],
+                    Well,
+                )
+                .prints(),
+                call(
+                    &[
+                        "compose",
+                        "up",
+                        "--secrets=A={{ store://nothing }}",
+                        "--env=B={{ store://text }}",
+                        "locket",
+                    ],
+                    Badly,
+                ),
+                call(
+                    &["compose", "up", "--secrets=A={{ store://text | totp }}", "locket"],
+                    Badly,
+                ),
+                call(&["compose", "up", "--env-file=given/bad.env", "locket"], Badly),
+            ],
+        ),
+        (
+            "compose down",
+            vec![call(&["compose", "down", "--secrets=A={{ store://text }}"], Well)],
+        ),
+        ("compose stop", vec![call(&["compose", "stop", "locket"], Well)]),
+        ("compose metadata", vec![call(&["compose", "metadata"], Well)]),
+        (
+            "build",
+            vec![
+                call(
+                    &["build", "--secret", "a={{ store://text }}", "--", "echo", "build"],
+                    Well,
+                ),
+                call(
+                    &[
+                        "build",
+                        "--secret",
+                        "a={{ store://binary }}",
+                        "--",
+                        "echo",
+                        "build",
+                    ],
+                    Well,
+                ),
+                call(
+                    &[
+                        "build",
+                        "--secret",
+                        "a={{ store://text }}",
+                        "--",
+                        "echo",
+                        "compose",
+                        "build",
+                    ],
+                    Badly,
+                ),
+                call(
+                    &[
+                        "build",
+                        "--secret",
+                        "a={{ store://nothing }}",
+                        "--",
+                        "echo",
+                        "build",
+                    ],
+                    Badly,
+                ),
+            ],
+        ),
+        (
             "inject",
             vec![
                 call(&["inject", "--map", "in:out/inject"], Well),

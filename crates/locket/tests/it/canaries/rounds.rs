@@ -122,8 +122,10 @@ async fn falls_over() {
         reload: &mut || None,
     };
     let setup = Setup {
+        handover: None,
         plan: Plan {
             secrets: vec![Secret {
+                place: locket_core::plan::Place::File,
                 name: "app".to_owned(),
                 source: Source::Inline {
                     name: "app".to_owned(),

@@ -58,7 +58,7 @@ fn judge(mode: &WatchMode) -> Finding {
 
 fn roots(plan: &Plan) -> Vec<std::path::PathBuf> {
     let files = plan.secrets.iter().filter_map(|secret| match &secret.source {
-        Source::File(path) => Some(path.clone()),
+        Source::File(path) | Source::EnvFile(path) => Some(path.clone()),
         Source::Inline { .. } | Source::Every { .. } => None,
     });
     plan.maps

@@ -1,0 +1,98 @@
+//! The forms in which a program may put a secret out.
+
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
+use zeroize::Zeroizing;
+
+/// Every form of `value`, itself first, each once.
+pub(super) fn of(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+    let mut forms: Vec<Zeroizing<Vec<u8>>> = vec![Zeroizing::new(value.to_vec())];
+    let mut add = |form: String| {
+        let form = Zeroizing::new(form.into_bytes());
+        if !form.is_empty() && !forms.contains(&form) {
+            forms.push(form);
+        }
+    };
+    add(BASE64.encode(value));
+    for shift in 0..3 {
+        add(inside(value, shift, |bytes| BASE64_NOPAD.encode(bytes)));
+        add(inside(value, shift, |bytes| BASE64URL_NOPAD.encode(bytes)));
+    }
+    add(HEXLOWER.encode(value));
+    add(HEXUPPER.encode(value));
+    for escape in [url_upper, url_lower, url_plus] {
+        add(value.iter().map(|byte| escape(*byte)).collect());
+    }
+    if let Ok(text) = std::str::from_utf8(value) {
+        add(json(text, String::from));
+        add(json(text, ascii));
+        // As PHP writes it, and as Go does.
+        add(json(text, |c| if c == '/' { "\\/".to_owned() } else { c.into() }));
+        add(json(text, |c| if c == '/' { "\\/".to_owned() } else { ascii(c) }));
+        add(json(text, |c| match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => escaped(c),
+            c => c.into(),
+        }));
+    }
+    forms
+}
+
+/// What is the same in every base64 text of something that holds `value` behind `shift` other bytes (modulo three).
+fn inside(value: &[u8], shift: usize, encode: impl Fn(&[u8]) -> String) -> String {
+    let mut bytes = Zeroizing::new(vec![0; shift]);
+    bytes.extend_from_slice(value);
+    let encoded = Zeroizing::new(encode(&bytes));
+    // A character has six bits: those that other bytes have a part in are left out.
+    let (start, end) = ((shift * 8).div_ceil(6), bytes.len() * 8 / 6);
+    encoded.get(start..end).unwrap_or_default().to_owned()
+}
+
+fn url_upper(byte: u8) -> String {
+    percent(byte, |byte| format!("%{byte:02X}"))
+}
+
+fn url_lower(byte: u8) -> String {
+    percent(byte, |byte| format!("%{byte:02x}"))
+}
+
+/// As in forms, where a space is a plus sign.
+fn url_plus(byte: u8) -> String {
+    percent(byte, |byte| match byte {
+        b' ' => "+".to_owned(),
+        byte => format!("%{byte:02X}"),
+    })
+}
+
+fn percent(byte: u8, other: impl Fn(u8) -> String) -> String {
+    match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).into(),
+        byte => other(byte),
+    }
+}
+
+/// The inside of a JSON string; `rest` writes what needs no escape.
+fn json(text: &str, rest: impl Fn(char) -> String) -> String {
+    let one = |c: char| match c {
+        '"' => "\\\"".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\u{8}' => "\\b".to_owned(),
+        '\u{c}' => "\\f".to_owned(),
+        c if c < ' ' => escaped(c),
+        c => rest(c),
+    };
+    text.chars().map(one).collect()
+}
+
+/// A character that ASCII has, or its escape.
+fn ascii(c: char) -> String {
+    if c.is_ascii() { c.into() } else { escaped(c) }
+}
+
+/// A character as `\uXXXX`, in two parts where it needs them.
+fn escaped(c: char) -> String {
+    let mut units = [0; 2];
+    let units = c.encode_utf16(&mut units).iter();
+    units.map(|unit| format!("\\u{unit:04x}")).collect()
+}

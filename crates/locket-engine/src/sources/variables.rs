@@ -1,0 +1,226 @@
+//! Variables as sources: env files with a variable for each statement, and which of several with one name counts.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use locket_core::plan::{OutputSettings, Place, Plan, Secret, Source};
+use locket_core::{Diagnostic, env_file};
+
+use super::error::SourceError;
+use super::scan::{Found, Located, Role, Stamp, Target, parse, read};
+use crate::instances::Instances;
+
+/// Variables that change which code a program runs: a secret in one of them is code from the secret's owner.
+const GUARDED: &[&str] = &[
+    "PATH",
+    "BASH_ENV",
+    "ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "PROMPT_COMMAND",
+    "IFS",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PERL5OPT",
+    "PERL5LIB",
+    "PERLLIB",
+    "RUBYOPT",
+    "RUBYLIB",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_EXEC_PATH",
+    "GCONV_PATH",
+    "LOCPATH",
+    "NLSPATH",
+    "HOSTALIASES",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "BROWSER",
+    "DOTNET_STARTUP_HOOKS",
+];
+
+/// The same, for every name that begins so: what the dynamic linker reads.
+const GUARDED_PREFIXES: &[&str] = &["LD_", "DYLD_", "GLIBC_TUNABLES", "BASH_FUNC_"];
+
+/// Where a secret of the plan goes.
+pub(super) fn target(secret: &Secret, out: &Path) -> Target {
+    match secret.place {
+        Place::File => Target {
+            root: out.into(),
+            relative: Path::new(&*secret.name).into(),
+        },
+        Place::Variable | Place::VariableFile => Target::variable(&secret.name),
+    }
+}
+
+pub(super) fn role(secret: &Secret) -> Role {
+    match secret.place {
+        Place::File | Place::Variable => Role::File,
+        Place::VariableFile => Role::VariableFile,
+    }
+}
+
+/// A name that a variable of a process can have.
+pub(super) fn name(name: &str) -> Result<(), Diagnostic> {
+    let reason = if name.is_empty() {
+        "this variable has no name"
+    } else if name.contains(['=', '\0']) {
+        "the name of a variable holds neither `=` nor NUL"
+    } else {
+        return Ok(());
+    };
+    Err(Diagnostic::error(0..name.len(), reason))
+}
+
+/// Of variables with one name the last counts; those that change what programs do are refused unless they are allowed.
+pub(super) fn settle(plan: &Plan, found: &mut Vec<Found>) {
+    found.sort_by_key(|one| {
+        (
+            one.target.is_variable(),
+            if one.target.is_variable() { one.rank } else { 0 },
+        )
+    });
+    let mut seen: BTreeSet<Target> = BTreeSet::new();
+    let mut index = found.len();
+    while index > 0 {
+        index -= 1;
+        let one = &mut found[index];
+        if !one.target.is_variable() || matches!(one.role, Role::Listing(_)) {
+            continue;
+        }
+        if !seen.insert(one.target.clone()) {
+            found.remove(index);
+            continue;
+        }
+        let name = one.target.relative.to_string_lossy().into_owned();
+        let is_allowed = plan.allowed_names.iter().any(|pattern| pattern.matches(&name));
+        let is_secret = matches!(&one.template, Ok(parsed) if !parsed.keys.is_empty());
+        if is_secret && is_guarded(&name) && !is_allowed {
+            one.template = Err(Arc::new(SourceError::Guarded { name }));
+        }
+    }
+}
+
+fn is_guarded(name: &str) -> bool {
+    GUARDED.contains(&name) || GUARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The env files of a plan, each read once for each content.
+#[derive(Debug, Default)]
+pub(super) struct EnvFiles(HashMap<PathBuf, Known>);
+
+/// An env file as it was last read.
+#[derive(Debug)]
+struct Known {
+    stamp: Option<Stamp>,
+    /// What was last found in it without a mistake.
+    good: Vec<Found>,
+    /// What is wrong with it now.
+    wrong: Option<Found>,
+}
+
+impl EnvFiles {
+    /// Adds the variables of each env file.
+    pub(super) fn scan(
+        &mut self,
+        plan: &Plan,
+        settings: &[Arc<OutputSettings>],
+        instances: &Instances,
+        located: &mut Located,
+        found: &mut Vec<Found>,
+    ) {
+        for (rank, (secret, settings)) in plan.secrets.iter().zip(settings).enumerate() {
+            let Source::EnvFile(path) = &secret.source else {
+                continue;
+            };
+            let known = self.0.remove(path);
+            let known = look(path, known, plan, settings, instances, located);
+            let all = known.good.iter().chain(&known.wrong);
+            found.extend(all.map(|one| Found { rank, ..one.clone() }));
+            self.0.insert(path.clone(), known);
+        }
+    }
+}
+
+fn look(
+    path: &Path,
+    known: Option<Known>,
+    plan: &Plan,
+    settings: &Arc<OutputSettings>,
+    instances: &Instances,
+    located: &mut Located,
+) -> Known {
+    let stamp = std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
+    let good = match known {
+        Some(known) if known.stamp == stamp && stamp.is_some() => return known,
+        Some(known) => known.good,
+        None => Vec::new(),
+    };
+    match variables(path, plan, settings, instances, located) {
+        Ok(found) => Known {
+            stamp,
+            good: found,
+            wrong: None,
+        },
+        Err(error) => Known {
+            stamp,
+            good,
+            wrong: Some(Found {
+                target: Target::variable(&format!("({})", path.display())),
+                source: Source::EnvFile(path.into()),
+                settings: settings.clone(),
+                template: Err(Arc::new(error)),
+                role: Role::File,
+                rank: 0,
+            }),
+        },
+    }
+}
+
+fn variables(
+    path: &Path,
+    plan: &Plan,
+    settings: &Arc<OutputSettings>,
+    instances: &Instances,
+    located: &mut Located,
+) -> Result<Vec<Found>, SourceError> {
+    let text = read(path, plan.max_file_size)?;
+    let wrong = |found| SourceError::Template {
+        name: path.display().to_string(),
+        text: text.clone().into(),
+        found,
+    };
+    let decoded = std::str::from_utf8(&text).map_err(|error| {
+        let at = error.valid_up_to();
+        let help = "Save it as UTF-8; other bytes can be written as `{{ file://NAME }}`.";
+        wrong(vec![
+            Diagnostic::error(at..at, "this file is not UTF-8").help(help),
+        ])
+    })?;
+    let read = env_file::parse(decoded, &plan.inherited).map_err(wrong)?;
+    let found = read.into_iter().map(|variable| {
+        let shown = format!("{} of {}", variable.name, path.display());
+        let template = variable.template.as_bytes().into();
+        Found {
+            target: Target::variable(&variable.name),
+            template: parse(&shown, &template, &settings.template, instances, located),
+            source: Source::Inline {
+                name: variable.name,
+                text: variable.template,
+            },
+            settings: settings.clone(),
+            role: Role::File,
+            rank: 0,
+        }
+    });
+    Ok(found.collect())
+}

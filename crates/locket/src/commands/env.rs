@@ -1,0 +1,172 @@
+//! `locket env`: the variables that `locket exec` would give to a program.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use clap::{ArgMatches, Args, ValueEnum};
+use locket_core::{SecretBuilder, SecretBytes};
+use locket_engine::agent::{Generation, Variable};
+use zeroize::Zeroizing;
+
+use super::run::Screen;
+use super::{Command, variables};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::options::{self, table};
+use crate::report::{Cause, Failure, Problem};
+use crate::settings::{self, ProgramSettings, VariableArgs};
+use crate::{output, providers};
+
+pub(super) const COMMAND: Command = Command {
+    name: "env",
+    about: "Print variables with their secrets in place",
+    arguments: |command| {
+        let command = EnvArgs::augment_args(VariableArgs::augment_args(command));
+        let command = options::add_flags(options::add_flags(command, table::READING), table::EVERY);
+        providers::add_flags(command)
+    },
+    run,
+};
+
+#[derive(Args)]
+struct EnvArgs {
+    /// How they are written
+    #[arg(long, value_enum, default_value = "dotenv", value_name = "FORMAT")]
+    format: Format,
+
+    /// Print them on a terminal, too
+    #[arg(long)]
+    show: bool,
+}
+
+/// How variables are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// As Compose and `locket exec` read them
+    Dotenv,
+    /// As `docker run --env-file` reads them: nothing is quoted
+    Docker,
+    /// One JSON object
+    Json,
+    /// A YAML mapping
+    Yaml,
+    /// `export` lines for a shell
+    Shell,
+}
+
+fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
+    let args: EnvArgs = super::arguments(matches)?;
+    if !args.show && std::io::stdout().is_terminal() {
+        return Err(Failure::usage("secrets are not printed on a terminal")
+            .help("Say `--show` if that is meant, or send the output elsewhere."));
+    }
+    let loaded = settings::load_quietly(matches, context, |layers| {
+        ProgramSettings::settle(layers, matches, context)
+    })?;
+    let screen = Screen::of(&loaded, context);
+    let settings = loaded.open(context);
+    let generation = variables::resolve(&settings, &screen, context)?;
+    output::secret(&written(&generation, args.format)?)?;
+    Ok(Exit::Done)
+}
+
+/// All variables in one text.
+///
+/// # Errors
+/// The format cannot say one of them.
+fn written(generation: &Generation, format: Format) -> Result<SecretBytes, Failure> {
+    let mut text = SecretBuilder::with_capacity(4096);
+    let mut problems = Vec::new();
+    if format == Format::Json {
+        text.extend(b"{");
+    }
+    for (index, variable) in generation.variables.iter().enumerate() {
+        match line(variable, format) {
+            Ok(line) => {
+                if format == Format::Json {
+                    text.extend(if index == 0 { b"\n  " } else { b",\n  " });
+                }
+                text.extend(line.as_bytes());
+                if format != Format::Json {
+                    text.extend(b"\n");
+                }
+            }
+            Err(reason) => problems.push(Problem::Told {
+                message: format!("{} cannot be written in this format: {reason}", variable.name),
+                help: Some("Choose another `--format`.".to_owned()),
+            }),
+        }
+    }
+    if format == Format::Json {
+        text.extend(b"\n}\n");
+    }
+    if problems.is_empty() {
+        Ok(text.finish())
+    } else {
+        Err(Failure::new(Cause::Work, problems))
+    }
+}
+
+fn line(variable: &Variable, format: Format) -> Result<Zeroizing<String>, &'static str> {
+    if variable.is_file {
+        return Err("it is a file that only a program can read");
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the user asked for these variables on standard output"
+    )]
+    let value = std::str::from_utf8(variable.value.expose()).map_err(|_| "its value is no text")?;
+    let name = &variable.name;
+    if value.contains('\0') {
+        return Err("its value holds a NUL character");
+    }
+    let mut line = Zeroizing::new(String::with_capacity(name.len() + value.len() * 2 + 16));
+    match format {
+        Format::Dotenv => {
+            let _ = write!(line, "{name}=");
+            quote_for_compose(value, &mut line);
+        }
+        Format::Docker if value.contains(['\n', '\r']) => return Err("its value has several lines"),
+        Format::Docker => {
+            let _ = write!(line, "{name}={value}");
+        }
+        Format::Json => {
+            let (name, value) = (
+                serde_json::to_string(name),
+                serde_json::to_string(value).map(Zeroizing::new),
+            );
+            let (Ok(name), Ok(value)) = (name, value) else {
+                return Err("it is no text");
+            };
+            let _ = write!(line, "{name}: {}", *value);
+        }
+        // What JSON writes is YAML.
+        Format::Yaml => {
+            let Ok(value) = serde_json::to_string(value).map(Zeroizing::new) else {
+                return Err("it is no text");
+            };
+            let _ = write!(line, "{name}: {}", *value);
+        }
+        Format::Shell if name.contains(['.', '-', '[', ']']) => return Err("a shell has no such names"),
+        Format::Shell => {
+            let _ = write!(line, "export {name}='{}'", value.replace('\'', r"'\''"));
+        }
+    }
+    Ok(line)
+}
+
+/// A double-quoted value, which keeps everything: line breaks, quotes, `$` and `#`.
+fn quote_for_compose(value: &str, line: &mut String) {
+    line.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '$' => line.push_str("\\$"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            c => line.push(c),
+        }
+    }
+    line.push('"');
+}

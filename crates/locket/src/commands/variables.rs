@@ -1,0 +1,120 @@
+//! What commands have in common whose target is an environment: a plan of variables, and what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use locket_engine::agent::{
+    self, AgentCx, AtEnd, Ending, Generation, Handover, Mode, Observer, Refusal, Sandbox, Schedule, Setup,
+    Surroundings,
+};
+use locket_engine::notify::{LocalCourier, Notifier};
+use locket_engine::telemetry::Outlets;
+use tokio::sync::mpsc;
+
+use crate::context::Context;
+use crate::report::{Cause, Failure, Problem};
+use crate::settings::ProgramSettings;
+use crate::{providers, runtime};
+
+/// Quiet time after an edit of an env file.
+const DEBOUNCE: Duration = Duration::from_millis(500);
+
+/// A plan of variables, and what starts its rounds.
+pub(super) struct Variables<'a> {
+    pub(super) program: &'a ProgramSettings,
+    pub(super) mode: Mode,
+    pub(super) refresh: Option<Duration>,
+}
+
+/// What an agent is to do, and where the variables will come from.
+pub(super) fn setup(
+    variables: &Variables<'_>,
+    context: &Context,
+) -> (Setup, mpsc::UnboundedReceiver<Generation>) {
+    let (to, generations) = mpsc::unbounded_channel();
+    let program = variables.program;
+    let instances = program.common.providers.instances(context);
+    let setup = Setup {
+        surroundings: Surroundings {
+            // A program may do whatever its user may.
+            sandbox: Sandbox::Off,
+            ..program.common.providers.surroundings(&instances, context)
+        },
+        instances,
+        plan: program.plan.clone(),
+        schedule: Schedule {
+            mode: variables.mode,
+            refresh: variables.refresh,
+            jitter: Duration::ZERO,
+            debounce: DEBOUNCE,
+            deadline: program.common.deadline,
+            request: program.common.request_timeout,
+        },
+        actions: Vec::new(),
+        notifier: Notifier {
+            courier: Arc::new(LocalCourier {
+                environment: providers::without_credentials(&context.environment),
+            }),
+            timeout: Duration::ZERO,
+        },
+        status_file: None,
+        at_end: AtEnd::Keep,
+        outlets: Outlets::default(),
+        state_dir: None,
+        handover: Some(Handover { to }),
+    };
+    (setup, generations)
+}
+
+/// Resolves everything once.
+///
+/// # Errors
+/// Whatever has no value; `observer` has seen the mistakes in templates.
+pub(super) fn resolve(
+    program: &ProgramSettings,
+    observer: &dyn Observer,
+    context: &Context,
+) -> Result<Generation, Failure> {
+    let plan = Variables {
+        program,
+        mode: Mode::OneShot,
+        refresh: None,
+    };
+    let (setup, mut generations) = setup(&plan, context);
+    let ending = runtime::block_on(async {
+        let (_orders, commands) = mpsc::channel(1);
+        let mut reload = || None;
+        let cx = AgentCx {
+            clock: context.clock.clone(),
+            observer,
+            commands,
+            reload: &mut reload,
+        };
+        agent::run(setup, cx).await
+    })?;
+    let is_whole = ending.unresolved.is_empty() && ending.unwritten.is_empty() && ending.refused.is_empty();
+    match generations.try_recv() {
+        Ok(generation) if is_whole => Ok(generation),
+        _ => Err(failure(ending)),
+    }
+}
+
+/// Why there are no variables.
+pub(super) fn failure(ending: Ending) -> Failure {
+    let cause = if !ending.refused.is_empty() {
+        Cause::Usage
+    } else if ending.unresolved.is_empty() {
+        Cause::Work
+    } else {
+        Cause::Unresolved
+    };
+    let told = |refusal: Refusal| Problem::Told {
+        message: refusal.message,
+        help: refusal.hint,
+    };
+    let problems: Vec<_> = ending.refused.into_iter().chain(ending.why).map(told).collect();
+    if problems.is_empty() {
+        return Failure::work("the secrets could not be resolved");
+    }
+    Failure::new(cause, problems)
+}

@@ -1,0 +1,337 @@
+//! What a program is to be given: variables, files that only it can read, and files beside them.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args};
+use locket_core::glob::{Pattern, Selection};
+use locket_core::plan::{OnError, OutputSettings, Place, Plan, Secret, Source};
+use locket_core::spec::{self, MapSpec, SecretSpec};
+use locket_core::{Diagnostic, lists};
+
+use super::common::Common;
+use super::plan::{default_out, defaults, limits};
+use crate::context::Context;
+use crate::options::{Given, Layers, table};
+
+/// What a program is to be given, and how it is asked for.
+#[derive(Debug)]
+pub(crate) struct ProgramSettings {
+    /// Variables and files.
+    pub(crate) plan: Plan,
+    /// What holds for every command.
+    pub(crate) common: Common,
+}
+
+/// The options that name variables.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct VariableArgs {
+    /// An env file, a variable, or a variable made of a template file; repeatable, and a later one wins [env:
+    /// LOCKET_ENV_FILE, LOCKET_ENV]
+    #[arg(
+        short = 'e',
+        long = "env",
+        visible_alias = "env-file",
+        value_name = "FILE|NAME=TEMPLATE|NAME=@FILE"
+    )]
+    pub(crate) env: Vec<String>,
+
+    /// A variable for every key of a folder, an item or a JSON value (`REF#*`); repeatable
+    #[arg(long, value_name = "REF/*")]
+    pub(crate) env_from: Vec<String>,
+
+    /// What stands before each name of `--env-from`
+    #[arg(long, value_name = "TEXT", requires = "env_from")]
+    pub(crate) prefix: Option<String>,
+
+    /// Keys of `--env-from` that count: names with `*`; repeatable
+    #[arg(long, value_name = "PATTERN", requires = "env_from")]
+    pub(crate) only: Vec<String>,
+
+    /// Keys of `--env-from` that do not; repeatable
+    #[arg(long, value_name = "PATTERN", requires = "env_from")]
+    pub(crate) except: Vec<String>,
+
+    /// A variable with the path of a file that only the program can read; repeatable
+    #[arg(long, value_name = "NAME=TEMPLATE|NAME=@FILE")]
+    pub(crate) as_file: Vec<String>,
+
+    /// A variable that changes which code programs run (`PATH`, `LD_*`, …) and may have a secret as its value all the
+    /// same; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_name: Vec<String>,
+}
+
+/// How a text names variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `FILE`, `NAME=TEMPLATE` or `NAME=@FILE`.
+    Any,
+    /// `NAME=TEMPLATE` or `NAME=@FILE`.
+    Variable,
+    /// The path of an env file.
+    File,
+    /// `REF/*`.
+    Every,
+    /// `NAME=TEMPLATE` or `NAME=@FILE`, as a file that only the program can read.
+    AsFile,
+    /// `ID=TEMPLATE` or `ID=@FILE`, where the name need not be that of a variable.
+    Secret,
+}
+
+/// A text that names variables.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) form: Form,
+    pub(crate) given: Given,
+}
+
+/// What `--env-from` makes of keys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    prefix: String,
+    select: Selection,
+}
+
+impl ProgramSettings {
+    /// Settles what the command line and the variables of the environment say.
+    pub(crate) fn settle(layers: &mut Layers<'_>, matches: &ArgMatches, context: &Context) -> Self {
+        let args = VariableArgs::of(matches);
+        let keys = args.keys(layers);
+        let allowed = patterns(layers, "allow-name", &args.allow_name);
+        let named = named(layers, matches);
+        let mut settings = Self::of(layers, named, &keys, context);
+        settings.plan.allowed_names = allowed;
+        files(layers, context, &mut settings.plan);
+        settings
+    }
+
+    /// Settles variables alone, in the order given. Each may have any name.
+    pub(crate) fn of(layers: &mut Layers<'_>, named: Vec<Named>, keys: &Keys, context: &Context) -> Self {
+        let settings = OutputSettings {
+            on_error: OnError::Error,
+            ..defaults(layers)
+        };
+        let mut secrets = Vec::with_capacity(named.len());
+        for Named { form, given } in named {
+            match secret(form, &given, keys, &settings) {
+                Ok(secret) => secrets.push(secret),
+                Err(found) => layers.problems.extend(given.wrong(found)),
+            }
+        }
+        let (max_file_size, delete_after) = limits(layers);
+        Self {
+            plan: Plan {
+                secrets,
+                allowed_names: Pattern::parse("*").into_iter().collect(),
+                inherited: context.environment.clone(),
+                max_file_size,
+                delete_after,
+                ..Plan::default()
+            },
+            common: Common::settle(layers),
+        }
+    }
+}
+
+impl VariableArgs {
+    /// The variables of the environment that stand for its flags.
+    pub(crate) const VARIABLES: [&str; 2] = ["LOCKET_ENV_FILE", "LOCKET_ENV"];
+
+    pub(crate) fn of(matches: &ArgMatches) -> Self {
+        clap::FromArgMatches::from_arg_matches(matches).unwrap_or_default()
+    }
+
+    fn keys(&self, layers: &mut Layers<'_>) -> Keys {
+        Keys {
+            prefix: self.prefix.clone().unwrap_or_default(),
+            select: Selection {
+                include: patterns(layers, "only", &self.only),
+                exclude: patterns(layers, "except", &self.except),
+            },
+        }
+    }
+}
+
+fn patterns(layers: &mut Layers<'_>, flag: &str, texts: &[String]) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    for text in texts {
+        match Pattern::parse(text) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(wrong) => {
+                let given = layers.given_by_flag(flag, text);
+                layers.problems.extend(given.wrong([wrong]));
+            }
+        }
+    }
+    patterns
+}
+
+/// Flags beat LOCKET_ENV, which beats LOCKET_ENV_FILE; a later one wins, so the weakest come first.
+fn named(layers: &mut Layers<'_>, matches: &ArgMatches) -> Vec<Named> {
+    let mut named = Vec::new();
+    for (variable, form) in VariableArgs::VARIABLES
+        .into_iter()
+        .zip([Form::File, Form::Variable])
+    {
+        let Some(list) = layers.variable(&[variable]) else {
+            continue;
+        };
+        match lists::split(&list.text) {
+            Ok(entries) => named.extend(entries.into_iter().map(|entry| Named {
+                form,
+                given: Given {
+                    text: entry.text().to_owned(),
+                    ..list.clone()
+                },
+            })),
+            Err(found) => layers.problems.extend(list.wrong(found)),
+        }
+    }
+    let mut flags = Vec::new();
+    for (id, flag, form) in [
+        ("env", "env", Form::Any),
+        ("env_from", "env-from", Form::Every),
+        ("as_file", "as-file", Form::AsFile),
+    ] {
+        let texts = matches
+            .try_get_many::<String>(id)
+            .ok()
+            .flatten()
+            .into_iter()
+            .flatten();
+        let places = matches.indices_of(id).into_iter().flatten();
+        flags.extend(places.zip(texts).map(|(place, text)| {
+            let given = layers.given_by_flag(flag, text);
+            (place, Named { form, given })
+        }));
+    }
+    flags.sort_by_key(|(place, _)| *place);
+    named.extend(flags.into_iter().map(|(_, one)| one));
+    named
+}
+
+fn secret(
+    form: Form,
+    given: &Given,
+    keys: &Keys,
+    settings: &OutputSettings,
+) -> Result<Secret, Vec<Diagnostic>> {
+    let text = given.text.as_str();
+    let is_variable = text.split_once('=').is_some_and(|(name, _)| is_name(name.trim()));
+    match form {
+        Form::File => Ok(env_file(given, settings)),
+        Form::Any if !is_variable => Ok(env_file(given, settings)),
+        Form::Secret => {
+            let spec = SecretSpec::parse(text)?;
+            let source = based(spec.source, given);
+            Ok(variable(&spec.name, source, form, settings))
+        }
+        Form::Any | Form::Variable | Form::AsFile if !is_variable => Err(vec![
+            Diagnostic::error(0..text.len(), "this names no variable").help(
+                "Write NAME=TEMPLATE or NAME=@FILE; a name has letters, digits and `_`, and begins with no digit.",
+            ),
+        ]),
+        Form::Any | Form::Variable | Form::AsFile => {
+            // A variable may be empty; a secret that makes a file may not.
+            if let Some((name, "")) = text.split_once('=') {
+                let source = Source::Inline {
+                    name: name.trim().to_owned(),
+                    text: String::new(),
+                };
+                return Ok(variable(name.trim(), source, form, settings));
+            }
+            let spec = SecretSpec::parse(text)?;
+            let source = based(spec.source, given);
+            Ok(variable(&spec.name, source, form, settings))
+        }
+        Form::Every => {
+            let every = spec::every(text)?;
+            Ok(Secret {
+                place: Place::Variable,
+                source: Source::Every {
+                    text: text.trim().to_owned(),
+                    prefix: keys.prefix.clone(),
+                },
+                settings: OutputSettings {
+                    select: keys.select.clone(),
+                    ..settings.clone()
+                },
+                ..every
+            })
+        }
+    }
+}
+
+/// A relative path counts from where it was given.
+fn based(source: Source, given: &Given) -> Source {
+    match source {
+        Source::File(path) => Source::File(given.base.join(path)),
+        inline => inline,
+    }
+}
+
+fn variable(name: &str, source: Source, form: Form, settings: &OutputSettings) -> Secret {
+    Secret {
+        name: name.to_owned(),
+        place: match form {
+            Form::AsFile => Place::VariableFile,
+            _ => Place::Variable,
+        },
+        source,
+        settings: settings.clone(),
+    }
+}
+
+fn env_file(given: &Given, settings: &OutputSettings) -> Secret {
+    Secret {
+        name: String::new(),
+        place: Place::Variable,
+        source: Source::EnvFile(given.path()),
+        settings: settings.clone(),
+    }
+}
+
+/// Whether a text is what programs take for the name of a variable.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+/// Files beside the variables: those that the command line names, and no others.
+fn files(layers: &mut Layers<'_>, context: &Context, plan: &mut Plan) {
+    let settings = OutputSettings {
+        on_error: OnError::Error,
+        ..defaults(layers)
+    };
+    let directory = &context.directory;
+    for given in layers.flags(&table::MAP) {
+        match MapSpec::parse(&given.text) {
+            Ok(spec) => {
+                let mut map = spec.settle(&settings);
+                map.source = directory.join(map.source);
+                map.destination = directory.join(map.destination);
+                plan.maps.push(map);
+            }
+            Err(found) => layers.problems.extend(given.wrong(found)),
+        }
+    }
+    for given in layers.flags(&table::SECRET) {
+        match SecretSpec::parse(&given.text) {
+            Ok(spec) => {
+                let mut secret = spec.settle(&settings);
+                if let Source::File(path) = &mut secret.source {
+                    *path = directory.join(&path);
+                }
+                plan.secrets.push(secret);
+            }
+            Err(found) => layers.problems.extend(given.wrong(found)),
+        }
+    }
+    let out = layers.path(&table::OUT);
+    plan.out = match plan.writes_to_out() {
+        true => out.unwrap_or_else(|| default_out(&plan.maps)),
+        false => PathBuf::new(),
+    };
+}

@@ -1,0 +1,370 @@
+//! What a program gets, and how it ends, when locket becomes it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Output;
+
+use crate::support::Scene;
+
+fn exec(scene: &Scene, options: &[&str], command: &[&str]) -> Output {
+    let words = ["exec"].iter().chain(options).chain(&["--"]).chain(command);
+    scene.locket(words).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.write("secrets/a", "value of a\n");
+    scene.write("secrets/b", "$HOME \"b\" #x\nsecond line");
+    scene.write("secrets/json", r#"{"USER":"u","PASS":"p","LD_PRELOAD":"x"}"#);
+    scene
+}
+
+#[test]
+fn a_program_gets_its_variables_and_gives_its_status() {
+    let scene = scene();
+    let shown = exec(
+        &scene,
+        &["-e", "A={{ file://secrets/a }}"],
+        &["sh", "-c", "printf %s \"$A\""],
+    );
+    assert_eq!(stdout(&shown), "value of a\n");
+    assert!(
+        shown.stderr.is_empty(),
+        "nothing of ours is mixed in: {}",
+        stderr(&shown)
+    );
+    for status in [0, 7, 255] {
+        let ended = exec(&scene, &["-e", "A=1"], &["sh", "-c", &format!("exit {status}")]);
+        assert_eq!(ended.status.code(), Some(status));
+    }
+    let killed = exec(&scene, &[], &["sh", "-c", "kill -TERM $$"]);
+    assert_eq!(killed.status.signal(), Some(15));
+}
+
+#[test]
+fn locket_becomes_the_program_when_nothing_is_left_to_do() {
+    let scene = scene();
+    let child = scene
+        .locket([
+            "exec",
+            "-e",
+            "A={{ file://secrets/a }}",
+            "--",
+            "sh",
+            "-c",
+            "echo $$; grep -E 'NoNewPrivs|SigIgn' /proc/self/status",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id();
+    let shown = stdout(&child.wait_with_output().unwrap());
+    assert!(shown.starts_with(&format!("{id}\n")), "{shown}");
+    assert!(
+        shown.contains("NoNewPrivs:\t0"),
+        "a program may need set-user-id programs: {shown}"
+    );
+    let ignored = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    assert_eq!(ignored & 0x7FFF_FFFF, 0, "no ordinary signal is ignored: {shown}");
+}
+
+#[test]
+fn failures_have_the_statuses_of_a_shell_and_one_of_our_own() {
+    let scene = scene();
+    scene.write("plain", "text");
+    fs::set_permissions(scene.path("plain"), fs::Permissions::from_mode(0o644)).unwrap();
+    for (options, command, status, said) in [
+        (vec![], "no-such-program", 127, "no-such-program cannot be found"),
+        (vec![], "./plain", 126, "./plain cannot be run"),
+        (
+            vec!["-e", "A={{ file://secrets/nothing }}"],
+            "true",
+            125,
+            "file://secrets/nothing",
+        ),
+        (vec!["-e", "A={{ fil://secrets/a }}"], "true", 125, "Did you mean"),
+        (vec!["-e", "nothing.env"], "true", 125, "nothing.env"),
+        (vec!["--no-such-option"], "true", 125, "no-such-option"),
+        (vec!["--on-change", "explode"], "true", 125, "explode"),
+        (vec!["--refresh", "soon"], "true", 125, "soon"),
+    ] {
+        let ended = exec(&scene, &options, &[command]);
+        assert_eq!(
+            ended.status.code(),
+            Some(status),
+            "{options:?}: {}",
+            stderr(&ended)
+        );
+        assert!(stderr(&ended).contains(said), "{options:?}: {}", stderr(&ended));
+    }
+}
+
+#[test]
+fn a_later_flag_wins_and_flags_beat_variables_beat_files_beat_what_is_inherited() {
+    let scene = scene();
+    scene.write("one.env", "A=file\nB=file\nC=file\nD=file\nE=file\n");
+    scene.write("two.env", "E=flagged file\n");
+    let shown = scene
+        .locket([
+            "exec",
+            "-e",
+            "C=flag",
+            "--env",
+            "D=first",
+            "--env-file",
+            "two.env",
+            "-e",
+            "D=last",
+            "--",
+        ])
+        .args(["sh", "-c", "echo \"$A,$B,$C,$D,$E,$F\""])
+        .env("LOCKET_ENV_FILE", "one.env")
+        .env("LOCKET_ENV", "B=variable;C=variable")
+        .env("A", "inherited")
+        .env("F", "inherited")
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&shown), "file,variable,flag,last,flagged file,inherited\n");
+}
+
+#[test]
+fn nothing_in_a_secret_is_expanded_and_every_byte_arrives() {
+    let scene = scene();
+    scene.write(
+        "x.env",
+        "B={{ file://secrets/b }}\nC=\"<${B}>\\t$UNSET\"\nEMPTY=\n",
+    );
+    let shown = exec(
+        &scene,
+        &["-e", "x.env"],
+        &["sh", "-c", "printf '%s|%s|%s' \"$B\" \"$C\" \"${EMPTY-unset}\""],
+    );
+    let b = "$HOME \"b\" #x\nsecond line";
+    assert_eq!(stdout(&shown), format!("{b}|<{b}>\t|"));
+}
+
+#[test]
+fn the_program_gets_none_of_our_credentials_unless_that_is_asked_for() {
+    let scene = scene();
+    let seen = |options: &[&str]| {
+        let shown = scene
+            .locket(["exec"].iter().chain(options).chain(&[
+                "--",
+                "sh",
+                "-c",
+                "echo ${OP_CONNECT_TOKEN-none},${BAO_TOKEN_FILE-none},$OTHER",
+            ]))
+            .env("OP_CONNECT_TOKEN", "a token")
+            .env("BAO_TOKEN_FILE", "secrets/a")
+            .env("OTHER", "other")
+            .output()
+            .unwrap();
+        stdout(&shown)
+    };
+    assert_eq!(seen(&["-e", "A=1"]), "none,none,other\n");
+    assert_eq!(
+        seen(&["-e", "A=1", "--keep-credentials"]),
+        "a token,secrets/a,other\n"
+    );
+}
+
+#[test]
+fn a_file_that_only_the_program_can_read_holds_what_no_variable_can() {
+    let scene = scene();
+    let binary = b"\0binary\xff\n".repeat(3);
+    scene.write("secrets/binary", &binary);
+    let options = [
+        "--as-file",
+        "F={{ file://secrets/binary }}",
+        "--as-file",
+        "G={{ file://secrets/a }}",
+    ];
+    let shown = exec(
+        &scene,
+        &options,
+        &[
+            "sh",
+            "-c",
+            "cat \"$F\"; cat \"$F\" \"$G\"; echo $F >&2; echo x 2>/dev/null >> $G || echo sealed >&2",
+        ],
+    );
+    assert_eq!(
+        shown.stdout,
+        [binary.as_slice(), &binary, b"value of a\n"].concat()
+    );
+    let said = stderr(&shown);
+    assert!(
+        said.starts_with("/proc/self/fd/") && said.contains("sealed"),
+        "{said}"
+    );
+    let refused = exec(&scene, &["-e", "F={{ file://secrets/binary }}"], &["true"]);
+    assert_eq!(refused.status.code(), Some(125));
+    assert!(
+        stderr(&refused).contains("`--as-file` makes a file of it"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+#[test]
+fn every_key_of_a_secret_becomes_a_variable() {
+    let scene = scene();
+    let from = ["--env-from", "file://secrets/json#*"];
+    let shown = |more: &[&str]| {
+        let options: Vec<_> = from.iter().chain(more).copied().collect();
+        exec(
+            &scene,
+            &options,
+            &["sh", "-c", "echo \"$USER,$PASS,$DB_USER,$DB_PASS\""],
+        )
+    };
+    assert_eq!(stdout(&shown(&["--except", "LD_*"])), "u,p,,\n");
+    assert_eq!(stdout(&shown(&["--prefix", "DB_", "--only", "USER"])), ",,u,\n");
+    assert_eq!(
+        stdout(&shown(&["--except", "LD_*", "-e", "PASS=mine"])),
+        "u,mine,,\n"
+    );
+}
+
+#[test]
+fn a_secret_changes_what_programs_do_only_where_that_is_allowed() {
+    let scene = scene();
+    for name in ["LD_PRELOAD", "PATH", "BASH_ENV", "NODE_OPTIONS"] {
+        let variable = format!("{name}={{{{ file://secrets/a }}}}");
+        let refused = exec(&scene, &["-e", &variable], &["true"]);
+        assert_eq!(refused.status.code(), Some(125), "{name}");
+        assert!(
+            stderr(&refused).contains("--allow-name"),
+            "{name}: {}",
+            stderr(&refused)
+        );
+    }
+    let refused = exec(&scene, &["--env-from", "file://secrets/json#*"], &["true"]);
+    assert!(stderr(&refused).contains("LD_PRELOAD"), "{}", stderr(&refused));
+    let allowed = [
+        "--allow-name",
+        "NODE_*",
+        "-e",
+        "NODE_OPTIONS={{ file://secrets/a }}",
+    ];
+    assert_eq!(
+        stdout(&exec(&scene, &allowed, &["sh", "-c", "printf \"$NODE_OPTIONS\""])),
+        "value of a\n"
+    );
+    let plain = exec(
+        &scene,
+        &["-e", "NODE_OPTIONS=--no-warnings"],
+        &["sh", "-c", "echo $NODE_OPTIONS"],
+    );
+    assert_eq!(
+        stdout(&plain),
+        "--no-warnings\n",
+        "what is no secret is the user's own"
+    );
+}
+
+#[test]
+fn files_are_put_in_place_before_the_program_runs() {
+    let scene = scene();
+    scene.write("in/app.conf", "pass={{ file://secrets/a | trim }}\n");
+    let options = [
+        "--map",
+        "in:out",
+        "--secret",
+        "s={{ file://secrets/a }}",
+        "--out",
+        "out/one",
+        "--file-mode",
+        "0440",
+    ];
+    let shown = exec(
+        &scene,
+        &options,
+        &["sh", "-c", "cat out/app.conf out/one/s; stat -c %a out/one/s"],
+    );
+    assert_eq!(stdout(&shown), "pass=value of a\nvalue of a\n440\n");
+}
+
+#[test]
+fn a_mistake_in_an_env_file_is_shown_at_its_place() {
+    let scene = scene();
+    scene.write("bad.env", "GOOD=1\nBAD NAME=2\nC=\"{{ fil://secrets/a }}\"\n");
+    let refused = exec(&scene, &["-e", "bad.env"], &["true"]);
+    assert!(
+        stderr(&refused).contains("bad.env:2") && stderr(&refused).contains("a name has no spaces"),
+        "{}",
+        stderr(&refused)
+    );
+    scene.write("bad.env", "GOOD=1\nC=\"{{ fil://secrets/a }}\"\n");
+    let refused = exec(&scene, &["-e", "bad.env"], &["true"]);
+    assert!(
+        stderr(&refused).contains("C of ") && stderr(&refused).contains("Did you mean"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
+#[test]
+fn variables_are_printed_in_every_format() {
+    let scene = scene();
+    scene.write(
+        "x.env",
+        "A={{ file://secrets/a | trim }}\nB={{ file://secrets/b }}\n",
+    );
+    let env = |more: &[&str]| {
+        let words = ["env", "-e", "x.env"].iter().chain(more);
+        scene.locket(words).output().unwrap()
+    };
+    assert_eq!(
+        stdout(&env(&[])),
+        "A=\"value of a\"\nB=\"\\$HOME \\\"b\\\" #x\\nsecond line\"\n"
+    );
+    assert_eq!(
+        stdout(&env(&["--format", "json"])),
+        "{\n  \"A\": \"value of a\",\n  \"B\": \"$HOME \\\"b\\\" #x\\nsecond line\"\n}\n"
+    );
+    assert_eq!(
+        stdout(&env(&["--format", "yaml"])),
+        "A: \"value of a\"\nB: \"$HOME \\\"b\\\" #x\\nsecond line\"\n"
+    );
+    assert_eq!(
+        stdout(&env(&["--format", "shell"])),
+        "export A='value of a'\nexport B='$HOME \"b\" #x\nsecond line'\n"
+    );
+    let refused = env(&["--format", "docker"]);
+    assert!(stderr(&refused).contains("B cannot be written in this format: its value has several lines"));
+    let plain = scene
+        .locket([
+            "env",
+            "-e",
+            "A={{ file://secrets/a | trim }}",
+            "--format",
+            "docker",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&plain), "A=value of a\n");
+    // What it prints, it reads.
+    scene.write("again.env", stdout(&env(&[])));
+    let again = exec(&scene, &["-e", "again.env"], &["sh", "-c", "printf %s \"$B\""]);
+    assert_eq!(stdout(&again), "$HOME \"b\" #x\nsecond line");
+}
