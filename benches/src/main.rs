@@ -6,6 +6,7 @@ mod bare_round;
 mod peers;
 mod plot;
 mod process;
+mod programs;
 mod scenes;
 mod server;
 mod table;
@@ -27,6 +28,8 @@ const SCENES: &[(&str, Scene)] = &[
     ("large-template", scenes::large_template),
     ("edit", scenes::edit_to_output),
     ("idle", scenes::idle),
+    ("exec", programs::exec),
+    ("mask", programs::mask),
 ];
 
 fn main() -> ExitCode {
@@ -34,6 +37,14 @@ fn main() -> ExitCode {
     let first = arguments.next().expect("the path of the locket binary");
     if first == "bare-round" {
         bare_round::main(arguments);
+        return ExitCode::SUCCESS;
+    }
+    if first == "produce" {
+        programs::produce();
+        return ExitCode::SUCCESS;
+    }
+    if first == "relay" {
+        programs::relay();
         return ExitCode::SUCCESS;
     }
     if first == "peers" {

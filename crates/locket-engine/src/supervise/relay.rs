@@ -146,7 +146,7 @@ impl Relay {
 
     /// Passes keys on to the program until `wake` says that it is over.
     fn keys(&self, wake: OwnedFd, to: OwnedFd) {
-        let _ = tasks::blocking(move || {
+        let _detached = tasks::blocking(move || {
             let [stdin, ..] = streams();
             let mut buffer = [0; 4096];
             loop {
