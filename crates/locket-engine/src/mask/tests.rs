@@ -24,8 +24,8 @@ fn masked(masks: &Arc<Masks>, pieces: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
@@ -38,14 +38,14 @@ fn a_secret_is_hidden_wherever_it_is_cut() {
             let second = second.clamp(first, line.len());
             let pieces = [&line[..first], &line[first..second], &line[second..]];
             assert_eq!(
-                text(masked(&masks, &pieces)),
+                text(&masked(&masks, &pieces)),
                 expected,
                 "cut at {first} and {second}"
             );
         }
     }
     let bytes: Vec<_> = line.chunks(1).collect();
-    assert_eq!(text(masked(&masks, &bytes)), expected);
+    assert_eq!(text(&masked(&masks, &bytes)), expected);
 }
 
 #[test]
@@ -91,14 +91,14 @@ fn encoded_forms_are_hidden() {
         r#"p\"ss\/w\u00f6rd & more\n\\"#.to_owned(),
         "p\\\"ss/w\u{f6}rd \\u0026 more\\n\\\\".to_owned(),
     ] {
-        let shown = text(masked(&masks, &[format!("<{form}>").as_bytes()]));
+        let shown = text(&masked(&masks, &[format!("<{form}>").as_bytes()]));
         assert_eq!(shown, "<********>", "{form}");
     }
     // Inside of a longer text all but the characters at the edges is hidden.
     for before in ["", "u", "us"] {
         let whole = [format!("{before}:").as_bytes(), secret, b"!!"].concat();
         for encoded in [BASE64.encode(&whole), BASE64URL_NOPAD.encode(&whole)] {
-            let shown = text(masked(&masks, &[encoded.as_bytes()]));
+            let shown = text(&masked(&masks, &[encoded.as_bytes()]));
             assert!(
                 shown.contains("********") && shown.len() < 8 + 12,
                 "{encoded}: {shown}"
@@ -120,7 +120,7 @@ fn secrets_that_overlap_or_contain_each_other_are_hidden_together() {
         for cut in 0..line.len() {
             let (one, other) = line.as_bytes().split_at(cut);
             assert_eq!(
-                text(masked(&nested, &[one, other])),
+                text(&masked(&nested, &[one, other])),
                 expected,
                 "{line} cut at {cut}"
             );
@@ -131,7 +131,7 @@ fn secrets_that_overlap_or_contain_each_other_are_hidden_together() {
 #[test]
 fn the_shortest_and_the_longest_secrets_are_hidden() {
     assert_eq!(
-        text(masked(&masks(&[b"x"]), &[b"axb", b"x", b"c"])),
+        text(&masked(&masks(&[b"x"]), &[b"axb", b"x", b"c"])),
         "a********b********c"
     );
     let long: Vec<u8> = (0..64 * 1024_u32)
@@ -141,7 +141,7 @@ fn the_shortest_and_the_longest_secrets_are_hidden() {
     let line = [b"<".as_slice(), &long, b">"].concat();
     for size in [1, 7, 4096, 65536, line.len()] {
         let pieces: Vec<_> = line.chunks(size).collect();
-        assert_eq!(text(masked(&masks, &pieces)), "<********>", "{size}");
+        assert_eq!(text(&masked(&masks, &pieces)), "<********>", "{size}");
     }
     let mut almost = line.clone();
     let last = almost.len() - 2;
@@ -163,7 +163,7 @@ proptest! {
     ) {
         let secret = &secrets[known.index(secrets.len())];
         let line = format!("{line}{secret}{line}");
-        let values: Vec<_> = secrets.iter().map(|secret| secret.as_bytes()).collect();
+        let values: Vec<_> = secrets.iter().map(String::as_bytes).collect();
         let masks = masks(&values);
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut % (line.len() + 1)).collect();
         cuts.extend([0, line.len()]);
@@ -172,7 +172,7 @@ proptest! {
         let whole = masked(&masks, &[line.as_bytes()]);
         prop_assert_eq!(&masked(&masks, &pieces), &whole);
         // What is not hidden holds no secret, and what is plain stays.
-        let shown = text(whole);
+        let shown = text(&whole);
         for part in shown.split("********") {
             for secret in &secrets {
                 prop_assert!(!part.contains(secret.as_str()), "{} in {}", secret, shown);

@@ -61,10 +61,7 @@ fn the_part_of_a_document_that_is_used_is_hidden() {
         &["-e", "A=<{{ file://secrets/json#pass }}>"],
         "echo \"$A\"; echo 'part of a document'",
     );
-    assert_eq!(
-        String::from_utf8_lossy(&ran.stdout),
-        "********\n********\n".replacen("********", "********", 1)
-    );
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "********\n********\n");
 }
 
 #[test]

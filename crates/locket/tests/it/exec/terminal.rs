@@ -1,4 +1,5 @@
 //! Programs at a terminal, with locket between them or gone.
+#![expect(clippy::disallowed_methods, reason = "the screen is read on a thread")]
 
 use std::fs::File;
 use std::io::{Read, Write};
