@@ -68,12 +68,12 @@ impl SigningKey {
         match block.label {
             "PRIVATE KEY" => from_pkcs8(&block.der),
             "ENCRYPTED PRIVATE KEY" => {
-                from_pkcs8(&*encrypted::pkcs8(&block.der, needed()?)?).map_err(decrypted)
+                from_pkcs8(&encrypted::pkcs8(&block.der, needed()?)?).map_err(decrypted)
             }
             "RSA PRIVATE KEY" => match block.header("DEK-Info") {
                 None => from_pkcs1(&block.der),
                 Some(info) => {
-                    from_pkcs1(&*encrypted::traditional(info, &block.der, needed()?)?).map_err(decrypted)
+                    from_pkcs1(&encrypted::traditional(info, &block.der, needed()?)?).map_err(decrypted)
                 }
             },
             _ => Err(KeyError::Kind),

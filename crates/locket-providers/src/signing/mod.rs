@@ -21,5 +21,6 @@ pub(crate) use jwt::Claims;
 #[cfg(feature = "signing")]
 pub(crate) use key::SigningKey;
 
-#[cfg(all(test, feature = "signing"))]
+#[cfg(feature = "signing")]
+#[cfg(test)]
 mod tests;
