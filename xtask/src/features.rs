@@ -22,7 +22,10 @@ const PROVIDERS: &[&str] = &[
 
 /// The features of the command line, providers aside.
 const COMMANDS: &[&str] = &[
+    "command-build",
+    "command-compose",
     "command-doctor",
+    "command-exec",
     "command-get",
     "command-manual",
     "command-plan",
@@ -42,7 +45,7 @@ const SETS: &[(&str, &[&str])] = &[
 ];
 
 /// The commands of every slim set, beside those that are always there.
-const SLIM: &[&str] = &["command-get"];
+const SLIM: &[&str] = &["command-build", "command-compose", "command-exec", "command-get"];
 
 /// Where the table of sizes stands.
 const PAGE: &str = "docs/reference/builds.md";

@@ -1,12 +1,16 @@
 //! The commands, a file each. To add one: a file with a `COMMAND`, and its line in the table.
 
+#[cfg(feature = "command-build")]
 mod build;
 #[cfg(feature = "command-manual")]
 mod completions;
+#[cfg(feature = "command-compose")]
 mod compose;
 #[cfg(feature = "command-doctor")]
 mod doctor;
+#[cfg(feature = "command-exec")]
 mod env;
+#[cfg(feature = "command-exec")]
 mod exec;
 #[cfg(any(feature = "command-plan", feature = "command-manual"))]
 mod format;
@@ -28,6 +32,11 @@ mod run;
 mod schema;
 #[cfg(feature = "store")]
 mod store;
+#[cfg(any(
+    feature = "command-build",
+    feature = "command-compose",
+    feature = "command-exec"
+))]
 mod variables;
 
 use clap::ArgMatches;
@@ -40,9 +49,13 @@ use crate::report::Failure;
 pub(crate) static COMMANDS: &[Command] = &[
     run::COMMAND,
     run::INJECT,
+    #[cfg(feature = "command-exec")]
     exec::COMMAND,
+    #[cfg(feature = "command-exec")]
     env::COMMAND,
+    #[cfg(feature = "command-compose")]
     compose::COMMAND,
+    #[cfg(feature = "command-build")]
     build::COMMAND,
     #[cfg(feature = "command-plan")]
     plan::COMMAND,
@@ -67,8 +80,12 @@ pub(crate) static COMMANDS: &[Command] = &[
 
 /// Every command that there is, with the feature that brings it: what a build lacks it says by name.
 pub(crate) static KNOWN: &[(&str, &str)] = &[
+    ("build", "command-build"),
     ("completions", "command-manual"),
+    ("compose", "command-compose"),
     ("doctor", "command-doctor"),
+    ("env", "command-exec"),
+    ("exec", "command-exec"),
     ("get", "command-get"),
     ("man", "command-manual"),
     ("plan", "command-plan"),
