@@ -24,74 +24,346 @@ pub enum Action {
         /// The signal.
         signal: Signal,
     },
+    /// Signals or restarts a container.
+    Container {
+        /// Its name or id.
+        name: String,
+        /// What is done to it.
+        order: ContainerOrder,
+    },
+    /// Signals or restarts every container of a service of Compose.
+    Compose {
+        /// The project.
+        project: String,
+        /// The service.
+        service: String,
+        /// What is done to each.
+        order: ContainerOrder,
+    },
+    /// Updates a service of a swarm, task by task.
+    Service {
+        /// Its name or id.
+        name: String,
+    },
+    /// Reloads or restarts a unit of systemd.
+    Unit {
+        /// Its name.
+        name: String,
+        /// What is done to it.
+        order: UnitOrder,
+    },
+    /// Sends the names of the changed files to a server.
+    Http {
+        /// An `http://` or `https://` address.
+        url: String,
+    },
+    /// Does to a container what its image is known to need.
+    Auto {
+        /// Its name or id.
+        name: String,
+    },
 }
 
-/// Every kind of action with its form; those without a place here come with the Docker and systemd support.
-const KINDS: &[(&str, &str)] = &[
-    ("exec", "exec:COMMAND"),
-    ("pid", "pid:FILE:SIGNAL"),
-    ("container", "container:NAME:SIGNAL"),
-    ("compose", "compose:PROJECT/SERVICE:SIGNAL"),
-    ("service", "service:NAME"),
-    ("unit", "unit:NAME:reload"),
-    ("http", "http:URL"),
-    ("auto", "auto:NAME"),
+/// What is done to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerOrder {
+    /// It is sent a signal.
+    Signal(Signal),
+    /// It is restarted.
+    Restart,
+}
+
+/// What is done to a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitOrder {
+    /// It is told to read its files again.
+    Reload,
+    /// It is restarted.
+    Restart,
+}
+
+/// A kind of action: its name, its form, and what reads the rest of it.
+struct Kind {
+    name: &'static str,
+    form: &'static str,
+    parse: fn(&str, &'static str) -> Result<Action, Diagnostic>,
+}
+
+/// Every kind of action.
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "exec",
+        form: "exec:COMMAND",
+        parse: exec,
+    },
+    Kind {
+        name: "pid",
+        form: "pid:FILE:SIGNAL",
+        parse: pid,
+    },
+    Kind {
+        name: "container",
+        form: "container:NAME:SIGNAL",
+        parse: container,
+    },
+    Kind {
+        name: "compose",
+        form: "compose:PROJECT/SERVICE:SIGNAL",
+        parse: compose,
+    },
+    Kind {
+        name: "service",
+        form: "service:NAME",
+        parse: |rest, form| {
+            let name = container_name(rest, form)?;
+            Ok(Action::Service { name })
+        },
+    },
+    Kind {
+        name: "unit",
+        form: "unit:NAME:reload",
+        parse: unit,
+    },
+    Kind {
+        name: "http",
+        form: "http:URL",
+        parse: http,
+    },
+    Kind {
+        name: "auto",
+        form: "auto:NAME",
+        parse: |rest, form| {
+            let name = container_name(rest, form)?;
+            Ok(Action::Auto { name })
+        },
+    },
 ];
 
 impl Action {
     /// Parses `KIND:…`.
     ///
     /// # Errors
-    /// An unknown kind, or one that this build cannot do, with the place.
+    /// An unknown kind, or a mistake behind it, with the place.
     pub fn parse(text: &str) -> Result<Self, Diagnostic> {
-        let whole = Span::new(0, text.len());
-        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-        let form = KINDS
-            .iter()
-            .find(|(name, _)| *name == kind)
-            .map(|(_, form)| *form);
-        match kind {
-            "exec" => match split_words(rest) {
-                Some(argv) if !argv.is_empty() => Ok(Self::Exec { argv }),
-                Some(_) => Err(Diagnostic::error(whole, "`exec:` names no program")
-                    .help("Write the program and its arguments after it: `exec:nginx -s reload`.")),
-                None => Err(
-                    Diagnostic::error(whole, "a quote in this command is never closed")
-                        .help("The command is split into words as a shell would, and run without one."),
-                ),
+        let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+        // An address stands for itself.
+        if matches!(name, "http" | "https") && rest.starts_with("//") {
+            return http(text, "http:URL");
+        }
+        let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
+            let forms = KINDS.iter().map(|kind| format!("`{}`", kind.form));
+            return Err(
+                Diagnostic::error(0..name.len(), format!("there is no notification `{name}`"))
+                    .help(format!("Write one of {}.", forms.collect::<Vec<_>>().join(", ")))
+                    .did_you_mean(name, KINDS.iter().map(|kind| kind.name)),
+            );
+        };
+        let offset = text.len() - rest.len();
+        (kind.parse)(rest, kind.form).map_err(|wrong| match wrong.span {
+            // What is missing has no place of its own.
+            Span { start, end } if start == end => Diagnostic {
+                span: Span::new(0, text.len()),
+                ..wrong
             },
-            "pid" => {
-                let Some((file, signal)) = rest.rsplit_once(':').filter(|(file, _)| !file.is_empty()) else {
-                    return Err(Diagnostic::error(whole, "`pid:` wants a file and a signal")
-                        .help("Write it like `pid:/run/nginx.pid:HUP`."));
-                };
-                let offset = text.len() - signal.len();
-                let signal = Signal::parse(signal).map_err(|error| error.shifted(offset))?;
-                Ok(Self::Pid {
-                    file: file.into(),
-                    signal,
-                })
-            }
-            _ => Err(match form {
-                Some(form) => {
-                    Diagnostic::error(0..kind.len(), format!("this version cannot notify by `{form}`"))
-                        .help("Use `exec:COMMAND` or `pid:FILE:SIGNAL`.")
+            _ => wrong.shifted(offset),
+        })
+    }
+
+    /// A container that is told by `order`.
+    ///
+    /// # Errors
+    /// No container has this name; the span covers the whole of `name`.
+    pub fn container(name: &str, order: ContainerOrder) -> Result<Self, Diagnostic> {
+        let name = container_name(name, "container:NAME:SIGNAL")?;
+        Ok(Self::Container { name, order })
+    }
+}
+
+impl ContainerOrder {
+    /// Parses a signal or `restart`.
+    ///
+    /// # Errors
+    /// It is neither; the span covers the whole of `text`.
+    pub fn parse(text: &str) -> Result<Self, Diagnostic> {
+        match text {
+            "restart" => Ok(Self::Restart),
+            _ => Signal::parse(text).map(Self::Signal).map_err(|wrong| {
+                match crate::suggest::nearest(text, ["restart"]) {
+                    Some(_) => wrong.help("Did you mean `restart`?"),
+                    None => wrong,
                 }
-                None => Diagnostic::error(0..kind.len(), format!("there is no notification `{kind}`"))
-                    .help("Write `exec:COMMAND` or `pid:FILE:SIGNAL`.")
-                    .did_you_mean(kind, KINDS.iter().map(|(name, _)| *name)),
             }),
         }
     }
 }
 
+fn exec(rest: &str, _: &'static str) -> Result<Action, Diagnostic> {
+    let whole = Span::new(0, rest.len());
+    match split_words(rest) {
+        Some(argv) if !argv.is_empty() => Ok(Action::Exec { argv }),
+        Some(_) => Err(Diagnostic::error(0..0, "`exec:` names no program")
+            .help("Write the program and its arguments after it: `exec:nginx -s reload`.")),
+        None => Err(
+            Diagnostic::error(whole, "a quote in this command is never closed")
+                .help("The command is split into words as a shell would, and run without one."),
+        ),
+    }
+}
+
+fn pid(rest: &str, _: &'static str) -> Result<Action, Diagnostic> {
+    let Some((file, signal)) = rest.rsplit_once(':').filter(|(file, _)| !file.is_empty()) else {
+        return Err(Diagnostic::error(0..0, "`pid:` wants a file and a signal")
+            .help("Write it like `pid:/run/nginx.pid:HUP`."));
+    };
+    let offset = rest.len() - signal.len();
+    let signal = Signal::parse(signal).map_err(|error| error.shifted(offset))?;
+    Ok(Action::Pid {
+        file: file.into(),
+        signal,
+    })
+}
+
+fn container(rest: &str, form: &'static str) -> Result<Action, Diagnostic> {
+    let (name, order) = named_and_ordered(rest, form)?;
+    Ok(Action::Container {
+        name: container_name(name, form)?,
+        order,
+    })
+}
+
+fn compose(rest: &str, form: &'static str) -> Result<Action, Diagnostic> {
+    let (name, order) = named_and_ordered(rest, form)?;
+    let Some((project, service)) = name.split_once('/') else {
+        return Err(
+            Diagnostic::error(0..name.len(), "a service of Compose is named with its project")
+                .help("Write `compose:PROJECT/SERVICE:SIGNAL`; `docker compose ls` lists the projects."),
+        );
+    };
+    let offset = project.len() + 1;
+    Ok(Action::Compose {
+        project: container_name(project, form)?,
+        service: container_name(service, form).map_err(|wrong| wrong.shifted(offset))?,
+        order,
+    })
+}
+
+fn unit(rest: &str, form: &'static str) -> Result<Action, Diagnostic> {
+    let Some((name, order)) = rest.rsplit_once(':').filter(|(name, _)| !name.is_empty()) else {
+        return Err(missing(form));
+    };
+    let at = name.len() + 1;
+    let order = match order {
+        "reload" => UnitOrder::Reload,
+        "restart" => UnitOrder::Restart,
+        other => {
+            let wrong = Diagnostic::error(at..rest.len(), format!("a unit cannot be told `{other}`"));
+            return Err(wrong
+                .help("Write `reload` or `restart`.")
+                .did_you_mean(other, ["reload", "restart"]));
+        }
+    };
+    // What systemd.unit(5) allows in a name; a leading hyphen would be an option.
+    let allowed = |char: char| char.is_ascii_alphanumeric() || ":-_.\\@".contains(char);
+    if name.starts_with('-') || name.len() > 255 || !name.chars().all(allowed) {
+        let wrong = Diagnostic::error(0..name.len(), format!("`{name}` is not the name of a unit"));
+        return Err(wrong.help("Write it as `systemctl` shows it, such as `nginx.service`."));
+    }
+    Ok(Action::Unit {
+        name: name.to_owned(),
+        order,
+    })
+}
+
+fn http(rest: &str, _: &'static str) -> Result<Action, Diagnostic> {
+    const FORM: &str = "Write it like `http:https://hooks.example.com/reload`.";
+    let whole = Span::new(0, rest.len());
+    let wrong = |why: &str| Err(Diagnostic::error(whole, why).help(FORM));
+    let Some(address) = rest
+        .strip_prefix("https://")
+        .or_else(|| rest.strip_prefix("http://"))
+    else {
+        return wrong("this is not an http:// or https:// address");
+    };
+    let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.is_empty() {
+        return wrong("this address has no host");
+    }
+    if authority.contains('@') {
+        return wrong("this address carries a user name or password");
+    }
+    if rest.chars().any(|char| char.is_whitespace() || char.is_control()) {
+        return wrong("this address holds white space");
+    }
+    Ok(Action::Http { url: rest.to_owned() })
+}
+
+/// `NAME:SIGNAL` or `NAME:restart`.
+fn named_and_ordered<'a>(rest: &'a str, form: &'static str) -> Result<(&'a str, ContainerOrder), Diagnostic> {
+    let Some((name, order)) = rest.rsplit_once(':').filter(|(name, _)| !name.is_empty()) else {
+        return Err(missing(form));
+    };
+    let order = ContainerOrder::parse(order).map_err(|wrong| wrong.shifted(name.len() + 1))?;
+    Ok((name, order))
+}
+
+fn missing(form: &'static str) -> Diagnostic {
+    Diagnostic::error(0..0, "this notification lacks a part").help(format!("Write `{form}`."))
+}
+
+/// A name as container engines give them; it becomes a part of an address.
+fn container_name(name: &str, form: &'static str) -> Result<String, Diagnostic> {
+    if name.is_empty() {
+        return Err(missing(form));
+    }
+    let allowed = |char: char| char.is_ascii_alphanumeric() || "_.-".contains(char);
+    let begins_well = name.starts_with(|char: char| char.is_ascii_alphanumeric() || char == '_');
+    if !begins_well || name.len() > 255 || !name.chars().all(allowed) {
+        let wrong = Diagnostic::error(0..name.len(), format!("`{name}` is not the name of a container"));
+        return Err(wrong.help("Write it as `docker ps --format '{{.Names}}'` shows it."));
+    }
+    Ok(name.to_owned())
+}
+
 impl fmt::Display for Action {
-    /// Names the consumer; a command's arguments may say more than a log should.
+    /// Names the consumer; a command's arguments and an address's path may say more than a log should.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exec { argv } => write!(f, "exec:{}", argv.first().map_or("", String::as_str)),
             Self::Pid { file, signal } => write!(f, "pid:{}:{signal}", file.display()),
+            Self::Container { name, order } => write!(f, "container:{name}:{order}"),
+            Self::Compose {
+                project,
+                service,
+                order,
+            } => write!(f, "compose:{project}/{service}:{order}"),
+            Self::Service { name } => write!(f, "service:{name}"),
+            Self::Unit { name, order } => write!(f, "unit:{name}:{order}"),
+            Self::Http { url } => {
+                let host = url.split('/').take(3).collect::<Vec<_>>().join("/");
+                write!(f, "http:{}", host.split(['?', '#']).next().unwrap_or_default())
+            }
+            Self::Auto { name } => write!(f, "auto:{name}"),
         }
+    }
+}
+
+impl fmt::Display for ContainerOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(signal) => signal.fmt(f),
+            Self::Restart => f.write_str("restart"),
+        }
+    }
+}
+
+impl fmt::Display for UnitOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+        })
     }
 }
 
@@ -135,67 +407,5 @@ fn split_words(text: &str) -> Option<Vec<String>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_is_split_as_a_shell_would() {
-        let parsed = Action::parse(r#"exec:/bin/sh -c 'kill -HUP "$1"' "a \"b\" \n" c\ d "#).unwrap();
-        let argv = ["/bin/sh", "-c", "kill -HUP \"$1\"", "a \"b\" \\n", "c d"]
-            .map(String::from)
-            .to_vec();
-        assert_eq!(parsed, Action::Exec { argv });
-        assert!(
-            Action::parse("exec:'open")
-                .unwrap_err()
-                .message
-                .contains("never closed")
-        );
-        assert!(
-            Action::parse("exec: ")
-                .unwrap_err()
-                .message
-                .contains("no program")
-        );
-    }
-
-    #[test]
-    fn a_pid_file_may_hold_colons() {
-        let signal = Signal::parse("HUP").unwrap();
-        assert_eq!(
-            Action::parse("pid:/run/a:b.pid:HUP"),
-            Ok(Action::Pid {
-                file: "/run/a:b.pid".into(),
-                signal
-            })
-        );
-        let error = Action::parse("pid:/run/x.pid:HPU").unwrap_err();
-        assert_eq!(
-            (error.span, error.help.as_deref()),
-            (Span::new(15, 18), Some("Did you mean `HUP`?"))
-        );
-        assert!(Action::parse("pid:HUP").is_err());
-    }
-
-    #[test]
-    fn what_this_version_cannot_do_is_refused_by_name() {
-        assert!(
-            Action::parse("container:web:HUP")
-                .unwrap_err()
-                .message
-                .contains("container:NAME")
-        );
-        assert_eq!(
-            Action::parse("exce:true").unwrap_err().help.as_deref(),
-            Some("Did you mean `exec`?")
-        );
-    }
-
-    #[test]
-    fn arguments_stay_out_of_logs() {
-        assert_eq!(
-            Action::parse("exec:curl -u user:pass").unwrap().to_string(),
-            "exec:curl"
-        );
-    }
-}
+#[path = "action_tests.rs"]
+mod tests;

@@ -24,6 +24,7 @@ pub mod signal;
 pub mod span;
 pub mod spec;
 pub mod suggest;
+pub mod sync_map;
 pub mod template;
 pub mod wildcard;
 

@@ -1,6 +1,7 @@
 //! What goes where: the outputs of a round, before anything is asked or written.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::glob::{Pattern, Selection};
@@ -56,6 +57,18 @@ pub struct OutputSettings {
     pub select: Selection,
     /// Whether the whole directory is switched at once.
     pub atomic: bool,
+    /// What becomes of content that is in place already.
+    pub equal: Equal,
+}
+
+/// What becomes of an output that is as it should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Equal {
+    /// It is not touched, and nobody is told.
+    #[default]
+    Keep,
+    /// It is written as a new file, and its consumers are told: a drill.
+    Replace,
 }
 
 /// Mode and owner, exact whatever the umask.
@@ -118,7 +131,7 @@ pub enum Place {
 /// An inline secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// The file's or variable's name; empty for several of one source.
+    /// The file's or variable's name, or the absolute path of a file of its own; empty for several of one source.
     pub name: String,
     /// Where it goes.
     pub place: Place,
@@ -126,6 +139,17 @@ pub struct Secret {
     pub source: Source,
     /// How it is written.
     pub settings: OutputSettings,
+}
+
+impl Secret {
+    /// The directory of its output, and its name there; `out` is the plan's.
+    pub fn output<'a>(&'a self, out: &'a Path) -> (&'a Path, &'a Path) {
+        let own = Path::new(&self.name);
+        match (own.parent(), own.file_name()) {
+            (Some(parent), Some(name)) if own.is_absolute() => (parent, Path::new(name)),
+            _ => (out, own),
+        }
+    }
 }
 
 /// Everything a run is asked to put in place. Directory maps are expanded by the engine at each round.
@@ -150,7 +174,13 @@ pub struct Plan {
 impl Plan {
     /// Whether anything goes into the output directory.
     pub fn writes_to_out(&self) -> bool {
-        self.secrets.iter().any(|secret| secret.place == Place::File)
+        self.secret_directories().contains(self.out.as_path())
+    }
+
+    /// The directories that files of secrets go to, each once.
+    pub fn secret_directories(&self) -> BTreeSet<&Path> {
+        let files = self.secrets.iter().filter(|secret| secret.place == Place::File);
+        files.map(|secret| secret.output(&self.out).0).collect()
     }
 }
 

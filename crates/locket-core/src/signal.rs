@@ -46,6 +46,12 @@ const NAMES: &[(&str, i32)] = &[
 ];
 
 impl Signal {
+    /// Sent when a terminal goes away; servers read their configuration again.
+    pub const HUP: Self = Self(1);
+
+    /// The first signal without a meaning of its own.
+    pub const USR1: Self = Self(10);
+
     /// The signal that `text` names: `HUP`, `SIGHUP` in any case, or a number from 1 to 31.
     ///
     /// # Errors

@@ -293,6 +293,7 @@ impl Overrides {
                 exclude: self.exclude,
             },
             atomic: self.atomic.unwrap_or(defaults.atomic),
+            equal: defaults.equal,
         }
     }
 }

@@ -2,4 +2,6 @@
 
 pub mod build;
 pub mod compose;
+pub mod engine;
+pub mod notify;
 pub mod plugin;

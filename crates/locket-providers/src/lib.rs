@@ -38,5 +38,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
+#[cfg(feature = "http")]
+pub use http::outbound;
 pub use registry::{BuildCx, ConfigError, Facts, KINDS, ProviderKind, SchemeSpec, schemes, touches_nothing};
 pub use settings::{Credential, Setting, SettingKind, Settings};

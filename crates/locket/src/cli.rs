@@ -1,6 +1,6 @@
 //! The command line: which command, and what comes back from it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use clap::builder::styling::Styles;
@@ -16,7 +16,7 @@ use crate::{output, providers, report};
 
 /// Runs the command that `arguments` name and says how it went.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Context) -> Exit {
-    let mut arguments: Vec<_> = arguments.into_iter().collect();
+    let mut arguments: Vec<_> = by_name(arguments).collect();
     if is_plugin(&arguments) {
         if arguments.get(1).is_some_and(|word| word == plugin::METADATA) {
             return Exit::of(&output::text(&describe_plugin()).map(|()| Exit::Done));
@@ -46,6 +46,18 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Cont
         report::tell(&failure.draw(context.style));
     }
     Exit::of(&result)
+}
+
+/// The name by which scripts and units know what `locket sync` does.
+const SYNC_NAME: &str = "oci-secretsync";
+
+/// The arguments of a process that may have been started by another of its names.
+fn by_name(arguments: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut arguments = arguments.into_iter();
+    let name = arguments.next();
+    let is_sync = name.as_deref().and_then(|name| Path::new(name).file_name()) == Some(OsStr::new(SYNC_NAME));
+    let command = is_sync.then(|| OsString::from("sync"));
+    name.into_iter().chain(command).chain(arguments)
 }
 
 /// The parser for all commands. What belongs to one command is made when that command is named.

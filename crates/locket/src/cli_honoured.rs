@@ -401,6 +401,38 @@ const OWN: &[(&str, &str, Proof)] = &[
         "command",
         ("what_builds_nothing_is_refused", "tests/it/docker/build.rs"),
     ),
+    (
+        "sync",
+        "map",
+        (
+            "each_change_is_one_line_and_the_exit_code_tells_of_it",
+            "tests/it/sync/lines.rs",
+        ),
+    ),
+    (
+        "sync",
+        "every",
+        (
+            "every_repeats_the_round_and_reads_the_map_again",
+            "tests/it/sync/rounds.rs",
+        ),
+    ),
+    (
+        "sync",
+        "jitter",
+        (
+            "every_repeats_the_round_and_reads_the_map_again",
+            "tests/it/sync/rounds.rs",
+        ),
+    ),
+    (
+        "sync",
+        "drill",
+        (
+            "a_drill_writes_every_value_anew_and_tells_everybody",
+            "tests/it/sync/rounds.rs",
+        ),
+    ),
     ("get", "reference", ("transcripts", "tests/golden.rs")),
     ("render", "file", ("transcripts", "tests/golden.rs")),
     (

@@ -59,7 +59,9 @@ impl Exit {
                 "something failed: an output cannot be written, an agent is not healthy, a check found a fault"
             }
             Self::Usage => "the command line, a variable or the configuration is wrong; nothing was done",
-            Self::Changed => "something would change, of a command that was asked to tell by its exit code",
+            Self::Changed => {
+                "something changed (`sync`), or would change, of a command that was asked to tell by its exit code"
+            }
             Self::Unresolved => "a reference has no value, or a template has a mistake",
             Self::Status(_) => "that of the program",
         }

@@ -11,6 +11,7 @@ mod columns;
 mod commands;
 mod config;
 mod context;
+mod couriers;
 mod diagnostics;
 mod exit;
 mod logging;

@@ -45,6 +45,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "a provider asks and answers; rounds are not its business",
     ),
     (
+        "locket-docker",
+        &["locket", "locket-testkit", "clap"],
+        "what Docker expects is not the command line's business",
+    ),
+    (
         "locket-sys",
         &[
             "locket-core",

@@ -148,6 +148,8 @@ pub(super) fn write_action(action: &Action) -> String {
             format!("exec:{}", quoted.collect::<Vec<_>>().join(" "))
         }
         Action::Pid { file, signal } => format!("pid:{}:{signal}", file.to_string_lossy()),
+        Action::Http { url } => format!("http:{url}"),
+        whole => whole.to_string(),
     }
 }
 

@@ -7,6 +7,7 @@ mod env_file;
 mod json;
 mod lists;
 mod reference;
+mod sync_map;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ pub use env_file::env_file;
 pub use json::json_path;
 pub use lists::lists;
 pub use reference::reference;
+pub use sync_map::sync_map;
 pub use template::template;
 
 /// A target by the name of its program in `fuzz/`.
@@ -27,4 +29,5 @@ pub const TARGETS: &[Target] = &[
     ("lists", lists),
     ("env-file", env_file),
     ("json-path", json_path),
+    ("sync-map", sync_map),
 ];

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use locket_core::filter::HashMemo;
-use locket_core::plan::{OnError, OutputSettings, Plan};
+use locket_core::plan::{Equal, OnError, OutputSettings, Plan};
 use locket_core::template::{Problem, RenderCx, RenderError, Rendered, Resolution};
 use locket_core::{Action, Schemes, SecretBytes};
 
@@ -118,6 +118,7 @@ impl Applier {
     ) -> Self {
         let directories = plan.maps.iter().filter(|map| map.source.is_dir());
         let destinations = directories.map(|map| map.destination.as_path());
+        // What has a path of its own stands in a directory that may be anybody's: that one alone is looked at.
         let out = plan.writes_to_out().then_some(plan.out.as_path());
         Self {
             journal,
@@ -191,7 +192,11 @@ impl Applier {
             ..
         } in ready
         {
-            let result = sink.apply(&job.target, &bytes, &job.settings.access);
+            let (target, access) = (&job.target, &job.settings.access);
+            let result = match job.settings.equal {
+                Equal::Keep => sink.apply(target, &bytes, access),
+                Equal::Replace => sink.apply_anew(target, &bytes, access),
+            };
             let result = result.map_err(|error| vec![unwritten(&error)]).map(|written| {
                 self.stamps.insert(job.target.clone(), written.stamp);
                 let is_new = !matches!(written.applied, Applied::Unchanged | Applied::Access);
@@ -397,8 +402,9 @@ impl Applier {
                 if present.is_none() && !rendered.volatile.is_empty() {
                     present = read();
                 }
-                let is_change =
-                    (is_told || !rendered.volatile.is_empty()).then(|| differs(&rendered, present.as_ref()));
+                let is_drill = job.settings.equal == Equal::Replace;
+                let is_change = (is_told || !rendered.volatile.is_empty())
+                    .then(|| is_drill || differs(&rendered, present.as_ref()));
                 #[expect(
                     clippy::disallowed_methods,
                     reason = "the journal takes a keyed digest of the output"

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use locket_core::plan::{Access, Plan, Source};
+use locket_core::plan::{Access, Place as SecretPlace, Plan, Source};
 use locket_core::{Action, Reach};
 use locket_sys::landlock::{self, Confined, Rules, Signals};
 use locket_sys::mount::is_mount_point;
@@ -91,6 +91,14 @@ fn rules(setup: &Setup, scan: &Scan) -> Result<Rules, Open> {
                 rules.signals = Signals::Anybody;
                 follow(file, &mut rules.read);
             }
+            other => {
+                let reach = setup.notifier.courier.reach(other);
+                if reach.runs_programs {
+                    return Err(Open::Notification(action.clone()));
+                }
+                reach.files.iter().for_each(|file| follow(file, &mut rules.read));
+                rules.read.extend(reach.fixed);
+            }
         }
     }
     // The mount table, and how many threads there are.
@@ -105,7 +113,9 @@ fn rules(setup: &Setup, scan: &Scan) -> Result<Rules, Open> {
         }
         reach.files.iter().for_each(|file| follow(file, &mut rules.read));
         rules.read.extend(reach.fixed.iter().cloned());
-        if let (Some(referenced), Mode::Watch | Mode::Park) = (&reach.referenced, setup.schedule.mode) {
+        if let (Some(referenced), Mode::Watch | Mode::Park | Mode::Repeat) =
+            (&reach.referenced, setup.schedule.mode)
+        {
             rules.read.insert(SECRETS.into());
             // Relative paths count from there. Whoever starts the agent in the root directory does not mean all of it.
             rules
@@ -196,10 +206,14 @@ fn destinations(plan: &Plan) -> impl Iterator<Item = (Place, &Access)> {
         };
         (place, &map.settings.access)
     });
-    let of_secrets = plan
+    let files = plan
         .secrets
         .iter()
-        .map(|secret| (Place::Directory(plan.out.clone()), &secret.settings.access));
+        .filter(|secret| secret.place == SecretPlace::File);
+    let of_secrets = files.map(|secret| {
+        let (directory, _) = secret.output(&plan.out);
+        (Place::Directory(directory.to_owned()), &secret.settings.access)
+    });
     of_maps.chain(of_secrets)
 }
 

@@ -6,8 +6,9 @@ use std::sync::{MutexGuard, PoisonError};
 use locket_core::Action;
 
 use super::dispatch::Agent;
+use super::report::Observer;
 use super::rounds::Round;
-use crate::notify::{Delivery, Journal, Word};
+use crate::notify::{Batch, Delivery, Journal, Word};
 
 /// A consumer that is being told.
 pub(super) struct Telling {
@@ -21,10 +22,10 @@ impl Agent {
     /// Tells what an earlier process still owed.
     pub(super) fn repay(&mut self) {
         let overdue = self.journal().overdue(|target| std::fs::read(target).ok());
-        for (action, targets) in overdue {
+        for action in overdue.keys() {
             tracing::info!("{action} is told of a change that an earlier run could not tell it");
-            self.start_telling(action, targets);
         }
+        self.start_telling(overdue);
     }
 
     pub(super) fn tell(&mut self, round: &Round) {
@@ -39,39 +40,49 @@ impl Agent {
                 word.insert(target.path(), promised.clone());
             }
         }
-        for (action, word) in consumers {
-            match self.telling.get_mut(&action) {
-                // It is being told now and will be told of these afterwards.
-                Some(telling) => telling.later.extend(word),
-                None => self.start_telling(action, word),
+        consumers.retain(|action, word| match self.telling.get_mut(action) {
+            // It is being told now and will be told of these afterwards.
+            Some(telling) => {
+                telling.later.append(word);
+                false
             }
+            None => true,
+        });
+        self.start_telling(consumers);
+    }
+
+    fn start_telling(&mut self, consumers: BTreeMap<Action, Word>) {
+        let mut told = Vec::with_capacity(consumers.len());
+        for (action, word) in consumers {
+            told.push((action.clone(), word.keys().cloned().collect()));
+            let telling = Telling {
+                word,
+                later: Word::new(),
+            };
+            self.telling.insert(action, telling);
         }
+        self.deliveries
+            .extend(Batch::deliveries(&self.setup.notifier, told));
     }
 
-    fn start_telling(&mut self, action: Action, word: Word) {
-        let paths = word.keys().cloned().collect();
-        let telling = Telling {
-            word,
-            later: Word::new(),
-        };
-        self.telling.insert(action.clone(), telling);
-        let notifier = self.setup.notifier.clone();
-        self.deliveries.push(Box::pin(notifier.tell(action, paths)));
-    }
-
-    pub(super) fn on_told(&mut self, action: Action, delivery: Delivery) {
+    pub(super) fn on_told(&mut self, action: Action, delivery: Delivery, observer: &dyn Observer) {
         self.note_told(&action, &delivery);
+        // What could not be told stays owed: whoever runs next tries again.
+        let is_settled = !matches!(delivery, Delivery::Failed(_));
         match delivery {
             Delivery::Told => tracing::info!("told {action}"),
+            Delivery::Idle(reason) => tracing::info!("{action} has nothing to be told: {reason}"),
             Delivery::Nobody(reason) => tracing::warn!("{action} is not told: {reason}"),
-            Delivery::Failed(reason) => tracing::error!("{action} was not told: {reason}"),
+            Delivery::Failed(reason) => observer.untold(&action, &reason),
         }
         let Some(Telling { word, later }) = self.telling.remove(&action) else {
             return;
         };
-        self.journal().keep(&action, &word);
+        if is_settled {
+            self.journal().keep(&action, &word);
+        }
         if !later.is_empty() {
-            self.start_telling(action, later);
+            self.start_telling(BTreeMap::from([(action, later)]));
         }
     }
 

@@ -14,7 +14,7 @@ use super::confine;
 use super::consumers::Telling;
 use super::ledger::Ledger;
 use super::outputs::Outputs;
-use super::report::{Ending, Refusal};
+use super::report::{Ending, Observer, Refusal};
 use super::rounds::Round;
 use super::setup::{AgentCx, AtEnd, Command, Mode, Setup};
 use crate::instances::Instances;
@@ -215,8 +215,8 @@ impl Agent {
         let mut commands_open = true;
         loop {
             self.start_work();
-            if let Some(ending) = self.close_round() {
-                return self.end(ending).await;
+            if let Some(ending) = self.close_round(cx.observer) {
+                return self.end(ending, cx.observer).await;
             }
             if self.round.is_none() && self.telling.is_empty() {
                 self.resolver.consumers_moved();
@@ -245,23 +245,14 @@ impl Agent {
                         was_stopped: true,
                         ..self.ending()
                     };
-                    return self.end(ending).await;
+                    return self.end(ending, cx.observer).await;
                 }
-                Event::Command(Command::Reload) => {
-                    if let Some(setup) = (cx.reload)().filter(is_within_reach) {
-                        self.reload(setup);
-                        // The old watches go first: there may not be room for both.
-                        drop(watcher.take());
-                        watcher = self.watcher();
-                    }
-                    self.refresh("reload");
-                    self.rescan = true;
-                }
+                Event::Command(Command::Reload) => self.read_again("reload", &mut cx, &mut watcher),
                 Event::Applied((applier, done)) => {
                     self.applier = Some(applier);
                     self.applying = None;
                     for done in done {
-                        self.on_done(done);
+                        self.on_done(done, cx.observer);
                     }
                 }
                 Event::Scanned((scanner, scan)) => {
@@ -270,7 +261,7 @@ impl Agent {
                     self.merge(scan, cx.observer);
                 }
                 Event::Settled(keys) => self.on_settled(&keys),
-                Event::Told((action, delivery)) => self.on_told(action, delivery),
+                Event::Told((action, delivery)) => self.on_told(action, delivery, cx.observer),
                 Event::Files(change) => {
                     tracing::debug!(?change, "files may have changed");
                     self.rescan = true;
@@ -280,13 +271,28 @@ impl Agent {
                     self.publish();
                     self.write_status();
                 }
+                Event::Timer if self.setup.schedule.mode == Mode::Repeat && self.is_refresh_due() => {
+                    self.read_again("refresh", &mut cx, &mut watcher);
+                }
                 Event::Timer => self.on_timer(),
             }
         }
     }
 
+    /// Reads the configuration again and refreshes, whether or not it can be used.
+    fn read_again(&mut self, why: &'static str, cx: &mut AgentCx<'_>, watcher: &mut Option<Watcher>) {
+        if let Some(setup) = (cx.reload)().filter(is_within_reach) {
+            self.reload(setup);
+            // The old watches go first: there may not be room for both.
+            drop(watcher.take());
+            *watcher = self.watcher();
+        }
+        self.refresh(why);
+        self.rescan = true;
+    }
+
     /// Lets what is being written come to its end, and consumers that were to be told be told.
-    async fn end(mut self, ending: Ending) -> Ending {
+    async fn end(mut self, ending: Ending, observer: &dyn Observer) -> Ending {
         if let Some(applying) = self.applying.take() {
             // The result is of no use any more; that it is complete is.
             self.applier = applying.await.ok().map(|(applier, _)| applier);
@@ -298,13 +304,13 @@ impl Agent {
             self.setup.notifier.timeout
         };
         let leases = self.end_leases();
-        let deliveries = self.finish_deliveries(patience);
-        tokio::join!(leases, deliveries);
+        let deliveries = self.finish_deliveries(patience, observer);
+        let (_, untold) = tokio::join!(leases, deliveries);
         self.clean_up().await;
         self.watch_audit();
         self.ledger.finish(STOP_PATIENCE).await;
         self.write_status();
-        ending
+        Ending { untold, ..ending }
     }
 
     /// Whoever was handed credentials by a run that stays has them for as long as it stays. What a single round hands
@@ -312,17 +318,24 @@ impl Agent {
     fn end_leases(&mut self) -> BoxFuture<'static, ()> {
         match self.setup.schedule.mode {
             Mode::OneShot => Box::pin(self.resolver.end_replaced_leases(STOP_PATIENCE)),
-            Mode::Watch | Mode::Park => Box::pin(self.resolver.end_leases(STOP_PATIENCE)),
+            Mode::Watch | Mode::Park | Mode::Repeat => Box::pin(self.resolver.end_leases(STOP_PATIENCE)),
         }
     }
 
-    async fn finish_deliveries(&mut self, patience: Duration) {
+    /// Waits for consumers that are being told. Gives back those that could not be.
+    async fn finish_deliveries(&mut self, patience: Duration, observer: &dyn Observer) -> Vec<Action> {
         let give_up = self.clock.monotonic() + patience;
+        let mut untold = Vec::new();
         while let Some(left) = give_up.checked_sub(self.clock.monotonic())
             && let Ok(Some((action, delivery))) = tokio::time::timeout(left, self.deliveries.next()).await
         {
-            self.on_told(action, delivery);
+            if matches!(delivery, Delivery::Failed(_)) {
+                untold.push(action.clone());
+            }
+            self.on_told(action, delivery, observer);
         }
+        untold.extend(self.telling.keys().cloned());
+        untold
     }
 
     /// `--cleanup`: removes what this run wrote.

@@ -194,6 +194,7 @@ impl Agent {
     pub(super) fn note_told(&mut self, action: &Action, delivery: &Delivery) {
         let outcome = match delivery {
             Delivery::Told => "told",
+            Delivery::Idle(_) => "idle",
             Delivery::Nobody(_) => "nobody",
             Delivery::Failed(_) => "failed",
         };

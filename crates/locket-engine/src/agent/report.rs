@@ -1,16 +1,56 @@
 //! What an agent tells the outside.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use locket_core::Diagnostic;
+use locket_core::{Action, Diagnostic};
 
 use crate::sources::SourceError;
 
-/// Shows people what has a place in a text they wrote. Everything else goes to the log.
+/// Shows people what has a place in a text they wrote, and, unless it does otherwise, writes the rest to the log.
 pub trait Observer {
     /// A template has mistakes or warnings, `found`, in `text`, which is called `name`.
     fn template(&self, name: &str, text: &[u8], found: &[Diagnostic]);
+
+    /// New content is in place at `target`; `how` is `created` or `updated`.
+    fn changed(&self, target: &Path, how: &'static str) {
+        tracing::info!("{how} {}", target.display());
+    }
+
+    /// Something stands in the way of an output since this round.
+    fn failing(&self, failing: &Failing<'_>) {
+        let about = failing
+            .reference
+            .map(|name| format!("{name}: "))
+            .unwrap_or_default();
+        let hint = failing.hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+        let (shown, outcome) = (failing.shown, failing.outcome);
+        tracing::warn!("{shown} {outcome}: {about}{}.{hint}", failing.reason);
+    }
+
+    /// A consumer could not be told in time, and why.
+    fn untold(&self, action: &Action, reason: &str) {
+        tracing::error!("{action} was not told: {reason}");
+    }
+}
+
+/// What stands in the way of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing<'a> {
+    /// The output.
+    pub target: &'a Path,
+    /// How messages call it.
+    pub shown: &'a str,
+    /// The reference to blame.
+    pub reference: Option<&'a str>,
+    /// What happened, as a lower-case fragment.
+    pub reason: &'a str,
+    /// What to do, as a sentence.
+    pub hint: Option<&'a str>,
+    /// What becomes of the output, as the end of a sentence that begins with it.
+    pub outcome: &'static str,
+    /// Whether it is the writing that failed, and not what was to be written.
+    pub is_unwritten: bool,
 }
 
 /// How a run ended.
@@ -24,6 +64,8 @@ pub struct Ending {
     pub why: Vec<Refusal>,
     /// Outputs that changed in the last round.
     pub changed: usize,
+    /// Consumers that could not be told in time.
+    pub untold: Vec<Action>,
     /// Whether a command ended it.
     pub was_stopped: bool,
     /// Why nothing was done at all.

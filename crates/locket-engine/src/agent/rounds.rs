@@ -8,7 +8,7 @@ use locket_core::plan::OnError;
 use super::apply::{Job, Work};
 use super::dispatch::Agent;
 use super::outputs::{Stage, Standing};
-use super::report::{Ending, Trouble, TroubleKind, warn_about_unlocked_memory};
+use super::report::{Ending, Failing, Observer, Trouble, TroubleKind, warn_about_unlocked_memory};
 use super::setup::{Mode, Schedule};
 use super::standing::is_unresolved;
 use super::timers::REST_AFTER;
@@ -75,7 +75,7 @@ impl Agent {
     }
 
     /// Ends the round when nothing of it is left to do; gives the end of the run when that was all.
-    pub(super) fn close_round(&mut self) -> Option<Ending> {
+    pub(super) fn close_round(&mut self, observer: &dyn Observer) -> Option<Ending> {
         let now = self.clock.monotonic();
         let is_first = self.rounds == 1;
         let round = self.round.as_ref()?;
@@ -95,7 +95,7 @@ impl Agent {
         let round = self.round.take()?;
         self.note_round(&round);
         self.watch_audit();
-        self.report(&round);
+        self.report(&round, observer);
         self.tell(&round);
         self.hand_over(&round);
         self.publish();
@@ -185,7 +185,7 @@ impl Agent {
         true
     }
 
-    fn report(&mut self, round: &Round) {
+    fn report(&mut self, round: &Round, observer: &dyn Observer) {
         warn_about_unlocked_memory();
         let mut news = false;
         let is_told_by_ending = self.setup.handover.is_some() && self.rounds == 1;
@@ -194,21 +194,11 @@ impl Agent {
                 continue;
             }
             news = true;
-            let shown = target.shown();
+            let (path, shown) = (target.path(), target.shown().to_string());
             if output.troubles.is_empty() {
                 tracing::info!("{shown} is confirmed again");
             }
             for trouble in &output.troubles {
-                let about = trouble
-                    .reference
-                    .as_deref()
-                    .map(|name| format!("{name}: "))
-                    .unwrap_or_default();
-                let hint = trouble
-                    .hint
-                    .as_deref()
-                    .map(|hint| format!(" {hint}"))
-                    .unwrap_or_default();
                 let what = match (trouble.kind, output.standing, output.found.settings.on_error) {
                     (_, _, OnError::Ignore) => "is optional and left out",
                     (TroubleKind::Stale, ..) | (_, Standing::Good | Standing::Earlier, _) => {
@@ -218,11 +208,20 @@ impl Agent {
                     (TroubleKind::Unwritten, ..) => "is not written",
                     _ => "is not in place",
                 };
+                let failing = Failing {
+                    target: &path,
+                    shown: &shown,
+                    reference: trouble.reference.as_deref(),
+                    reason: &trouble.reason,
+                    hint: trouble.hint.as_deref(),
+                    outcome: what,
+                    is_unwritten: trouble.kind == TroubleKind::Unwritten,
+                };
                 // Whoever waits for variables is told by the end of the run.
                 if is_told_by_ending {
-                    tracing::debug!("{shown} {what}: {about}{}.{hint}", trouble.reason);
+                    tracing::debug!("{shown} {what}: {}", trouble.reason);
                 } else {
-                    tracing::warn!("{shown} {what}: {about}{}.{hint}", trouble.reason);
+                    observer.failing(&failing);
                 }
             }
             output.reported.clone_from(&output.troubles);
@@ -278,6 +277,9 @@ fn what_follows(schedule: &Schedule) -> String {
     match schedule.mode {
         Mode::Watch => {
             format!("from now on edits of templates are followed, and {again}; SIGHUP does it at once")
+        }
+        Mode::Repeat => {
+            format!("from now on {again}, as the configuration then says; SIGHUP does it at once")
         }
         Mode::Park | Mode::OneShot => {
             format!("from now on {again}; SIGHUP does it at once, and reads the templates, too")

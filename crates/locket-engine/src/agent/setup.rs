@@ -103,6 +103,8 @@ pub enum Mode {
     Watch,
     /// Follows rotations only.
     Park,
+    /// As a timer that starts it again and again: each refresh reads the configuration, too.
+    Repeat,
 }
 
 /// What reaches a running agent from outside.

@@ -12,7 +12,7 @@ pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
 impl Agent {
     pub(super) fn on_timer(&mut self) {
         let (now, wall) = (self.clock.monotonic(), self.clock.wall());
-        if self.next_refresh.is_some_and(|at| at <= now) {
+        if self.is_refresh_due() {
             self.refresh("refresh");
         }
         let due: Vec<_> = self
@@ -35,6 +35,11 @@ impl Agent {
             self.confirming = true;
             self.rescan = true;
         }
+    }
+
+    pub(super) fn is_refresh_due(&self) -> bool {
+        let now = self.clock.monotonic();
+        self.next_refresh.is_some_and(|at| at <= now)
     }
 
     /// The next time at which something is due, on the monotonic clock.
@@ -90,10 +95,14 @@ impl Agent {
         let schedule = &self.setup.schedule;
         self.next_refresh = match (schedule.mode, schedule.refresh) {
             (Mode::OneShot, _) | (_, None) => None,
-            (_, Some(interval)) => {
-                // A short interval is asked for by somebody who waits.
-                let jitter = schedule.jitter.min(interval / 10).mul_f64(chance::fraction());
-                Some(self.clock.monotonic() + interval + jitter)
+            (mode, Some(interval)) => {
+                let most = match mode {
+                    // Whoever named the interval named this, too.
+                    Mode::Repeat => schedule.jitter,
+                    // A short interval is asked for by somebody who waits.
+                    _ => schedule.jitter.min(interval / 10),
+                };
+                Some(self.clock.monotonic() + interval + most.mul_f64(chance::fraction()))
             }
         };
     }

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use super::apply::{Applier, Done, Job, Work};
 use super::dispatch::Agent;
 use super::outputs::{Stage, Standing};
+use super::report::Observer;
 use super::rounds::Rendering;
 use crate::resolve::SecretKey;
 use crate::sink::Applied;
@@ -134,7 +135,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn on_done(&mut self, done: Done) {
+    pub(super) fn on_done(&mut self, done: Done, observer: &dyn Observer) {
         self.note_done(&done);
         let wall = self.clock.wall();
         let Some(output) = self.outputs.get_mut(&done.target) else {
@@ -182,7 +183,7 @@ impl Agent {
                     if done.target.is_variable() {
                         tracing::debug!("{verb} {}", done.target.shown());
                     } else {
-                        tracing::info!("{verb} {}", done.target.path().display());
+                        observer.changed(&done.target.path(), verb);
                     }
                 }
             }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use locket_core::{Action, BoxFuture, Environment, Signal};
+use locket_core::{Action, BoxFuture, Environment, Reach, Signal};
 use rustix::process::{Pid, Signal as RawSignal, kill_process};
 
 use crate::resolve::Backoff;
@@ -29,6 +29,26 @@ pub trait Courier: Send + Sync + fmt::Debug {
         action: &'a Action,
         changed: &'a [PathBuf],
     ) -> BoxFuture<'a, Result<Delivery, String>>;
+
+    /// What of this machine telling this consumer touches.
+    fn reach(&self, _action: &Action) -> Reach {
+        Reach::default()
+    }
+
+    /// Which of `actions` wait for which others of them, by index: a consumer is told when those that it depends on
+    /// were. Whoever does not know says nothing.
+    fn order<'a>(&'a self, _actions: &'a [Action]) -> BoxFuture<'a, Vec<Precedence>> {
+        Box::pin(async { Vec::new() })
+    }
+}
+
+/// One consumer is told before another that depends on it, by their indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Precedence {
+    /// Is told first.
+    pub first: usize,
+    /// Is told once that one was.
+    pub then: usize,
 }
 
 /// Reaches the programs and processes of this machine.
@@ -43,6 +63,8 @@ pub struct LocalCourier {
 pub enum Delivery {
     /// It was told.
     Told,
+    /// It has nothing to be told, and why: it will read the files when it starts.
+    Idle(String),
     /// There is nobody to be told, and why.
     Nobody(String),
     /// It could not be told in time, and why.
@@ -63,6 +85,7 @@ impl Notifier {
             most: Duration::from_secs(30),
         };
         let mut failures = 0;
+        let mut last = None;
         let tries = async {
             loop {
                 match self.courier.deliver(&action, &changed).await {
@@ -74,19 +97,18 @@ impl Notifier {
                             "{action} could not be told and will be tried again in {}: {reason}",
                             humantime::format_duration(pause)
                         );
+                        last = Some(reason);
                         tokio::time::sleep(pause).await;
                     }
                 }
             }
         };
-        let delivery = tokio::time::timeout(self.timeout, tries)
-            .await
-            .unwrap_or_else(|_| {
-                Delivery::Failed(format!(
-                    "it was tried for {}",
-                    humantime::format_duration(self.timeout)
-                ))
-            });
+        let ended = tokio::time::timeout(self.timeout, tries).await;
+        let delivery = ended.unwrap_or_else(|_| {
+            let limit = humantime::format_duration(self.timeout);
+            let reason = last.unwrap_or_else(|| "there was no answer".to_owned());
+            Delivery::Failed(format!("{reason} (it was tried for {limit})"))
+        });
         (action, delivery)
     }
 }
@@ -101,8 +123,27 @@ impl Courier for LocalCourier {
             match action {
                 Action::Exec { argv } => self.exec(argv, changed).await,
                 Action::Pid { file, signal } => signal_pid_file(file, *signal).await,
+                Action::Unit { name, order } => {
+                    let order = order.to_string();
+                    let argv = [
+                        "systemctl",
+                        "--no-ask-password",
+                        order.as_str(),
+                        "--",
+                        name.as_str(),
+                    ];
+                    self.exec(&argv.map(str::to_owned), changed).await
+                }
+                other => Ok(Delivery::Failed(format!("nothing here can tell {other}"))),
             }
         })
+    }
+
+    fn reach(&self, action: &Action) -> Reach {
+        Reach {
+            runs_programs: matches!(action, Action::Exec { .. } | Action::Unit { .. }),
+            ..Reach::default()
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::Directory;
 use super::error::{Fault, SinkErrorKind};
+use super::session::Applied;
 
 /// Which file it is, and when it was last written: enough to know later whether it is still the one we wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,6 +44,15 @@ pub(super) struct Look {
 }
 
 impl Present {
+    /// What it is to write a file that is as it should be all the same.
+    pub(super) fn overwritten(&self) -> Applied {
+        match self {
+            Self::Absent => Applied::Created,
+            Self::File(_, look) if look.mounted => Applied::InPlace,
+            Self::Replaceable | Self::File(..) => Applied::Replaced,
+        }
+    }
+
     /// Looks at `name`. Opening never waits for the other end of a FIFO and never follows a link.
     pub(super) fn look(directory: &Directory, name: &OsStr) -> Result<Self, Fault> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use locket_core::SecretBytes;
-use locket_core::plan::{Access, Owner};
+use locket_core::plan::{Access, Equal, Owner};
 use locket_sys::mount::{Filesystem, filesystem};
 use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -112,11 +112,36 @@ impl Sink {
     ) -> Result<Written, SinkError> {
         #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
         let bytes = bytes.expose();
-        let mut result = self.attempt(target, bytes, access);
+        self.settle(target, bytes, access, Equal::Keep)
+    }
+
+    /// As [`Sink::apply`], but puts a new file in place even where an equal one is.
+    ///
+    /// # Errors
+    /// The output is as it was, and no temporary file is left.
+    pub fn apply_anew(
+        &mut self,
+        target: &Target,
+        bytes: &SecretBytes,
+        access: &Access,
+    ) -> Result<Written, SinkError> {
+        #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
+        let bytes = bytes.expose();
+        self.settle(target, bytes, access, Equal::Replace)
+    }
+
+    fn settle(
+        &mut self,
+        target: &Target,
+        bytes: &[u8],
+        access: &Access,
+        equal: Equal,
+    ) -> Result<Written, SinkError> {
+        let mut result = self.attempt(target, bytes, access, equal);
         // What is staged still holds the space of old and new content; when it is in place, there may be enough.
         if matches!(&result, Err(fault) if fault.is_lack_of_space()) && !self.staged.is_empty() {
             self.commit();
-            result = self.attempt(target, bytes, access);
+            result = self.attempt(target, bytes, access, equal);
         }
         if self.staged.len() >= MOST_STAGED {
             self.commit();
@@ -192,7 +217,13 @@ impl Sink {
         std::mem::take(&mut self.failed)
     }
 
-    fn attempt(&mut self, target: &Target, bytes: &[u8], access: &Access) -> Result<Written, Fault> {
+    fn attempt(
+        &mut self,
+        target: &Target,
+        bytes: &[u8],
+        access: &Access,
+        equal: Equal,
+    ) -> Result<Written, Fault> {
         let (parent, name) = split(target)?;
         if is_temporary(name) {
             return Err(SinkErrorKind::Reserved.into());
@@ -202,7 +233,10 @@ impl Sink {
             .get(&target.root, parent, Missing::Make(access), &mut self.names)?
             .ok_or(Errno::NOENT)?;
         let present = Present::look(&directory, name)?;
-        let change = self.change(&present, bytes, access)?;
+        let change = match self.change(&present, bytes, access)? {
+            Applied::Unchanged | Applied::Access if equal == Equal::Replace => present.overwritten(),
+            change => change,
+        };
         match (change, present) {
             (Applied::Unchanged, Present::File(_, look)) => Ok(Written {
                 applied: Applied::Unchanged,

@@ -153,9 +153,7 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
         }
     }
     let mut destinations: Vec<_> = plan.maps.iter().map(|map| map.destination.clone()).collect();
-    if plan.writes_to_out() {
-        destinations.push(plan.out.clone());
-    }
+    destinations.extend(plan.secret_directories().into_iter().map(Path::to_owned));
     destinations.sort();
     destinations.dedup();
     for destination in destinations {
@@ -178,9 +176,7 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
 /// The directories of atomic maps that something else of the plan writes to.
 fn shared(plan: &Plan) -> Vec<PlanError> {
     let mut roots: Vec<_> = plan.maps.iter().map(|map| settled(&map.destination)).collect();
-    if plan.writes_to_out() {
-        roots.push(settled(&plan.out));
-    }
+    roots.extend(plan.secret_directories().into_iter().map(settled));
     let maps = plan.maps.iter().enumerate();
     maps.filter(|(_, map)| map.settings.atomic)
         .filter(|(index, _)| {

@@ -54,10 +54,13 @@ const GUARDED_PREFIXES: &[&str] = &["LD_", "DYLD_", "GLIBC_TUNABLES", "BASH_FUNC
 /// Where a secret of the plan goes.
 pub(super) fn target(secret: &Secret, out: &Path) -> Target {
     match secret.place {
-        Place::File => Target {
-            root: out.into(),
-            relative: Path::new(&*secret.name).into(),
-        },
+        Place::File => {
+            let (directory, name) = secret.output(out);
+            Target {
+                root: directory.into(),
+                relative: name.into(),
+            }
+        }
         Place::Variable | Place::VariableFile => Target::variable(&secret.name),
     }
 }

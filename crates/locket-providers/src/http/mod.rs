@@ -9,6 +9,7 @@ mod dns;
 mod endpoint;
 mod error;
 mod object;
+pub mod outbound;
 mod proxy;
 mod reach;
 mod request;

@@ -68,6 +68,19 @@ impl TlsFiles {
         })
     }
 
+    /// These files; of the client's, the certificate comes before its key.
+    pub(crate) fn of(
+        ca: Option<PathBuf>,
+        client: Option<(PathBuf, PathBuf)>,
+        environment: &Environment,
+    ) -> Self {
+        Self {
+            ca,
+            client: client.map(|(certificate, key)| ClientFiles { certificate, key }),
+            system: SystemRoots::new(environment),
+        }
+    }
+
     /// Changes when one of the files did.
     pub(crate) fn stamp(&self) -> TlsStamp {
         let client = self

@@ -32,6 +32,7 @@ mod run;
 mod schema;
 #[cfg(feature = "store")]
 mod store;
+mod sync;
 #[cfg(any(
     feature = "command-build",
     feature = "command-compose",
@@ -57,6 +58,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     compose::COMMAND,
     #[cfg(feature = "command-build")]
     build::COMMAND,
+    sync::COMMAND,
     #[cfg(feature = "command-plan")]
     plan::COMMAND,
     healthcheck::COMMAND,

@@ -8,12 +8,13 @@ use locket_core::Diagnostic;
 use locket_core::diagnostic::Severity;
 use locket_engine::Instances;
 use locket_engine::agent::{self, AgentCx, Command as Order, Ending, Mode, Observer, Setup, Surroundings};
-use locket_engine::notify::{LocalCourier, Notifier};
+use locket_engine::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::Command;
 use crate::context::{Context, Style};
+use crate::couriers::Couriers;
 use crate::exit::Exit;
 use crate::logging::LogFormat;
 use crate::options::{self, Notice, table};
@@ -50,10 +51,7 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     let screen = Screen::of(&loaded, context);
     let told = loaded.notices().to_vec();
     let settings = loaded.open(context);
-    // What a consumer's program inherits is its standard streams.
-    if let Err(error) = locket_sys::process::close_files_on_exec() {
-        tracing::warn!("programs that are run may inherit open files: {error}");
-    }
+    keep_files_to_ourselves();
     let mode = settings.schedule.mode;
     let files = config::places(matches, context);
     let instances = settings.common.providers.instances(context);
@@ -70,21 +68,33 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
         providers = settings.common.providers;
         Some(setup)
     };
-    let ending = runtime::block_on(async {
+    outcome(drive(first, &mut reload, &screen, context)?, mode)
+}
+
+/// Runs an agent to its end; signals of the process are its orders.
+///
+/// # Errors
+/// It was told to stop twice.
+pub(super) fn drive(
+    first: Setup,
+    reload: &mut dyn FnMut() -> Option<Setup>,
+    observer: &dyn Observer,
+    context: &Context,
+) -> Result<Ending, Failure> {
+    runtime::block_on(async {
         let mut signals = Signals::listen()?;
         let (orders, commands) = mpsc::channel(8);
         let cx = AgentCx {
             clock: context.clock.clone(),
-            observer: &screen,
+            observer,
             commands,
-            reload: &mut reload,
+            reload,
         };
         tokio::select! {
             ending = agent::run(first, cx) => Ok(ending),
             () = signals.pass_on(&orders) => Err(Failure::work("it was told to stop twice and did not wait")),
         }
-    })??;
-    outcome(ending, mode)
+    })?
 }
 
 /// What the agent is to do, from what was settled. `files` are those of the configuration.
@@ -106,15 +116,22 @@ pub(super) fn setup(
         schedule: settings.schedule,
         actions: settings.actions.clone(),
         notifier: Notifier {
-            courier: Arc::new(LocalCourier {
-                environment: providers::without_credentials(&context.environment),
-            }),
+            courier: Arc::new(Couriers::new(providers::without_credentials(
+                &context.environment,
+            ))),
             timeout: settings.notify_timeout,
         },
         status_file: settings.status_file.clone(),
         at_end: settings.at_end,
         outlets: settings.outlets.clone(),
         state_dir: Some(settings.state_dir.clone()),
+    }
+}
+
+/// What a consumer's program inherits is its standard streams.
+pub(super) fn keep_files_to_ourselves() {
+    if let Err(error) = locket_sys::process::close_files_on_exec() {
+        tracing::warn!("programs that are run may inherit open files: {error}");
     }
 }
 
@@ -126,24 +143,36 @@ fn reloaded(
     match loaded {
         Ok(loaded) => Some(loaded.open_again(told, context)),
         Err(failure) => {
-            report::tell(&failure.draw(context.style));
-            tracing::error!("the configuration has mistakes; the one before it stays in force");
+            stay(&failure, context);
             None
         }
     }
 }
 
+/// Says why a configuration that was read again is not used.
+pub(super) fn stay(failure: &Failure, context: &Context) {
+    report::tell(&failure.draw(context.style));
+    tracing::error!("the configuration has mistakes; the one before it stays in force");
+}
+
+/// Why an agent did not begin, if it did not.
+pub(super) fn refused(ending: &mut Ending) -> Option<Failure> {
+    let refusals = std::mem::take(&mut ending.refused);
+    let problems = refusals.into_iter().map(|refusal| Problem::Told {
+        message: refusal.message,
+        help: refusal.hint,
+    });
+    let problems: Vec<_> = problems.collect();
+    (!problems.is_empty()).then(|| Failure::new(Cause::Usage, problems))
+}
+
 /// What the end of a run means for the caller. The log has said what happened to which output.
-fn outcome(ending: Ending, mode: Mode) -> Result<Exit, Failure> {
-    if !ending.refused.is_empty() {
-        let problems = ending.refused.into_iter().map(|refusal| Problem::Told {
-            message: refusal.message,
-            help: refusal.hint,
-        });
-        return Err(Failure::new(Cause::Usage, problems.collect()));
+fn outcome(mut ending: Ending, mode: Mode) -> Result<Exit, Failure> {
+    if let Some(failure) = refused(&mut ending) {
+        return Err(failure);
     }
     Ok(match (ending.was_stopped, mode) {
-        (true, Mode::Watch | Mode::Park) => Exit::Done,
+        (true, Mode::Watch | Mode::Park | Mode::Repeat) => Exit::Done,
         (true, Mode::OneShot) => Exit::Failed,
         (false, _) if !ending.unresolved.is_empty() => Exit::Unresolved,
         (false, _) if !ending.unwritten.is_empty() => Exit::Failed,

@@ -183,6 +183,8 @@ pub(crate) fn parse_action(given: &Given) -> Result<Action, Diagnostic> {
             }
             Action::Exec { argv }
         }
+        // The others name nothing on this machine by a path.
+        other => other,
     })
 }
 

@@ -120,7 +120,7 @@ pub(crate) static ON_ERROR: Opt = Opt::new(
 pub(crate) static NOTIFY: Opt = Opt::new(
     "notify",
     Shape::List,
-    "Tell a consumer about changes: `exec:COMMAND` or `pid:FILE:SIGNAL`",
+    "Tell a consumer about changes: `container:NAME:SIGNAL`, `exec:COMMAND` and others",
 )
 .variables(&["LOCKET_NOTIFY"])
 .key(Key::Tables("notify"))
@@ -291,6 +291,18 @@ pub(crate) static INJECT: &[&Opt] = &[
 
 /// What `exec` takes beside: files.
 pub(crate) static EXEC: &[&Opt] = &[&OUT, &FILE_MODE, &DIR_MODE, &USER, &MAX_FILE_SIZE];
+/// What `sync` takes beside: who reads what it writes, and how it tells of itself.
+pub(crate) static SYNC: &[&Opt] = &[
+    &NOTIFY_TIMEOUT,
+    &DIR_MODE,
+    &USER,
+    &STATUS_FILE,
+    &STATE_DIR,
+    &AUDIT_LOG,
+    &METRICS,
+    &METRICS_PUBLIC,
+    &SANDBOX,
+];
 
 /// What `healthcheck` takes.
 pub(crate) static HEALTH: &[&Opt] = &[&STATUS_FILE, &MAX_STALE];

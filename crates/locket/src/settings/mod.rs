@@ -5,6 +5,7 @@ mod plan;
 mod program;
 mod run;
 mod state_dir;
+mod sync;
 #[cfg(test)]
 mod tests;
 
@@ -12,3 +13,4 @@ pub(crate) use common::{Common, Loaded, load, load_quietly};
 pub(crate) use program::{Form as VariableForm, Keys, Named, ProgramSettings, VariableArgs};
 pub(crate) use run::{Form, RunSettings};
 pub(crate) use state_dir::state_dir;
+pub(crate) use sync::SyncSettings;

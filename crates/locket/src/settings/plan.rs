@@ -14,7 +14,7 @@ use crate::report::Problem;
 /// Where inline secrets go when nothing else is said.
 const OUT: &str = "/run/secrets/locket";
 
-const MAX_FILE_SIZE: u64 = 10 << 20;
+pub(super) const MAX_FILE_SIZE: u64 = 10 << 20;
 
 const DELETE_AFTER: Duration = Duration::from_secs(10);
 

@@ -50,12 +50,14 @@ pub(crate) enum Form {
     Inject,
     /// Not at all: the settings are looked at, and may be none.
     Look,
+    /// One round, or one again and again, of what a map says.
+    Sync,
 }
 
 impl Form {
     /// Whether something has to be rendered.
     fn has_work(self) -> bool {
-        self != Self::Look
+        matches!(self, Self::Run | Self::Inject)
     }
 }
 
@@ -80,7 +82,10 @@ const SANDBOXES: [(&str, Sandbox); 2] = [("auto", Sandbox::Auto), ("off", Sandbo
 impl RunSettings {
     /// Settles everything.
     pub(crate) fn settle(layers: &mut Layers<'_>, form: Form, context: &Context) -> Self {
-        let (plan, actions) = plan::settle(layers, &context.directory);
+        let (plan, actions) = match form {
+            Form::Sync => Default::default(),
+            Form::Run | Form::Inject | Form::Look => plan::settle(layers, &context.directory),
+        };
         let common = Common::settle(layers);
         let mode = layers.settle(&table::MODE, Mode::default(), |text| values::word(text, &MODES));
         let at_end = at_end(layers, form, mode);
@@ -97,7 +102,7 @@ impl RunSettings {
             schedule: Schedule {
                 mode: match form {
                     Form::Run | Form::Look => mode,
-                    Form::Inject => Mode::OneShot,
+                    Form::Inject | Form::Sync => Mode::OneShot,
                 },
                 refresh: layers.settle(&table::REFRESH, Some(REFRESH), values::duration_or_off),
                 jitter: JITTER,
@@ -134,7 +139,7 @@ impl RunSettings {
 fn at_end(layers: &mut Layers<'_>, form: Form, mode: Mode) -> AtEnd {
     let is_wanted = layers.settle(&table::CLEANUP, false, values::switch);
     match (is_wanted, form, mode) {
-        (false, ..) | (_, Form::Inject | Form::Look, _) => AtEnd::Keep,
+        (false, ..) | (_, Form::Inject | Form::Look | Form::Sync, _) => AtEnd::Keep,
         (true, Form::Run, Mode::OneShot) => {
             layers.problems.push(Problem::Told {
                 message: "`cleanup` would remove at once what `--mode one-shot` writes".to_owned(),

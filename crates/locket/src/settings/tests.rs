@@ -545,6 +545,7 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
         let rows: Vec<_> = match command {
             "run" | "plan" => [table::EVERY, table::READING, table::RUN].concat(),
             "inject" => [table::EVERY, table::READING, table::INJECT].concat(),
+            "sync" => [table::EVERY, table::READING, table::SYNC].concat(),
             "healthcheck" => [table::EVERY, table::HEALTH].concat(),
             "get" | "render" | "env" => [table::EVERY, table::READING].concat(),
             // Beside those with layers, some of their own with the same names.

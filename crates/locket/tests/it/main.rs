@@ -36,3 +36,4 @@ mod schema;
 mod seeds_map;
 mod store;
 mod support;
+mod sync;

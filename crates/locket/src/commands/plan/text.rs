@@ -205,7 +205,7 @@ pub(in super::super) fn budget(cost: &Cost) -> Option<String> {
 pub(in super::super) fn interval(settings: &RunSettings) -> Option<Duration> {
     match settings.schedule.mode {
         Mode::OneShot => None,
-        Mode::Watch | Mode::Park => settings.schedule.refresh,
+        Mode::Watch | Mode::Park | Mode::Repeat => settings.schedule.refresh,
     }
 }
 
@@ -265,6 +265,7 @@ pub(super) fn mode(mode: Mode) -> &'static str {
         Mode::OneShot => "one-shot",
         Mode::Watch => "watch",
         Mode::Park => "park",
+        Mode::Repeat => "repeat",
     }
 }
 

@@ -275,6 +275,19 @@ fn calls() -> Vec<(&'static str, Vec<Call>)> {
             ],
         ),
         (
+            "sync",
+            vec![
+                // It ends with 3 the first time, as something changed.
+                call(&["sync", "given/map.csv", "--state-dir", "state/sync"], Somehow),
+                call(&["sync", "given/map.csv", "--state-dir", "state/sync"], Well),
+                call(
+                    &["sync", "given/map.csv", "--state-dir", "state/sync", "--drill"],
+                    Somehow,
+                ),
+                call(&["sync", "given/failing.csv", "--state-dir", "state/sync"], Badly),
+            ],
+        ),
+        (
             "inject",
             vec![
                 call(&["inject", "--map", "in:out/inject"], Well),

@@ -118,6 +118,14 @@ impl World {
         }
         self.scene.write("in/all", template);
         self.scene.write("in/binary", "{{ store://binary }}");
+        let base = self.scene.base().display();
+        let rows = format!(
+            "store://text,{base}/out/sync/text\n{{{{ store://binary }}}},{base}/out/sync/binary,0440,\"exec:true\",\n"
+        );
+        self.scene.write("given/map.csv", rows);
+        let rows =
+            format!("store://nothing,{base}/out/sync/x\n{{{{ store://text | totp }}}},{base}/out/sync/y\n");
+        self.scene.write("given/failing.csv", rows);
     }
 
     pub(super) fn canary(&self, name: &str) -> &Canary {

@@ -1,0 +1,28 @@
+//! The map of `locket sync`.
+
+use super::check::{are_placed, lies_in};
+use crate::{Diagnostic, sync_map as subject};
+
+/// Any bytes as a map.
+pub fn sync_map(data: &[u8]) {
+    match subject::parse(data) {
+        Ok(map) => {
+            are_placed(&map.warnings, data);
+            for row in &map.rows {
+                assert!(row.path.is_absolute() && row.path.file_name().is_some());
+                assert!(row.mode <= 0o777 && !row.reference.trim().is_empty());
+                lies_in(row.span, data);
+                let end = row.reference.len();
+                lies_in(row.place(Diagnostic::error(0..end, "x"), data).span, data);
+            }
+            let mut paths: Vec<_> = map.rows.iter().map(|row| &row.path).collect();
+            paths.sort();
+            paths.dedup();
+            assert_eq!(paths.len(), map.rows.len(), "each path is written once");
+        }
+        Err(found) => {
+            assert!(found.iter().any(Diagnostic::is_error), "a refusal has a reason");
+            are_placed(&found, data);
+        }
+    }
+}

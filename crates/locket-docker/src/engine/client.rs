@@ -1,0 +1,214 @@
+//! A client of one engine, over its socket or TCP, through the one HTTP seam of the project.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use locket_core::{Environment, Signal};
+use locket_providers::outbound::{self, Identity};
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::endpoint::Endpoint;
+use super::error::EngineError;
+use super::wire::{Container, Listed, Service};
+
+/// Time limit of a question or a signal.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Time limit of a restart: the engine waits for the container's own stop timeout first.
+const RESTART_LIMIT: Duration = Duration::from_secs(150);
+
+/// A client of one engine. Copies share their connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    endpoint: Endpoint,
+}
+
+impl Client {
+    /// A client of the engine at `endpoint`; connects when it is first asked.
+    ///
+    /// # Errors
+    /// A file for TLS cannot be used; with what to do.
+    pub fn new(endpoint: Endpoint, environment: &Environment) -> Result<Self, EngineError> {
+        let (builder, base) = match &endpoint {
+            Endpoint::Socket(path) => {
+                let builder =
+                    outbound::client(None, environment).map(|builder| builder.unix_socket(path.as_path()));
+                (builder, "http://engine".to_owned())
+            }
+            Endpoint::Tcp { address, tls: None } => {
+                (outbound::client(None, environment), format!("http://{address}"))
+            }
+            Endpoint::Tcp {
+                address,
+                tls: Some(tls),
+            } => {
+                let identity = Identity {
+                    ca: tls.ca.clone(),
+                    client: Some((tls.certificate.clone(), tls.key.clone())),
+                };
+                (
+                    outbound::client(Some(&identity), environment),
+                    format!("https://{address}"),
+                )
+            }
+            Endpoint::Podman => return Err(EngineError::Unavailable("podman is no server".to_owned())),
+        };
+        let http = builder.and_then(|builder| builder.no_proxy().build().map_err(|error| error.to_string()));
+        Ok(Self {
+            http: http.map_err(EngineError::Unavailable)?,
+            base,
+            endpoint,
+        })
+    }
+
+    /// Sends a signal to a running container.
+    ///
+    /// # Errors
+    /// The container is missing or stopped, or the engine does not answer.
+    pub async fn kill(&self, container: &str, signal: Signal) -> Result<(), EngineError> {
+        let path = format!("/containers/{container}/kill?signal={signal}");
+        self.ask(Method::POST, &path, None, LIMIT).await.map(|_| ())
+    }
+
+    /// Restarts a container; also one that does not run.
+    ///
+    /// # Errors
+    /// The container is missing, or the engine does not answer.
+    pub async fn restart(&self, container: &str) -> Result<(), EngineError> {
+        let path = format!("/containers/{container}/restart");
+        self.ask(Method::POST, &path, None, RESTART_LIMIT)
+            .await
+            .map(|_| ())
+    }
+
+    /// What the engine knows of a container.
+    ///
+    /// # Errors
+    /// The container is missing, or the engine does not answer.
+    pub async fn inspect(&self, container: &str) -> Result<Container, EngineError> {
+        self.read(&format!("/containers/{container}/json")).await
+    }
+
+    /// Every container with these labels, running or not.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn labelled(&self, labels: &[String]) -> Result<Vec<Listed>, EngineError> {
+        let filters = json!({ "label": labels }).to_string();
+        let filters = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
+        self.read(&format!("/containers/json?all=true&filters={filters}"))
+            .await
+    }
+
+    /// Lets a swarm replace every task of a service, as its update settings say.
+    ///
+    /// # Errors
+    /// The service is missing, this node is no manager, or the engine does not answer.
+    pub async fn update_service(&self, service: &str) -> Result<(), EngineError> {
+        let Service {
+            id,
+            version,
+            mut spec,
+        } = self.read(&format!("/services/{service}")).await?;
+        let task = &mut spec["TaskTemplate"];
+        let forced = task["ForceUpdate"].as_u64().unwrap_or_default();
+        task["ForceUpdate"] = json!(forced + 1);
+        let path = format!("/services/{id}/update?version={}", version.index);
+        self.ask(Method::POST, &path, Some(spec), LIMIT).await.map(|_| ())
+    }
+
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
+        let body = self.ask(Method::GET, path, None, LIMIT).await?;
+        serde_json::from_slice(&body).map_err(|_| {
+            EngineError::Unavailable(format!(
+                "{} answered with something that is not its protocol",
+                self.endpoint
+            ))
+        })
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+        limit: Duration,
+    ) -> Result<Vec<u8>, EngineError> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .timeout(limit);
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        let unreached = |error: reqwest::Error| self.unreached(&error);
+        let answer = request.send().await.map_err(unreached)?;
+        let status = answer.status();
+        match status {
+            _ if status.is_success() || status == StatusCode::NOT_MODIFIED => {
+                Ok(answer.bytes().await.map_err(unreached)?.to_vec())
+            }
+            StatusCode::NOT_FOUND => Err(EngineError::Missing),
+            StatusCode::CONFLICT => Err(EngineError::Stopped),
+            StatusCode::SERVICE_UNAVAILABLE => Err(EngineError::Unavailable(format!(
+                "{} is not a manager of a swarm (503)",
+                self.endpoint
+            ))),
+            _ => Err(EngineError::Unavailable(format!(
+                "{} answered {}",
+                self.endpoint,
+                status.as_u16()
+            ))),
+        }
+    }
+
+    fn unreached(&self, error: &reqwest::Error) -> EngineError {
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        let mut kind = None;
+        let mut words = String::new();
+        while let Some(at) = cause {
+            kind = kind.or_else(|| at.downcast_ref::<io::Error>().map(io::Error::kind));
+            words = at.to_string();
+            cause = at.source();
+        }
+        let endpoint = &self.endpoint;
+        EngineError::Unavailable(match (kind, endpoint) {
+            (Some(io::ErrorKind::PermissionDenied), Endpoint::Socket(path)) => {
+                format!("{endpoint} may not be spoken to by this user: {}", let_in(path))
+            }
+            (Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused), _) => {
+                format!("{endpoint} does not listen: start it, or set DOCKER_HOST")
+            }
+            _ if error.is_timeout() => format!("{endpoint} gave no answer in time"),
+            _ => format!("{endpoint} cannot be reached: {words}"),
+        })
+    }
+}
+
+/// Who may open a socket.
+fn let_in(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    match std::fs::metadata(path) {
+        Ok(metadata) => format!(
+            "run locket as root or with the socket's group {} (`--group-add {0}`, `SupplementaryGroups=`)",
+            metadata.gid()
+        ),
+        Err(_) => "run locket as a user that may open it".to_owned(),
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}

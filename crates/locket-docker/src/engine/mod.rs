@@ -1,0 +1,11 @@
+//! The API of a container engine, as far as consumers are told through it.
+
+mod client;
+mod endpoint;
+mod error;
+mod wire;
+
+pub use client::Client;
+pub use endpoint::{Endpoint, Tls};
+pub use error::EngineError;
+pub use wire::{Container, Listed};

@@ -1,0 +1,132 @@
+//! Containers of a real engine, told of changes.
+
+use locket_testkit::services::Engine;
+
+use super::lines::map;
+use crate::support::{Scene, eventually};
+
+/// Says which signal it got, and that it is there.
+const LISTENER: &str = "trap 'echo got HUP' HUP; trap 'echo got USR1' USR1; echo ready; \
+                        while :; do sleep 1 & wait; done";
+
+fn start(engine: &Engine, name: &str, more: &[&str]) {
+    let mut arguments = vec!["run", "--detach", "--name", name];
+    arguments.extend(more);
+    arguments.extend(["busybox", "sh", "-c", LISTENER]);
+    engine.run(&arguments);
+    eventually("the container listens", || times(engine, name, "ready") == 1);
+}
+
+fn times(engine: &Engine, name: &str, line: &str) -> usize {
+    engine
+        .run(&["logs", name])
+        .lines()
+        .filter(|known| *known == line)
+        .count()
+}
+
+/// One round against `engine`.
+fn sync(scene: &Scene, engine: &str, more: &[&str]) -> (i32, String) {
+    let arguments = ["sync", "map.csv", "--state-dir", "state"];
+    let mut command = scene.locket(arguments.iter().chain(more));
+    let output = command.env("DOCKER_HOST", engine).output().unwrap();
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn containers_get_their_signal_once_and_missing_or_stopped_ones_hold_nobody_up() {
+    let Some(engine) = Engine::start() else { return };
+    let host = format!("unix://{}", engine.socket().display());
+    start(&engine, "app", &[]);
+    start(
+        &engine,
+        "mail",
+        &[
+            "--label",
+            "com.docker.compose.project=shop",
+            "--label",
+            "com.docker.compose.service=mail",
+        ],
+    );
+    start(&engine, "stopped", &[]);
+    engine.run(&["kill", "stopped"]);
+    let scene = Scene::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        scene.write(&format!("secrets/{name}"), "1");
+    }
+    map(
+        &scene,
+        "file://secrets/a,BASE/out/a,,app,HUP\nfile://secrets/b,BASE/out/b,,app,HUP\n\
+         file://secrets/c,BASE/out/c,,compose:shop/mail,USR1\nfile://secrets/d,BASE/out/d,,stopped,HUP\n\
+         file://secrets/e,BASE/out/e,,nobody,HUP\n",
+    );
+    let (code, log) = sync(&scene, &host, &[]);
+    assert_eq!(code, 3, "{log}");
+    assert!(
+        log.contains("container:stopped:SIGHUP has nothing to be told: it is not running"),
+        "{log}"
+    );
+    assert!(log.contains("there is no container nobody; `docker ps"), "{log}");
+    let told = || {
+        (
+            times(&engine, "app", "got HUP"),
+            times(&engine, "app", "got USR1"),
+            times(&engine, "mail", "got HUP"),
+            times(&engine, "mail", "got USR1"),
+        )
+    };
+    eventually("both are told", || told() == (1, 0, 0, 1));
+    assert_eq!(sync(&scene, &host, &[]).0, 0);
+    scene.write("secrets/b", "2");
+    assert_eq!(sync(&scene, &host, &[]).0, 3);
+    eventually("one is told again", || told() == (2, 0, 0, 1));
+
+    // A restart, and what the image is known for.
+    engine.run(&["tag", "busybox", "registry.example/nginx:1"]);
+    engine.run(&[
+        "run",
+        "--detach",
+        "--name",
+        "proxy",
+        "registry.example/nginx:1",
+        "sh",
+        "-c",
+        LISTENER,
+    ]);
+    eventually("the proxy listens", || times(&engine, "proxy", "ready") == 1);
+    map(
+        &scene,
+        "file://secrets/a,BASE/out/a2,,proxy,auto\nfile://secrets/b,BASE/out/b2,,app,auto\n\
+         file://secrets/c,BASE/out/c2,,mail,restart\nfile://secrets/d,BASE/out/d2,,stopped,restart\n",
+    );
+    let (code, log) = sync(&scene, &host, &[]);
+    assert_eq!(code, 3, "{log}");
+    assert!(log.contains("how busybox reloads is not known"), "{log}");
+    eventually("the proxy is told", || times(&engine, "proxy", "got HUP") == 1);
+    assert_eq!(times(&engine, "mail", "ready"), 2, "it was started again");
+    assert_eq!(times(&engine, "stopped", "ready"), 1, "what was stopped stays so");
+}
+
+#[test]
+fn an_engine_that_is_down_costs_a_line_and_no_file_and_is_told_when_it_is_back() {
+    let Some(engine) = Engine::start() else { return };
+    start(&engine, "app", &[]);
+    let scene = Scene::new();
+    scene.write("secrets/a", "1");
+    map(&scene, "file://secrets/a,BASE/out/a,,app,HUP\n");
+    let nowhere = format!("unix://{}", scene.path("no.sock").display());
+    let (code, log) = sync(&scene, &nowhere, &["--notify-timeout", "1s"]);
+    assert_eq!(code, 1, "{log}");
+    assert!(log.contains("ERR: notify container:app:SIGHUP failed"), "{log}");
+    assert!(
+        log.contains("does not listen: start it, or set DOCKER_HOST"),
+        "{log}"
+    );
+    assert_eq!(scene.read("out/a").as_deref(), Some("1"));
+    let (code, log) = sync(&scene, &format!("unix://{}", engine.socket().display()), &[]);
+    assert_eq!(code, 0, "{log}");
+    eventually("it is told", || times(&engine, "app", "got HUP") == 1);
+}

@@ -1,0 +1,5 @@
+//! `locket sync`: what scripts and units rely on.
+
+mod containers;
+mod lines;
+mod rounds;
