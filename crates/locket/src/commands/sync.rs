@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, ValueHint};
-use locket_core::plan::{Access, Equal, OutputSettings, Plan, Secret, Source};
+use locket_core::plan::{Access, Equal, OutputSettings, Place, Plan, Secret, Source};
 use locket_core::sync_map::{self, Row};
 use locket_core::template::TemplateOptions;
 use locket_core::{Action, Diagnostic};
@@ -73,13 +73,10 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         .chain([map.clone()])
         .collect();
     let loaded = load()?;
-    let (told, format) = (loaded.notices().to_vec(), loaded.format());
+    let told = loaded.notices().to_vec();
+    let lines = Lines::new(Screen::of(&loaded, context));
     let mut settings = loaded.open(context);
     keep_files_to_ourselves();
-    let lines = Lines::new(Screen {
-        style: context.style,
-        format,
-    });
     let instances = settings.run.common.providers.instances(context);
     args.apply(&mut settings);
     lines.take(Map::read(&map)?, &mut settings, &instances)?;
@@ -205,6 +202,7 @@ impl Map {
             match template(row, instances) {
                 Ok(text) => secrets.push(Secret {
                     name: row.path.to_string_lossy().into_owned(),
+                    place: Place::File,
                     source: Source::Inline {
                         name: row.path.display().to_string(),
                         text,
