@@ -30,6 +30,7 @@ const COMMANDS: &[&str] = &[
     "command-manual",
     "command-plan",
     "command-providers",
+    "command-sync",
 ];
 
 /// What a slim image is named after, and the features of its binary beside [`SLIM`].
@@ -45,7 +46,13 @@ const SETS: &[(&str, &[&str])] = &[
 ];
 
 /// The commands of every slim set, beside those that are always there.
-const SLIM: &[&str] = &["command-build", "command-compose", "command-exec", "command-get"];
+const SLIM: &[&str] = &[
+    "command-build",
+    "command-compose",
+    "command-exec",
+    "command-get",
+    "command-sync",
+];
 
 /// Where the table of sizes stands.
 const PAGE: &str = "docs/reference/builds.md";

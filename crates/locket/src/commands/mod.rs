@@ -32,6 +32,7 @@ mod run;
 mod schema;
 #[cfg(feature = "store")]
 mod store;
+#[cfg(feature = "command-sync")]
 mod sync;
 #[cfg(any(
     feature = "command-build",
@@ -58,6 +59,7 @@ pub(crate) static COMMANDS: &[Command] = &[
     compose::COMMAND,
     #[cfg(feature = "command-build")]
     build::COMMAND,
+    #[cfg(feature = "command-sync")]
     sync::COMMAND,
     #[cfg(feature = "command-plan")]
     plan::COMMAND,
@@ -95,6 +97,7 @@ pub(crate) static KNOWN: &[(&str, &str)] = &[
     ("render", "command-get"),
     ("schema", "command-manual"),
     ("store", "store"),
+    ("sync", "command-sync"),
 ];
 
 /// One command.
