@@ -199,7 +199,7 @@ fn variables(
     let text = read(path, plan.max_file_size)?;
     let wrong = |found| SourceError::Template {
         name: path.display().to_string(),
-        text: text.clone().into(),
+        text: veiled(&text).into(),
         found,
     };
     let decoded = std::str::from_utf8(&text).map_err(|error| {
@@ -215,7 +215,7 @@ fn variables(
         let template = variable.template.as_bytes().into();
         Found {
             target: Target::variable(&variable.name),
-            template: parse(&shown, &template, &settings.template, instances, located),
+            template: parse(&shown, &template, &settings.template, instances, located).map_err(unshown),
             source: Source::Inline {
                 name: variable.name,
                 text: variable.template,
@@ -226,4 +226,59 @@ fn variables(
         }
     });
     Ok(found.collect())
+}
+
+/// The same mistake, without what stands around it.
+fn unshown(error: Arc<SourceError>) -> Arc<SourceError> {
+    match &*error {
+        SourceError::Template { name, text, found } => Arc::new(SourceError::Template {
+            name: name.clone(),
+            text: veiled(text).into(),
+            found: found.clone(),
+        }),
+        _ => error,
+    }
+}
+
+/// A text of an env file as messages may show it: plain values often are secrets, so that only names, tags and white
+/// space stay. Every byte keeps its place.
+fn veiled(text: &[u8]) -> Vec<u8> {
+    let mut shown = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.- ".contains(byte);
+        let name = line.iter().take_while(|byte| is_name(byte)).count();
+        let mut at = if line.get(name) == Some(&b'=') {
+            name + 1
+        } else {
+            0
+        };
+        shown.extend_from_slice(&line[..at]);
+        while at < line.len() {
+            let rest = &line[at..];
+            let length = match rest.windows(2).position(|pair| pair == b"}}") {
+                Some(close) if rest.starts_with(b"{{") => close + 2,
+                _ => 1,
+            };
+            if length == 1 && !rest[0].is_ascii_whitespace() {
+                shown.push(b'*');
+            } else {
+                shown.extend_from_slice(&rest[..length]);
+            }
+            at += length;
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::veiled;
+
+    #[test]
+    fn what_is_shown_of_an_env_file_keeps_names_and_tags_and_no_value() {
+        let text = b"A=plain {{ op://a/b }} more\nplain is no name\nexport B=\"open\n";
+        let shown = b"A=***** {{ op://a/b }} ****\n***** ** ** ****\nexport B=*****\n";
+        assert_eq!(veiled(text), shown);
+        assert_eq!(veiled("X=\u{e9}".as_bytes()), b"X=**");
+    }
 }
