@@ -231,7 +231,8 @@ impl<'a> Reader<'a> {
             self.skip_line();
             self.at = self.at.saturating_sub(1).max(open);
             return Cell {
-                text: Cow::Borrowed(""),
+                // Not empty, so that nobody complains of a cell that is missing as well.
+                text: Cow::Borrowed("\""),
                 span: Span::new(open, self.at),
                 start: None,
             };

@@ -125,7 +125,7 @@ fn a_credential_on_the_command_line_is_refused_and_not_repeated() {
 #[test]
 fn every_command_that_a_build_may_lack_is_known_by_name() {
     for command in COMMANDS {
-        let is_always_there = ["run", "inject", "sync", "healthcheck"].contains(&command.name);
+        let is_always_there = ["run", "inject", "healthcheck"].contains(&command.name);
         let is_known = KNOWN.iter().any(|(name, _)| *name == command.name);
         assert!(is_known != is_always_there, "{}", command.name);
     }
