@@ -35,11 +35,6 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the engine knows no provider",
     ),
     (
-        "locket-docker",
-        &["locket-providers", "locket-testkit", "locket", "clap"],
-        "what Docker says has nothing to do with providers",
-    ),
-    (
         "locket-providers",
         &["locket-engine", "locket", "notify", "clap"],
         "a provider asks and answers; rounds are not its business",
@@ -83,6 +78,28 @@ fn no_crate_has_a_dependency_that_it_exists_to_forbid() {
             assert!(!reached.contains(*name), "{from} depends on {name}: {reason}");
         }
     }
+}
+
+#[test]
+fn docker_and_webhooks_are_reached_through_the_one_http_seam_and_name_no_provider() {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../locket-docker/src");
+    let (mut open, mut named) = (vec![std::path::PathBuf::from(sources)], 0);
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (at, _) in text.match_indices("locket_providers::") {
+                let rest = &text[at + "locket_providers::".len()..];
+                assert!(rest.starts_with("outbound"), "{}", path.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 0, "the seam is used, or nothing was looked at");
 }
 
 #[test]
