@@ -189,10 +189,13 @@ impl Agent {
         warn_about_unlocked_memory();
         let mut news = false;
         let is_told_by_ending = self.setup.handover.is_some() && self.rounds == 1;
-        for (target, output) in self.outputs.iter_mut() {
-            if output.troubles == output.reported {
-                continue;
-            }
+        let changed = self.outputs.iter_mut();
+        let mut changed: Vec<_> = changed
+            .filter(|(_, output)| output.troubles != output.reported)
+            .collect();
+        // In the same order each time.
+        changed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (target, output) in changed {
             news = true;
             let (path, shown) = (target.path(), target.shown().to_string());
             if output.troubles.is_empty() {

@@ -42,13 +42,13 @@ pub static KIND: ProviderKind = ProviderKind {
             name: "core",
             env: &[],
             kind: SettingKind::Path,
-            summary: "1Password's own core, compiled by `cargo xtask op-core`; looked for beside the program unless given",
+            summary: "1Password's own core, compiled ahead of time; refused by this build, which hosts none",
         },
         Setting {
             name: "cli",
             env: &[],
             kind: SettingKind::Path,
-            summary: "1Password's `op` program, used instead of the core; looked for in PATH where there is no core",
+            summary: "1Password's `op` program; looked for in PATH unless given",
         },
     ],
     network: true,
@@ -97,6 +97,15 @@ fn token(cx: &BuildCx<'_>) -> Result<Credential, ConfigError> {
 }
 
 fn way(cx: &BuildCx<'_>) -> Result<Way, ConfigError> {
+    if cx.settings.path("core", cx.base_dir).is_some() {
+        return Err(ConfigError::new(
+            format!(
+                "`{}` is told to use 1Password's core (`op.core`), which this build of locket cannot host",
+                cx.instance
+            ),
+            "Remove `op.core`, and set `op.cli` to the path of the `op` program.",
+        ));
+    }
     if let Some(path) = cx.settings.path("cli", cx.base_dir) {
         return Ok(Way::Program(path));
     }

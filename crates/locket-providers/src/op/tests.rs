@@ -307,3 +307,12 @@ fn an_agent_that_runs_the_program_says_so() {
     assert!(rig.fixture.build(|cx| KIND.reach(cx)).runs_programs);
     assert!(!Fixture::new().build(|cx| KIND.reach(cx)).runs_programs);
 }
+
+#[test]
+fn a_core_that_this_build_cannot_host_is_refused_by_name() {
+    let rig = Rig::new();
+    let fixture = rig.fixture.set("core", "/opt/core.cwasm");
+    let refused = fixture.build(KIND.build).unwrap_err();
+    assert!(refused.message.contains("op.core"), "{refused}");
+    assert!(refused.hint.unwrap().contains("op.cli"));
+}

@@ -59,7 +59,7 @@ impl Program {
             if cx.settings.text(setting).is_some() {
                 return Err(ConfigError::new(
                     format!("the `op` program takes no `{setting}`"),
-                    "Remove it, or use 1Password's core by setting `op.core`.",
+                    "Remove it; the program makes its own connections.",
                 ));
             }
         }
@@ -188,9 +188,7 @@ impl Program {
             ProviderError::invalid(format!(
                 "no private directory can be made for the `op` program: {error}"
             ))
-            .hint(
-                "Set TMPDIR to a directory that this user may write to, or use 1Password's core (`op.core`).",
-            )
+            .hint("Set TMPDIR to a directory that this user may write to.")
         })?;
         Ok(self.home.get_or_init(|| made).path())
     }
