@@ -194,7 +194,7 @@ impl Agent {
             .filter(|(_, output)| output.troubles != output.reported)
             .collect();
         // In the same order each time.
-        changed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        changed.sort_by_key(|(target, _)| *target);
         for (target, output) in changed {
             news = true;
             let (path, shown) = (target.path(), target.shown().to_string());
