@@ -1,14 +1,12 @@
 //! Reads secrets: each is one request. All secrets of a vault are its list, then one request for each.
 
 use futures_util::future::join_all;
-use locket_core::{
-    BoxFuture, Capability, FetchCx, Fetched, Locator, Members, Provider, ProviderError, SecretBytes,
-};
+use locket_core::{BoxFuture, Capability, FetchCx, Fetched, Locator, Members, Provider, ProviderError};
 
 use super::client::{Client, Vault};
 use super::locator::{Item, What};
 use super::wire;
-use crate::batch::Answers;
+use crate::batch::{Answers, once_more};
 
 /// Requests in flight at once. A vault takes 4,000 in ten seconds from all its clients.
 const MAX_CONCURRENT: usize = 16;
@@ -41,7 +39,7 @@ impl KeyVault {
             let read = self.fetch_one(&same[0], cx).await;
             for _ in &same[1..] {
                 answers.push(match &read {
-                    Ok(fetched) => Ok(again(fetched)),
+                    Ok(fetched) => Ok(once_more(fetched)),
                     Err(error) => Err(error.clone()),
                 });
             }
@@ -95,18 +93,6 @@ async fn every(vault: &Vault<'_>) -> Result<Fetched, ProviderError> {
         }
     }
     Ok(Fetched::every(Members::new(members)))
-}
-
-/// The same value for the same reference once more.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a value is given to everybody who asked for it"
-)]
-fn again(fetched: &Fetched) -> Fetched {
-    Fetched {
-        version: fetched.version.clone(),
-        ..Fetched::new(SecretBytes::copy_from(fetched.value.expose()))
-    }
 }
 
 impl Provider for KeyVault {

@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use locket_core::schemes::Fragment;
-use locket_core::{BoxFuture, Capability, FetchCx, Fetched, Locator, Provider, ProviderError, SecretBytes};
+use locket_core::{BoxFuture, Capability, FetchCx, Fetched, Locator, Provider, ProviderError};
 
 use super::config::{Config, SETTINGS};
 use super::exchange::Exchange;
 use super::locator::{HelperLocator, parse};
 use super::process::{After, Ended, Helper};
 use super::told::Told;
-use crate::batch::{Answers, all_failed};
+use crate::batch::{Answers, all_failed, once_more};
 use crate::registry::touches_nothing;
 use crate::{BuildCx, ConfigError, Facts, ProviderKind, SchemeSpec};
 
@@ -172,25 +172,14 @@ fn spread(answers: Answers, places: &[usize]) -> Answers {
         let is_last = !places[index + 1..].contains(place);
         let answer = match is_last {
             true => answers[*place].take(),
-            false => answers[*place].as_ref().map(copy),
+            false => answers[*place]
+                .as_ref()
+                .map(|answer| answer.as_ref().map(once_more).map_err(Clone::clone)),
         };
         // Places are made of the answers' own numbers.
         spread.extend(answer);
     }
     spread
-}
-
-fn copy(answer: &Result<Fetched, ProviderError>) -> Result<Fetched, ProviderError> {
-    let fetched = answer.as_ref().map_err(Clone::clone)?;
-    #[expect(clippy::disallowed_methods, reason = "one value is asked for twice")]
-    let value = SecretBytes::copy_from(fetched.value.expose());
-    Ok(Fetched {
-        value,
-        version: fetched.version.clone(),
-        lease: fetched.lease.clone(),
-        derive: fetched.derive,
-        members: None,
-    })
 }
 
 /// What an item would come to that is not answered though all are.

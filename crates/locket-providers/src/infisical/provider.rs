@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join_all};
-use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, SecretBytes,
-};
+use locket_core::{BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError};
 
 use super::folder::{Folder, Place, single};
 use super::reference::{Sharing, Wanted};
 use super::session::{Question, Session};
-use crate::batch::Answers;
+use crate::batch::{Answers, once_more};
 use crate::http::Response;
 
 /// Secrets that one call may carry, so that those of one folder come together.
@@ -96,7 +94,7 @@ impl Infisical {
                 (None, _) => None,
             };
             if let Some(one) = one {
-                return one.as_ref().map(copied).map_err(Clone::clone);
+                return one.as_ref().map(once_more).map_err(Clone::clone);
             }
             let folder = folders.get(&ask.place).ok_or_else(unread)?;
             let folder = folder.as_ref().map_err(Clone::clone)?;
@@ -260,18 +258,6 @@ fn no_place(error: ProviderError, place: &Place) -> ProviderError {
             "Add the identity to the project, with a role that allows the actions `Describe Secret` and `Read Value` on secrets in {place}."
         )),
         _ => error,
-    }
-}
-
-fn copied(fetched: &Fetched) -> Fetched {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "several references may ask for one secret"
-    )]
-    let value = SecretBytes::copy_from(fetched.value.expose());
-    Fetched {
-        version: fetched.version.clone(),
-        ..Fetched::new(value)
     }
 }
 

@@ -1,14 +1,12 @@
 //! Reads secrets: each is one request, however often it is named.
 
-use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, SecretBytes,
-};
+use locket_core::{BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError};
 
 use super::client::Client;
 use super::locator::{Item, Version};
 use super::ocid::Ocid;
 use super::wire;
-use crate::batch::Answers;
+use crate::batch::{Answers, once_more};
 
 /// Requests in flight at once, far below what the service throttles.
 const MAX_CONCURRENT: usize = 16;
@@ -36,7 +34,11 @@ impl OciVault {
         // All locators of one item come one after another, and a secret has no parts: they are equal.
         for same in batch.chunk_by(|one, other| one.item() == other.item()) {
             let read = self.fetch_one(&same[0], cx).await;
-            answers.extend(same[1..].iter().map(|_| again(&read)));
+            answers.extend(
+                same[1..]
+                    .iter()
+                    .map(|_| read.as_ref().map(once_more).map_err(Clone::clone)),
+            );
             answers.push(read);
         }
         answers
@@ -79,21 +81,6 @@ impl OciVault {
                 )
             }
         }
-    }
-}
-
-/// The same answer for the same reference once more.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a value is given to everybody who asked for it"
-)]
-fn again(read: &Result<Fetched, ProviderError>) -> Result<Fetched, ProviderError> {
-    match read {
-        Ok(fetched) => Ok(Fetched {
-            version: fetched.version.clone(),
-            ..Fetched::new(SecretBytes::copy_from(fetched.value.expose()))
-        }),
-        Err(error) => Err(error.clone()),
     }
 }
 
