@@ -84,10 +84,17 @@ impl Scene {
     }
 
     /// Waits, in real time with the clock at rest, until the program that counts changes has written `lines`
-    /// and nobody is owed anything.
+    /// and nobody is owed anything; not for ever.
     async fn told_of(&self, lines: usize) -> Vec<String> {
         let owed = || fs::read_to_string(self.path("state/notify.json")).is_ok_and(|owed| owed != "[]");
+        let mut looks = 0;
         while self.told().len() < lines || owed() {
+            looks += 1;
+            assert!(
+                looks < 10_000,
+                "told of {:?}, and somebody is still owed",
+                self.told()
+            );
             // A blocking task keeps the paused clock from advancing while the program runs.
             tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(5)))
                 .await
