@@ -7,32 +7,6 @@ use std::time::Instant;
 use crate::command::{cargo, root, run as step, say};
 use crate::dist;
 
-/// The provider features of the crate of providers, each of which stands on its own.
-const PROVIDERS: &[&str] = &[
-    "azkv",
-    "bao",
-    "bws",
-    "connect",
-    "exec",
-    "infisical",
-    "oci",
-    "op",
-    "store",
-];
-
-/// The features of the command line, providers aside.
-const COMMANDS: &[&str] = &[
-    "command-build",
-    "command-compose",
-    "command-doctor",
-    "command-exec",
-    "command-get",
-    "command-manual",
-    "command-plan",
-    "command-providers",
-    "command-sync",
-];
-
 /// What a slim image is named after, and the features of its binary beside [`SLIM`].
 const SETS: &[(&str, &[&str])] = &[
     ("connect", &["connect"]),
@@ -59,7 +33,11 @@ const PAGE: &str = "docs/reference/builds.md";
 
 /// Compiles each feature alone and none at all.
 pub(crate) fn check() -> Result<(), String> {
-    for feature in [""].iter().chain(PROVIDERS).chain(COMMANDS) {
+    let mut features = vec![String::new()];
+    features.extend(listed("crates/locket-providers/Cargo.toml", "default")?);
+    let commands = listed("crates/locket/Cargo.toml", "default")?;
+    features.extend(commands.into_iter().filter(|name| name.starts_with("command-")));
+    for feature in &features {
         say(&format!("with `{feature}` alone"));
         let alone = ["--no-default-features", "--features", feature];
         let mut build = cargo(&["check", "--quiet", "--locked", "--package", "locket"]);
@@ -71,9 +49,10 @@ pub(crate) fn check() -> Result<(), String> {
 
 /// Runs the tests of each provider without the others, and of what is there without any.
 pub(crate) fn test() -> Result<(), String> {
-    for feature in [""].iter().chain(PROVIDERS) {
+    let providers = listed("crates/locket-providers/Cargo.toml", "default")?;
+    for feature in std::iter::once(String::new()).chain(providers) {
         say(&format!("tests of `{feature}` alone"));
-        let alone = ["--no-default-features", "--features", feature];
+        let alone = ["--no-default-features", "--features", &feature];
         let mut tests = cargo(&[
             "test",
             "--quiet",
@@ -111,6 +90,23 @@ pub(crate) fn sizes() -> Result<(), String> {
     write(&table)
 }
 
+/// What the list `key` of a manifest names.
+fn listed(manifest: &str, key: &str) -> Result<Vec<String>, String> {
+    let text = fs::read_to_string(root().join(manifest)).map_err(|error| format!("{manifest}: {error}"))?;
+    let names = names_in(&text, key);
+    match names.is_empty() {
+        true => Err(format!("{manifest} has no list `{key}`")),
+        false => Ok(names),
+    }
+}
+
+fn names_in(text: &str, key: &str) -> Vec<String> {
+    let from = text.find(&format!("\n{key} = ["));
+    let list = from.and_then(|from| text[from..].split_once(']'));
+    let quoted = list.map_or("", |(list, _)| list).split('"').skip(1).step_by(2);
+    quoted.map(str::to_owned).collect()
+}
+
 /// Puts the table between the page's marks.
 fn write(table: &str) -> Result<(), String> {
     let path = root().join(PAGE);
@@ -123,4 +119,17 @@ fn write(table: &str) -> Result<(), String> {
     fs::write(&path, page).map_err(|error| format!("{PAGE}: {error}"))?;
     say(table);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_in;
+
+    #[test]
+    fn a_list_of_a_manifest_is_read_on_one_line_or_many() {
+        let text = "[features]\ndefault = [\n    \"a\",\n    \"b\",\n]\none = [\"c\"]\n";
+        assert_eq!(names_in(text, "default"), ["a", "b"]);
+        assert_eq!(names_in(text, "one"), ["c"]);
+        assert!(names_in(text, "none").is_empty());
+    }
 }
