@@ -8,7 +8,7 @@ mod marks;
 mod tests;
 
 use crate::{Diagnostic, Environment, Span};
-use expand::expand;
+pub use expand::{Wrong, expand};
 use marks::Marked;
 
 /// One variable of an env file.

@@ -45,6 +45,19 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "what Docker expects is not the command line's business",
     ),
     (
+        "locket-compose",
+        &[
+            "tokio",
+            "locket-engine",
+            "locket-providers",
+            "locket-docker",
+            "locket-testkit",
+            "locket",
+            "clap",
+        ],
+        "a Compose file is judged without a runtime, a provider or an engine",
+    ),
+    (
         "locket-sys",
         &[
             "locket-core",

@@ -1,10 +1,14 @@
 //! `$NAME` and `${NAME…}` in values.
 
 /// Why a value cannot be expanded.
-#[derive(Debug)]
-pub(super) struct Wrong {
-    pub(super) message: String,
-    pub(super) help: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What is wrong, as a lower-case fragment. It holds nothing that was looked up.
+    pub message: String,
+    /// What to do, as a sentence.
+    pub help: &'static str,
+    /// Whether the form is fine, and only a variable that must have a value has none.
+    pub is_unset: bool,
 }
 
 /// What `${NAME…}` does when NAME has a value or none.
@@ -18,8 +22,12 @@ enum Operator {
     Required,
 }
 
-/// Resolves every `$` of `value`; `$$` is one `$`, and a `$` that begins nothing stays.
-pub(super) fn expand(value: &str, look_up: &mut dyn FnMut(&str) -> Option<String>) -> Result<String, Wrong> {
+/// Resolves every `$` of `value`, as Compose does in its own files and in env files; `$$` is one `$`, and a `$` that
+/// begins nothing stays.
+///
+/// # Errors
+/// The first `${…}` that is none, or whose variable must have a value and has none.
+pub fn expand(value: &str, look_up: &mut dyn FnMut(&str) -> Option<String>) -> Result<String, Wrong> {
     let mut expanded = String::with_capacity(value.len());
     let mut rest = value;
     while let Some(at) = rest.find('$') {
@@ -53,6 +61,7 @@ fn braced(
     let invalid = || Wrong {
         message: "what stands behind `${` is no variable".to_owned(),
         help: "Write `${NAME}`, `${NAME:-text}`, `${NAME:?text}` or `${NAME:+text}`; `$$` is a plain `$`.",
+        is_unset: false,
     };
     let name = name(body);
     let behind = &body[name.len()..];
@@ -87,7 +96,11 @@ fn braced(
                 said => format!("the variable {name} has no value: {said}"),
             };
             let help = "Set it in the environment, or above in the file.";
-            return Err(Wrong { message, help });
+            return Err(Wrong {
+                message,
+                help,
+                is_unset: true,
+            });
         }
     }
     Ok(begin + end + 1)

@@ -1,0 +1,14 @@
+//! The Compose file as locket sees it: every value with its place, merged from several files as Compose merges them.
+//!
+//! Nothing here reads a file, runs a program or asks the time; all of that comes in as arguments.
+
+mod load;
+mod merge;
+pub mod model;
+mod place;
+mod read;
+mod yaml;
+
+pub use load::{DEFAULT_FILES, Files, LoadError, Mistake, Request, Unreadable, Variables, load};
+pub use model::Project;
+pub use place::{Place, Source, SourceId, Sources};
