@@ -61,6 +61,7 @@ impl Marked {
                 at += c.len_utf8();
             }
         }
+        marked.offsets.push((marked.text.len(), at));
         Ok(marked)
     }
 

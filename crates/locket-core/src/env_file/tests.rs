@@ -159,6 +159,14 @@ fn every_mistake_is_told_with_its_place() {
 }
 
 #[test]
+fn a_place_at_the_end_of_the_text_is_behind_its_last_tag() {
+    let text = "A:?${A{{𝒞}}";
+    let found = parse(text, &inherited()).unwrap_err();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(text.get(found[0].span.start..found[0].span.end), Some(text));
+}
+
+#[test]
 fn an_error_repeats_no_inherited_value() {
     let inherited: Environment = [("SECRET", "hunter2")].into_iter().collect();
     let found = parse("A=${X:?$SECRET}\n", &inherited).unwrap_err();
