@@ -1,10 +1,10 @@
 //! The configured providers of this run, made when the first reference asks for them.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use locket_core::wildcard::Every;
 use locket_core::{Capability, Diagnostic, Parse, Provider, ProviderError, Reference, Schemes, Wildcard};
+use rustc_hash::FxHashMap;
 
 use crate::resolve::{Budgets, SecretKey};
 
@@ -35,9 +35,9 @@ pub struct InstanceLimits {
 /// The providers of a run by the word that starts their references.
 pub struct Instances {
     schemes: Schemes,
-    by_scheme: HashMap<Arc<str>, Slot>,
+    by_scheme: FxHashMap<Arc<str>, Slot>,
     /// Words before `://` behind which the name of an instance comes first, with the instances that it may be.
-    routes: HashMap<Arc<str>, Vec<Arc<str>>>,
+    routes: FxHashMap<Arc<str>, Vec<Arc<str>>>,
     budgets: Arc<Budgets>,
 }
 
@@ -64,7 +64,7 @@ impl Instances {
         Self {
             schemes,
             by_scheme,
-            routes: HashMap::new(),
+            routes: FxHashMap::default(),
             budgets: Arc::default(),
         }
     }

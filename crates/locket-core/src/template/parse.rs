@@ -1,8 +1,7 @@
 //! From text to segments.
 
-use std::collections::HashMap;
-
 use memchr::memmem::Finder;
+use rustc_hash::FxHashMap;
 
 use super::model::{Delimiters, Expression, Segment};
 use super::tag::{Reader, Tag};
@@ -23,7 +22,7 @@ pub struct KnownTags {
     /// Their marks: the same text may mean another thing between others.
     delimiters: Delimiters,
     /// References without filters, by what stands between the marks. Spans count from there.
-    references: HashMap<Box<[u8]>, Reference>,
+    references: FxHashMap<Box<[u8]>, Reference>,
 }
 
 /// What a source consists of.
@@ -77,7 +76,7 @@ struct Parser<'a> {
     expressions: Interner<Expression>,
     references: Interner<Reference>,
     /// Tags seen before by their text, so that the hundred-thousandth occurrence costs a look-up.
-    seen: HashMap<&'a [u8], usize>,
+    seen: FxHashMap<&'a [u8], usize>,
     known: &'a mut KnownTags,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
@@ -101,7 +100,7 @@ impl<'a> Parser<'a> {
             segments: Vec::new(),
             expressions: Interner::new(),
             references: Interner::new(),
-            seen: HashMap::new(),
+            seen: FxHashMap::default(),
             known,
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -306,7 +305,7 @@ impl KnownTags {
 struct Interner<T> {
     items: Vec<T>,
     /// Where values of a hash stand. Filled when there are more than [`FEW`] of them.
-    index: HashMap<u64, Vec<usize>>,
+    index: FxHashMap<u64, Vec<usize>>,
 }
 
 /// So many values are compared faster than hashed; most templates have fewer.
@@ -316,7 +315,7 @@ impl<T: PartialEq + std::hash::Hash> Interner<T> {
     fn new() -> Self {
         Self {
             items: Vec::new(),
-            index: HashMap::new(),
+            index: FxHashMap::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Rendering and writing, on a thread that may block.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use locket_core::filter::HashMemo;
 use locket_core::plan::{Equal, OnError, OutputSettings, Plan};
 use locket_core::template::{Problem, RenderCx, RenderError, Rendered, Resolution};
 use locket_core::{Action, Schemes, SecretBytes};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::outputs::modified;
 use super::report::{Trouble, TroubleKind};
@@ -27,13 +28,13 @@ pub(super) struct Applier {
     journal: Arc<Mutex<Journal>>,
     pub(super) memo: HashMemo,
     /// What this process wrote or found equal: only that is ever removed.
-    stamps: HashMap<Target, Stamp>,
+    stamps: FxHashMap<Target, Stamp>,
     /// The same of directories that are switched as a whole.
-    pub(super) generations: HashMap<Arc<Path>, Generation>,
+    pub(super) generations: FxHashMap<Arc<Path>, Generation>,
     /// What digests of outputs are made with, where they are written down.
     fingerprints: Option<Arc<Fingerprints>>,
     /// Directories in which the leftovers of a killed run were looked for.
-    pub(super) swept: HashSet<PathBuf>,
+    pub(super) swept: FxHashSet<PathBuf>,
     /// The values of variables.
     pub(super) variables: BTreeMap<Target, Arc<SecretBytes>>,
     /// Destinations of directories, to be searched with all below them: a template of the killed run may be gone.
@@ -124,9 +125,9 @@ impl Applier {
             journal,
             fingerprints,
             memo: HashMemo::default(),
-            stamps: HashMap::new(),
-            generations: HashMap::new(),
-            swept: HashSet::new(),
+            stamps: FxHashMap::default(),
+            generations: FxHashMap::default(),
+            swept: FxHashSet::default(),
             variables: BTreeMap::new(),
             unswept: destinations.chain(out).map(Arc::from).collect(),
         }
@@ -181,7 +182,7 @@ impl Applier {
             }
         }
         self.promise(&mut ready, actions);
-        let mut written: HashMap<PathBuf, usize> = HashMap::new();
+        let mut written: FxHashMap<PathBuf, usize> = FxHashMap::default();
         for Ready {
             job,
             bytes,

@@ -1,12 +1,13 @@
 //! The dispatcher: the one `select!` of the agent. It decides what is next; others do it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use locket_core::plan::Plan;
 use locket_core::{Action, BoxFuture, Clock};
+use rustc_hash::FxHashSet;
 use tokio::task::JoinHandle;
 
 use super::apply::{Applier, Done};
@@ -127,7 +128,7 @@ pub(super) struct Agent {
     pub(super) applier: Option<Applier>,
     pub(super) applying: Option<JoinHandle<(Applier, Vec<Done>)>>,
     pub(super) dirty: BTreeSet<Target>,
-    pub(super) waiting: HashSet<Target>,
+    pub(super) waiting: FxHashSet<Target>,
     pub(super) round: Option<Round>,
     pub(super) rounds: u64,
     pub(super) next_refresh: Option<Duration>,
@@ -135,7 +136,7 @@ pub(super) struct Agent {
     pub(super) rest_at: Option<Duration>,
     pub(super) deliveries: FuturesUnordered<BoxFuture<'static, (Action, Delivery)>>,
     pub(super) telling: BTreeMap<Action, Telling>,
-    pub(super) told_trouble: HashSet<sources::Trouble>,
+    pub(super) told_trouble: FxHashSet<sources::Trouble>,
     /// The variables that were last handed over.
     pub(super) handed: BTreeSet<Target>,
     pub(super) started: SystemTime,
@@ -190,14 +191,14 @@ impl Agent {
             has_volatile: false,
             applying: None,
             dirty: BTreeSet::new(),
-            waiting: HashSet::new(),
+            waiting: FxHashSet::default(),
             round: None,
             rounds: 0,
             next_refresh: None,
             rest_at: None,
             deliveries: FuturesUnordered::new(),
             telling: BTreeMap::new(),
-            told_trouble: HashSet::new(),
+            told_trouble: FxHashSet::default(),
             handed: BTreeSet::new(),
             last_success: None,
             setup,

@@ -1,10 +1,10 @@
 //! The outputs of the present plan and how far each has come.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use locket_core::template::Resolution;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::report::{Trouble, TroubleKind};
 use crate::once::resolution;
@@ -15,8 +15,8 @@ use crate::sources::{Found, Role, Scan, Target};
 /// Every output, by its target.
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
-    table: HashMap<Target, Output>,
-    by_key: HashMap<SecretKey, Vec<Target>>,
+    table: FxHashMap<Target, Output>,
+    by_key: FxHashMap<SecretKey, Vec<Target>>,
 }
 
 /// One output.
@@ -107,7 +107,7 @@ impl Outputs {
     /// Takes over what a scan found.
     pub(super) fn merge(&mut self, scan: Scan, now: Duration) -> Difference {
         let mut difference = Difference::default();
-        let mut present = HashSet::with_capacity(scan.found.len());
+        let mut present = FxHashSet::with_capacity_and_hasher(scan.found.len(), FxBuildHasher);
         for found in scan.found {
             present.insert(found.target.clone());
             match self.table.get_mut(&found.target) {
@@ -146,7 +146,7 @@ impl Outputs {
     }
 
     /// Every secret that some output wants.
-    pub(super) fn live_keys(&self) -> HashSet<SecretKey> {
+    pub(super) fn live_keys(&self) -> FxHashSet<SecretKey> {
         self.by_key.keys().cloned().collect()
     }
 

@@ -1,9 +1,9 @@
 //! Rounds: from the first thing that happens until everything is in place, and what is said at their end.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use locket_core::plan::OnError;
+use rustc_hash::FxHashMap;
 
 use super::apply::{Job, Work};
 use super::dispatch::Agent;
@@ -24,7 +24,7 @@ pub(super) struct Round {
     pub(super) deadline: Duration,
     /// The outputs that were rendered, and whether any of their renderings was written: one is rendered again when an
     /// answer or a scan comes late.
-    pub(super) rendered: HashMap<Target, Rendering>,
+    pub(super) rendered: FxHashMap<Target, Rendering>,
     /// What consumers are to hear of, with what the journal promises about it.
     pub(super) changed: Vec<(Target, Option<Fingerprint>)>,
 }
@@ -49,7 +49,7 @@ impl Agent {
                 started: now,
                 calls_before: self.resolver.calls(),
                 deadline: now + patience,
-                rendered: HashMap::new(),
+                rendered: FxHashMap::default(),
                 changed: Vec::new(),
             });
         }

@@ -1,10 +1,11 @@
 //! Who wants what, what was answered, and what is to be asked when. Pure: time and chance come in as arguments.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::{ErrorKind, Fetched, Locator, ProviderError};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::key::ItemKey;
 use super::{Answer, Backoff, SecretKey};
@@ -16,10 +17,10 @@ const TRIP: usize = 3;
 /// The state of every wanted secret.
 #[derive(Debug)]
 pub(super) struct Board {
-    items: HashMap<ItemKey, Item>,
+    items: FxHashMap<ItemKey, Item>,
     instances: BTreeMap<Arc<str>, InstanceState>,
     /// The items that have a `retry_at`, so that looking for the next retry does not walk them all.
-    retrying: HashSet<ItemKey>,
+    retrying: FxHashSet<ItemKey>,
     backoff: Backoff,
     /// Calls so far.
     calls: u64,
@@ -77,7 +78,7 @@ struct InstanceState {
     in_flight: usize,
     failures_in_row: usize,
     /// Whose failures these were.
-    failing: HashSet<Arc<str>>,
+    failing: FxHashSet<Arc<str>>,
     gate: Option<Gate>,
     last_refresh: Option<Duration>,
 }
@@ -93,7 +94,7 @@ struct Gate {
 impl Batch {
     /// The number of distinct items in it.
     pub(super) fn items(&self) -> usize {
-        let items: HashSet<_> = self.locators.iter().map(Locator::item_key).collect();
+        let items: FxHashSet<_> = self.locators.iter().map(Locator::item_key).collect();
         items.len()
     }
 }
@@ -101,9 +102,9 @@ impl Batch {
 impl Board {
     pub(super) fn new(backoff: Backoff) -> Self {
         Self {
-            items: HashMap::new(),
+            items: FxHashMap::default(),
             instances: BTreeMap::new(),
-            retrying: HashSet::new(),
+            retrying: FxHashSet::default(),
             backoff,
             calls: 0,
             reads: 0,
@@ -132,7 +133,7 @@ impl Board {
     }
 
     /// Forgets every secret that is not in `live`, values included.
-    pub(super) fn retain(&mut self, live: &HashSet<SecretKey>) {
+    pub(super) fn retain(&mut self, live: &FxHashSet<SecretKey>) {
         self.items.retain(|item_key, item| {
             item.parts.retain(|_, part| {
                 let key = SecretKey {
@@ -222,8 +223,8 @@ impl Board {
         if !answers.iter().any(|answer| matches!(answer, Answer::Stale(..))) {
             return answers;
         }
-        let mut reads: HashMap<ItemKey, BTreeSet<u64>> = HashMap::new();
-        let mut errors = HashMap::new();
+        let mut reads: FxHashMap<ItemKey, BTreeSet<u64>> = FxHashMap::default();
+        let mut errors = FxHashMap::default();
         for (key, answer) in keys.iter().zip(&answers) {
             if let Answer::Stale(_, error) = answer {
                 errors.insert(key.item(), error.clone());

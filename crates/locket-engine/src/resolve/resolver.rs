@@ -1,12 +1,13 @@
 //! The board with providers behind it: starts calls, awaits answers.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Provider, ProviderError};
+use rustc_hash::FxHashSet;
 
 use super::board::{Batch, Board, Capacity};
 use super::{Backoff, ItemKey, SecretKey};
@@ -116,7 +117,7 @@ impl Resolver {
     }
 
     /// Forgets every secret that is not in `live`, values included. Leases that only those had are revoked.
-    pub fn retain(&mut self, live: &HashSet<SecretKey>) {
+    pub fn retain(&mut self, live: &FxHashSet<SecretKey>) {
         self.board.retain(live);
         self.leases.retain(|item| self.board.is_wanted(item));
     }

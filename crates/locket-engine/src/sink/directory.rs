@@ -3,7 +3,7 @@
 //! Each component is opened by itself without following links, which is what `openat2` with `RESOLVE_BENEATH` would
 //! refuse, and works in sandboxes that lack that call. A directory once open stays the same one for the round.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use locket_core::plan::{Access, Owner};
 use locket_sys::mount::{Filesystem, filesystem};
+use rustc_hash::FxHashMap;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
@@ -49,7 +50,7 @@ pub(super) enum Missing<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Directories {
     /// By root and path below it: one directory may be below two roots, and only a root's own path may have links.
-    open: HashMap<Arc<Path>, HashMap<PathBuf, Arc<Directory>>>,
+    open: FxHashMap<Arc<Path>, FxHashMap<PathBuf, Arc<Directory>>>,
     count: usize,
     /// Those with entries that a disk may not have yet.
     unsynced: BTreeSet<Target>,

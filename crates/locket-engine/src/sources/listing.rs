@@ -2,13 +2,14 @@
 //!
 //! Nothing is asked here. The keys are those of the last answer, which the round hands over before a scan.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::plan::{OutputSettings, Plan, Source};
 use locket_core::wildcard::Naming;
 use locket_core::{Fetched, ProviderError, Template, Wildcard, spec};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::error::SourceError;
 use super::scan::{Found, Parsed, Role, Target};
@@ -44,7 +45,7 @@ struct Entry {
     prefix: String,
     wildcard: Result<(Wildcard, Arc<Parsed>), Arc<SourceError>>,
     /// A template for each key, the same one as long as the key is there.
-    keys: HashMap<String, Arc<Parsed>>,
+    keys: FxHashMap<String, Arc<Parsed>>,
 }
 
 impl Listings {
@@ -65,7 +66,7 @@ impl Listings {
             None => Entry::all(plan, instances),
         };
         if !entries.is_empty() {
-            let mut taken: HashSet<_> = found.iter().map(|found| found.target.path()).collect();
+            let mut taken: FxHashSet<_> = found.iter().map(|found| found.target.path()).collect();
             for entry in &mut entries {
                 let keys = self.known.get(&entry.target);
                 let scanned = entry.scan(plan, settings[entry.secret].clone(), keys, |target| {
@@ -132,7 +133,7 @@ impl Entry {
                     },
                     prefix: prefix.clone(),
                     wildcard: parse(text, &described.source.shown(), instances),
-                    keys: HashMap::new(),
+                    keys: FxHashMap::default(),
                 })
             })
             .collect()

@@ -1,7 +1,6 @@
 //! The plan's outputs as they are on disk now; templates are parsed once for each content.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
@@ -13,6 +12,7 @@ use std::sync::Arc;
 use locket_core::plan::{OutputSettings, Plan, Source};
 use locket_core::template::{KnownTags, TemplateOptions};
 use locket_core::{Diagnostic, Reference, Template};
+use rustc_hash::FxHashMap;
 
 use super::error::{SourceError, Trouble};
 use super::listing::{Listed, Listing, Listings};
@@ -98,7 +98,7 @@ pub struct Scanner {
     plan: Plan,
     instances: Arc<Instances>,
     settings: Vec<Arc<OutputSettings>>,
-    files: HashMap<PathBuf, Known>,
+    files: FxHashMap<PathBuf, Known>,
     inline: Option<Vec<Found>>,
     env_files: EnvFiles,
     listings: Listings,
@@ -109,7 +109,7 @@ pub struct Scanner {
 #[derive(Debug, Default)]
 pub(crate) struct Located {
     tags: KnownTags,
-    keys: HashMap<Reference, SecretKey>,
+    keys: FxHashMap<Reference, SecretKey>,
 }
 
 /// What a file was when it was last read.
@@ -206,7 +206,7 @@ impl Scanner {
             plan,
             instances,
             settings,
-            files: HashMap::new(),
+            files: FxHashMap::default(),
             inline: None,
             env_files: EnvFiles::default(),
             listings: Listings::default(),
