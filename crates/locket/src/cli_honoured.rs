@@ -108,7 +108,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
-        "env_from",
+        "env-from",
         (
             "every_key_of_a_secret_becomes_a_variable",
             "tests/it/exec/alone.rs",
@@ -140,7 +140,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
-        "as_file",
+        "as-file",
         (
             "a_file_that_only_the_program_can_read_holds_what_no_variable_can",
             "tests/it/exec/alone.rs",
@@ -148,7 +148,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
-        "allow_name",
+        "allow-name",
         (
             "a_secret_changes_what_programs_do_only_where_that_is_allowed",
             "tests/it/exec/alone.rs",
@@ -161,7 +161,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "env",
-        "env_from",
+        "env-from",
         (
             "every_key_of_a_secret_becomes_a_variable",
             "tests/it/exec/alone.rs",
@@ -193,7 +193,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "env",
-        "as_file",
+        "as-file",
         (
             "a_file_that_only_the_program_can_read_holds_what_no_variable_can",
             "tests/it/exec/alone.rs",
@@ -201,7 +201,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "env",
-        "allow_name",
+        "allow-name",
         (
             "a_secret_changes_what_programs_do_only_where_that_is_allowed",
             "tests/it/exec/alone.rs",
@@ -241,7 +241,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
-        "on_change",
+        "on-change",
         (
             "a_rotated_secret_restarts_signals_or_does_nothing",
             "tests/it/exec/supervised.rs",
@@ -265,7 +265,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
-        "mask_short",
+        "mask-short",
         (
             "a_secret_that_could_be_any_word_is_refused_unless_that_is_meant",
             "tests/it/exec/masked.rs",
@@ -273,7 +273,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
-        "keep_credentials",
+        "keep-credentials",
         (
             "the_program_gets_none_of_our_credentials_unless_that_is_asked_for",
             "tests/it/exec/alone.rs",
@@ -281,7 +281,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
-        "no_renew",
+        "no-renew",
         (
             "a_lease_is_renewed_while_the_program_runs_and_given_back_with_it",
             "tests/it/exec/leased.rs",

@@ -14,14 +14,14 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::options::{self, table};
 use crate::report::{Cause, Failure, Problem};
-use crate::settings::{self, ProgramSettings, VariableArgs};
+use crate::settings::{self, ProgramSettings};
 use crate::{output, providers};
 
 pub(super) const COMMAND: Command = Command {
     name: "env",
     about: "Print variables with their secrets in place",
     arguments: |command| {
-        let command = EnvArgs::augment_args(VariableArgs::augment_args(command));
+        let command = options::add_flags(EnvArgs::augment_args(command), table::VARIABLES);
         let command = options::add_flags(options::add_flags(command, table::READING), table::EVERY);
         providers::add_flags(command)
     },

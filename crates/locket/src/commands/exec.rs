@@ -17,15 +17,15 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::options::{self, Layers, table, values};
 use crate::report::{self, Cause, Failure, Problem};
-use crate::settings::{self, ProgramSettings, VariableArgs};
+use crate::settings::{self, ProgramSettings};
 use crate::{providers, runtime};
 
 pub(super) const COMMAND: Command = Command {
     name: "exec",
     about: "Run a program with secrets in its environment",
     arguments: |command| {
-        let command = ExecArgs::augment_args(VariableArgs::augment_args(command));
-        let command = options::add_flags(command, table::EXEC);
+        let command = options::add_flags(ExecArgs::augment_args(command), table::VARIABLES);
+        let command = options::add_flags(options::add_flags(command, table::KEEPING), table::EXEC);
         let command = options::add_flags(options::add_flags(command, table::READING), table::EVERY);
         providers::add_flags(command)
     },
@@ -37,45 +37,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 struct ExecArgs {
-    /// Render a file of templates to a file, or a directory to a directory, before the program runs; repeatable
+    /// Before the program runs, render a file of templates to a file, or a directory to a directory; repeatable
     #[arg(long, value_name = "SRC:DST[:mode=MODE,user=UID]")]
     map: Vec<String>,
 
-    /// Render an inline template to the file NAME in --out; repeatable
+    /// Before the program runs, render an inline template to the file NAME in --out; repeatable
     #[arg(long, value_name = "NAME=TEMPLATE|NAME=@FILE")]
     secret: Vec<String>,
-
-    /// Start the program again when an env file or a template changes
-    #[arg(long)]
-    watch: bool,
-
-    /// Ask the providers again after this time, and start the program again when a secret changed [default: off]
-    #[arg(long, value_name = "DUR|off")]
-    refresh: Option<String>,
-
-    /// What happens to the program on such a change: `restart`, `signal:NAME` or `none` [default: restart]
-    #[arg(long, value_name = "restart|signal:NAME|none")]
-    on_change: Option<String>,
-
-    /// From asking the program to end until it is killed [default: 30s]
-    #[arg(long, value_name = "DUR")]
-    timeout: Option<String>,
-
-    /// Hide the secrets in what the program puts out
-    #[arg(long)]
-    mask: bool,
-
-    /// Hide secrets of fewer than 6 bytes, too, which are refused otherwise
-    #[arg(long, requires = "mask")]
-    mask_short: bool,
-
-    /// Let the program have the credentials of our providers
-    #[arg(long)]
-    keep_credentials: bool,
-
-    /// Do not stay to renew the leases of secrets
-    #[arg(long)]
-    no_renew: bool,
 
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -96,56 +64,41 @@ struct ExecSettings {
     refresh: Option<Duration>,
     supervision: Supervision,
     leases: Leases,
+    keeps_credentials: bool,
 }
 
 impl ExecSettings {
-    fn settle(layers: &mut Layers<'_>, args: &ExecArgs, matches: &ArgMatches, context: &Context) -> Self {
-        let value =
-            |flag: &str, text: &Option<String>| text.as_ref().map(|text| layers.given_by_flag(flag, text));
-        let (refresh, on_change, timeout) = (
-            value("refresh", &args.refresh),
-            value("on-change", &args.on_change),
-            value("timeout", &args.timeout),
-        );
-        let mut problems = Vec::new();
-        let refresh = refresh.and_then(|given| {
-            let parsed = values::duration_or_off(&given.text);
-            parsed
-                .map_err(|wrong| problems.extend(given.wrong([wrong])))
-                .ok()
-                .flatten()
-        });
-        let on_change = on_change.map_or(OnChange::Restart, |given| {
-            on_change_of(&given.text).unwrap_or_else(|wrong| {
-                problems.extend(given.wrong([wrong]));
-                OnChange::Restart
-            })
-        });
-        let timeout = timeout.map_or(TIMEOUT, |given| {
-            values::positive_duration(&given.text).unwrap_or_else(|wrong| {
-                problems.extend(given.wrong([wrong]));
-                TIMEOUT
-            })
-        });
-        layers.problems.extend(problems);
+    fn settle(layers: &mut Layers<'_>, matches: &ArgMatches, context: &Context) -> Self {
+        let is_on = |layers: &mut Layers<'_>, opt| layers.settle(opt, false, values::switch);
+        let masking = match (is_on(layers, &table::MASK), is_on(layers, &table::MASK_SHORT)) {
+            (false, false) => Masking::Off,
+            (true, false) => Masking::On,
+            (true, true) => Masking::Short,
+            (false, true) => {
+                layers.problems.push(Problem::Told {
+                    message: "mask-short: nothing is masked".to_owned(),
+                    help: Some("Say `--mask`, or `mask = true` in `[exec]`, as well.".to_owned()),
+                });
+                Masking::Off
+            }
+        };
         Self {
             program: ProgramSettings::settle(layers, matches, context),
-            mode: if args.watch { Mode::Watch } else { Mode::Park },
-            refresh,
+            mode: match is_on(layers, &table::RESTART_ON_EDIT) {
+                true => Mode::Watch,
+                false => Mode::Park,
+            },
+            refresh: layers.settle(&table::RESTART_ON_ROTATION, None, values::duration_or_off),
             supervision: Supervision {
-                on_change,
-                timeout,
-                masking: match (args.mask, args.mask_short) {
-                    (false, _) => Masking::Off,
-                    (true, false) => Masking::On,
-                    (true, true) => Masking::Short,
-                },
+                on_change: layers.settle(&table::ON_CHANGE, OnChange::Restart, on_change_of),
+                timeout: layers.settle(&table::END_TIMEOUT, TIMEOUT, values::positive_duration),
+                masking,
             },
-            leases: if args.no_renew {
-                Leases::Leave
-            } else {
-                Leases::Renew
+            leases: match is_on(layers, &table::NO_RENEW) {
+                true => Leases::Leave,
+                false => Leases::Renew,
             },
+            keeps_credentials: is_on(layers, &table::KEEP_CREDENTIALS),
         }
     }
 
@@ -202,7 +155,7 @@ impl From<RunError> for Stopped {
 fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
     let args: ExecArgs = super::arguments(matches)?;
     let loaded = settings::load_quietly(matches, context, |layers| {
-        ExecSettings::settle(layers, &args, matches, context)
+        ExecSettings::settle(layers, matches, context)
     })?;
     let screen = Screen::of(&loaded, context);
     let settings = loaded.open(context);
@@ -213,7 +166,7 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
     let program = Program {
         name: words.next().unwrap_or_default(),
         arguments: words.collect(),
-        environment: match args.keep_credentials {
+        environment: match settings.keeps_credentials {
             true => context.environment.clone(),
             false => providers::without_credentials(&context.environment),
         },

@@ -14,7 +14,7 @@ use super::entries::{
 use super::mask;
 use super::providers::{self, ProviderTable};
 use super::reader::{Numbers, Reader, Reading};
-use crate::options::{Given, Key, Shape, table};
+use crate::options::{Given, Key, Opt, Shape, table};
 use crate::report::{Problem, SourceText};
 
 /// What a configuration file says.
@@ -22,8 +22,8 @@ use crate::report::{Problem, SourceText};
 pub(crate) struct ConfigFile {
     /// Its path, as it was named.
     pub(crate) path: PathBuf,
-    /// `[run]`, by the names of the options.
-    pub(crate) run: BTreeMap<&'static str, Given>,
+    run: OptionTable,
+    exec: OptionTable,
     /// `[[map]]`.
     pub(crate) maps: Vec<MapEntry>,
     /// `[[secret]]`.
@@ -36,10 +36,36 @@ pub(crate) struct ConfigFile {
     pub(crate) providers: Vec<ProviderTable>,
 }
 
+/// A table of options, by their names.
+#[derive(Debug, Default)]
+pub(super) struct OptionTable {
+    texts: BTreeMap<&'static str, Given>,
+    /// Those of repeatable options. None is empty.
+    lists: BTreeMap<&'static str, Vec<Given>>,
+}
+
 /// Tables of commands that other versions have: the names are kept, nothing in them is read.
-pub(super) const RESERVED: &[&str] = &["exec", "plugin", "swarm", "labels"];
+pub(super) const RESERVED: &[&str] = &["plugin", "swarm", "labels"];
 
 impl ConfigFile {
+    /// What it says of an option that has one value.
+    pub(crate) fn text(&self, opt: &Opt) -> Option<&Given> {
+        self.table(opt)?.texts.get(opt.name)
+    }
+
+    /// What it says of a repeatable option that is a key of a table.
+    pub(crate) fn texts(&self, opt: &Opt) -> Option<&[Given]> {
+        self.table(opt)?.lists.get(opt.name).map(Vec::as_slice)
+    }
+
+    fn table(&self, opt: &Opt) -> Option<&OptionTable> {
+        match opt.key {
+            Key::Run => Some(&self.run),
+            Key::Exec => Some(&self.exec),
+            Key::Tables(_) | Key::None => None,
+        }
+    }
+
     /// Whether a map or secret in it asks for the `[[notify]]` of this name.
     pub(crate) fn asks_for(&self, name: &str) -> bool {
         let settings = self.maps.iter().map(|map| &map.settings);
@@ -92,7 +118,8 @@ impl ConfigFile {
 fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFile {
     let mut file = ConfigFile {
         path: path.to_owned(),
-        run: BTreeMap::new(),
+        run: OptionTable::default(),
+        exec: OptionTable::default(),
         maps: Vec::new(),
         secrets: Vec::new(),
         everys: Vec::new(),
@@ -119,7 +146,13 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
                     continue;
                 };
                 if name == "run" {
-                    file.run = read_run(Reader::new(reading, "[run]", inside));
+                    let mut reader = Reader::new(reading, "[run]", inside);
+                    file.run = read_options(&mut reader, Key::Run);
+                    reader.finish();
+                } else if name == "exec" {
+                    let mut reader = Reader::new(reading, "[exec]", inside);
+                    file.exec = read_options(&mut reader, Key::Exec);
+                    reader.finish();
                 } else if name == "providers" {
                     file.providers.extend(providers::read_instances(reading, inside));
                 } else if RESERVED.contains(&name) {
@@ -136,37 +169,39 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
     file
 }
 
-fn read_run(mut reader: Reader<'_>) -> BTreeMap<&'static str, Given> {
-    let run = read_options(&mut reader);
-    reader.finish();
-    run
-}
-
-/// The keys of `[run]`.
-pub(super) fn read_options(reader: &mut Reader<'_>) -> BTreeMap<&'static str, Given> {
-    let mut run = BTreeMap::new();
+/// The keys of `[run]` or `[exec]`.
+pub(super) fn read_options(reader: &mut Reader<'_>, table: Key) -> OptionTable {
+    let mut read = OptionTable::default();
     for opt in table::all() {
         match opt.key {
-            Key::Run => {
-                if opt.shape == Shape::Switch {
-                    run.extend(reader.switch(opt.name).map(|given| (opt.name, given)));
-                    continue;
+            key if key == table => match opt.shape {
+                Shape::List | Shape::Paths => {
+                    let texts = reader.texts(opt.name);
+                    if !texts.is_empty() {
+                        read.lists.insert(opt.name, texts);
+                    }
                 }
-                let numbers = match opt.shape {
-                    Shape::Mode => Numbers::Octal,
-                    Shape::Size | Shape::Text | Shape::Duration => Numbers::Whole,
-                    _ => Numbers::Refused,
-                };
-                run.extend(reader.text(opt.name, numbers).map(|given| (opt.name, given)));
-            }
-            Key::Tables(name) => {
+                Shape::Switch => read
+                    .texts
+                    .extend(reader.switch(opt.name).map(|given| (opt.name, given))),
+                shape => {
+                    let numbers = match shape {
+                        Shape::Mode => Numbers::Octal,
+                        Shape::Size | Shape::Text | Shape::Duration => Numbers::Whole,
+                        _ => Numbers::Refused,
+                    };
+                    let text = reader.text(opt.name, numbers);
+                    read.texts.extend(text.map(|given| (opt.name, given)));
+                }
+            },
+            Key::Tables(name) if table == Key::Run => {
                 let message = format!("`{name}` is not a key of [run]");
                 reader.refuse(name, &message, &format!("Write `[[{name}]]` tables instead."));
             }
-            Key::None => {}
+            Key::Run | Key::Exec | Key::Tables(_) | Key::None => {}
         }
     }
-    run
+    read
 }
 
 fn broken_toml(error: &toml::de::Error) -> Diagnostic {
@@ -176,7 +211,7 @@ fn broken_toml(error: &toml::de::Error) -> Diagnostic {
 
 /// The names that a table may have.
 fn names() -> Vec<&'static str> {
-    let mut names = vec!["run", "map", "secret", "notify", "providers"];
+    let mut names = vec!["run", "exec", "map", "secret", "notify", "providers"];
     names.extend(RESERVED);
     names.extend(providers::prefixes());
     names
@@ -190,10 +225,11 @@ fn unknown_table(name: &str, span: Span) -> Diagnostic {
 }
 
 fn no_table(name: &str, span: Span, value: &DeValue<'_>) -> Diagnostic {
-    let is_option = table::all().any(|opt| opt.name == name && opt.key == Key::Run);
-    if is_option {
+    let option = table::all().find(|opt| opt.name == name && matches!(opt.key, Key::Run | Key::Exec));
+    if let Some(option) = option {
+        let table = if option.key == Key::Exec { "exec" } else { "run" };
         return Diagnostic::error(span, format!("`{name}` stands outside of a table"))
-            .help("Write `[run]` on a line before it.");
+            .help(format!("Write `[{table}]` on a line before it."));
     }
     if names().contains(&name) {
         let written = if value.is_array() { "an array" } else { "a value" };

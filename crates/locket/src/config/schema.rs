@@ -21,10 +21,10 @@ use crate::report::SourceText;
 pub(crate) fn schema() -> Value {
     let mut properties = Map::new();
     let mut add = |name: &str, schema| properties.insert(name.to_owned(), schema);
-    add(
-        "run",
-        table_of(&known(|reader| drop(read_options(reader))), option),
-    );
+    for (name, key) in [("run", Key::Run), ("exec", Key::Exec)] {
+        let keys = known(|reader| drop(read_options(reader, key)));
+        add(name, table_of(&keys, |name, wanted| option(key, name, wanted)));
+    }
     for (name, keys, forms) in [
         (
             "map",
@@ -129,10 +129,10 @@ fn instances() -> Value {
     })
 }
 
-/// A key of `[run]`.
-fn option(name: &str, wanted: Wanted) -> Value {
+/// A key of `[run]` or `[exec]`.
+fn option(table: Key, name: &str, wanted: Wanted) -> Value {
     let mut schema = value(wanted);
-    let Some(opt) = table::all().find(|opt| opt.name == name && opt.key == Key::Run) else {
+    let Some(opt) = table::all().find(|opt| opt.name == name && opt.key == table) else {
         return schema;
     };
     schema["description"] = json!(described(opt));
@@ -222,11 +222,13 @@ mod tests {
         let keys = |table: &Value| -> Vec<String> {
             table["properties"].as_object().unwrap().keys().cloned().collect()
         };
-        let run = keys(&schema["properties"]["run"]);
-        let options: Vec<_> = table::all().filter(|opt| opt.key == Key::Run).collect();
-        assert!(options.len() > 10);
-        for opt in options {
-            assert!(run.iter().any(|key| key == opt.name), "{}", opt.name);
+        for (table, key) in [("run", Key::Run), ("exec", Key::Exec)] {
+            let known = keys(&schema["properties"][table]);
+            let options: Vec<_> = table::all().filter(|opt| opt.key == key).collect();
+            assert!(options.len() > 10);
+            for opt in options {
+                assert!(known.iter().any(|key| key == opt.name), "{}", opt.name);
+            }
         }
         for section in sections() {
             let known = keys(&schema["properties"][section.prefix]);

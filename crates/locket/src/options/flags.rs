@@ -21,6 +21,10 @@ fn flag(opt: &'static Opt) -> Arg {
             ArgAction::Set
         })
         .help(help(opt));
+    let arg = match opt.short {
+        Some(short) => arg.short(short),
+        None => arg,
+    };
     match opt.shape {
         Shape::Word(words) => arg.value_parser(PossibleValuesParser::new(words)),
         Shape::Switch => arg

@@ -81,7 +81,7 @@ impl<'a> Layers<'a> {
     pub(crate) fn text(&mut self, opt: &Opt) -> Option<Given> {
         let flag = self.flag(opt.name, opt.name);
         let given = flag.or_else(|| self.variable(opt.variables));
-        let given = given.or_else(|| self.files().find_map(|file| file.run.get(opt.name).cloned()))?;
+        let given = given.or_else(|| self.files().find_map(|file| file.text(opt).cloned()))?;
         let notice = Notice::Origin(opt.name, given.origin.clone());
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
@@ -168,6 +168,22 @@ impl<'a> Layers<'a> {
             .flatten()
             .map(|text| self.given(text, origin()))
             .collect()
+    }
+
+    /// The texts of a repeatable option from the strongest layer of flags and files; variables that stand for such an
+    /// option have a grammar of their own.
+    pub(crate) fn texts(&self, opt: &Opt) -> Vec<Given> {
+        let flags = self.flags(opt);
+        match flags.is_empty() {
+            true => self.configured(opt),
+            false => flags,
+        }
+    }
+
+    /// The texts of a repeatable option from the strongest file that has it.
+    pub(crate) fn configured(&self, opt: &Opt) -> Vec<Given> {
+        let mut lists = self.files().filter_map(|file| file.texts(opt));
+        lists.next().map(<[_]>::to_vec).unwrap_or_default()
     }
 
     /// The text of a flag by its identity in the parser; `shown` is what it is called, without dashes.

@@ -1,10 +1,12 @@
 //! What an option is: its names in each layer, and the shape of its text.
 
-/// One option: the flag `--NAME`, its variables, and the key `NAME` in the table `[run]` of the configuration.
+/// One option: the flag `--NAME`, its variables, and the key `NAME` in a table of the configuration.
 #[derive(Debug)]
 pub(crate) struct Opt {
     /// Its name, in kebab case.
     pub(crate) name: &'static str,
+    /// The flag's letter, if it has one.
+    pub(crate) short: Option<char>,
     /// Other names of the flag.
     pub(crate) aliases: &'static [&'static str],
     /// The variables it is read from; the first one set wins.
@@ -26,6 +28,8 @@ pub(crate) struct Opt {
 pub(crate) enum Key {
     /// As a key in `[run]`.
     Run,
+    /// As a key in `[exec]`.
+    Exec,
     /// As tables of this name.
     Tables(&'static str),
     /// Not at all, since it says where the configuration is.
@@ -59,6 +63,7 @@ impl Opt {
     pub(super) const fn new(name: &'static str, shape: Shape, summary: &'static str) -> Self {
         Self {
             name,
+            short: None,
             aliases: &[],
             variables: &[],
             key: Key::Run,
@@ -75,6 +80,11 @@ impl Opt {
             default: "",
             summary,
         }
+    }
+
+    pub(super) const fn short(mut self, short: char) -> Self {
+        self.short = Some(short);
+        self
     }
 
     pub(super) const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {

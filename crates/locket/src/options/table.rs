@@ -232,6 +232,126 @@ pub(crate) static MAX_STALE: Opt = Opt::new(
 .variables(&["LOCKET_MAX_STALE"])
 .default("no limit");
 
+pub(crate) static ENV: Opt = Opt::new(
+    "env",
+    Shape::List,
+    "An env file, a variable, or a variable made of a template file; a later one wins",
+)
+.short('e')
+.aliases(&["env-file"])
+.variables(&["LOCKET_ENV_FILE", "LOCKET_ENV"])
+.key(Key::Exec)
+.placeholder("FILE|NAME=TEMPLATE|NAME=@FILE");
+
+pub(crate) static ENV_FROM: Opt = Opt::new(
+    "env-from",
+    Shape::List,
+    "A variable for every key of a folder, an item or a JSON value (`REF#*`)",
+)
+.key(Key::Exec)
+.placeholder("REF/*");
+
+pub(crate) static PREFIX: Opt = Opt::new(
+    "prefix",
+    Shape::Text,
+    "What stands before each name of --env-from",
+)
+.key(Key::Exec);
+
+pub(crate) static ONLY: Opt = Opt::new(
+    "only",
+    Shape::List,
+    "Keys of --env-from that count: names with `*`",
+)
+.key(Key::Exec)
+.placeholder("PATTERN");
+
+pub(crate) static EXCEPT: Opt = Opt::new("except", Shape::List, "Keys of --env-from that do not count")
+    .key(Key::Exec)
+    .placeholder("PATTERN");
+
+pub(crate) static AS_FILE: Opt = Opt::new(
+    "as-file",
+    Shape::List,
+    "A variable with the path of a file that only the program can read",
+)
+.key(Key::Exec)
+.placeholder("NAME=TEMPLATE|NAME=@FILE");
+
+pub(crate) static ALLOW_NAME: Opt = Opt::new(
+    "allow-name",
+    Shape::List,
+    "A variable that changes which code programs run (`PATH`, `LD_*`, …) and may have a secret as its value all the same",
+)
+.key(Key::Exec)
+.placeholder("NAME");
+
+pub(crate) static RESTART_ON_EDIT: Opt = Opt::new(
+    "watch",
+    Shape::Switch,
+    "Start the program again when an env file or a template changes",
+)
+.key(Key::Exec)
+.default("false");
+
+pub(crate) static RESTART_ON_ROTATION: Opt = Opt::new(
+    "refresh",
+    Shape::Duration,
+    "Ask the providers again after this time, and start the program again when a secret changed",
+)
+.key(Key::Exec)
+.placeholder("DUR|off")
+.default("off");
+
+pub(crate) static ON_CHANGE: Opt = Opt::new(
+    "on-change",
+    Shape::Text,
+    "What happens to the program on such a change: `restart`, `signal:NAME` or `none`",
+)
+.key(Key::Exec)
+.placeholder("restart|signal:NAME|none")
+.default("restart");
+
+pub(crate) static END_TIMEOUT: Opt = Opt::new(
+    "timeout",
+    Shape::Duration,
+    "From asking the program to end until it is killed",
+)
+.key(Key::Exec)
+.default("30s");
+
+pub(crate) static MASK: Opt = Opt::new(
+    "mask",
+    Shape::Switch,
+    "Hide the secrets in what the program puts out",
+)
+.key(Key::Exec)
+.default("false");
+
+pub(crate) static MASK_SHORT: Opt = Opt::new(
+    "mask-short",
+    Shape::Switch,
+    "Hide secrets of fewer than 6 bytes, too, which are refused otherwise",
+)
+.key(Key::Exec)
+.default("false");
+
+pub(crate) static KEEP_CREDENTIALS: Opt = Opt::new(
+    "keep-credentials",
+    Shape::Switch,
+    "Let the program have the credentials of our providers",
+)
+.key(Key::Exec)
+.default("false");
+
+pub(crate) static NO_RENEW: Opt = Opt::new(
+    "no-renew",
+    Shape::Switch,
+    "Do not stay to renew the leases of secrets",
+)
+.key(Key::Exec)
+.default("false");
+
 /// What every command takes.
 pub(crate) static EVERY: &[&Opt] = &[&CONFIG, &LOG_LEVEL, &LOG_FORMAT];
 
@@ -289,8 +409,24 @@ pub(crate) static INJECT: &[&Opt] = &[
     &SANDBOX,
 ];
 
+/// What commands take that make variables.
+pub(crate) static VARIABLES: &[&Opt] = &[&ENV, &ENV_FROM, &PREFIX, &ONLY, &EXCEPT, &AS_FILE, &ALLOW_NAME];
+
+/// What `exec` takes beside: how the program is kept.
+pub(crate) static KEEPING: &[&Opt] = &[
+    &RESTART_ON_EDIT,
+    &RESTART_ON_ROTATION,
+    &ON_CHANGE,
+    &END_TIMEOUT,
+    &MASK,
+    &MASK_SHORT,
+    &KEEP_CREDENTIALS,
+    &NO_RENEW,
+];
+
 /// What `exec` takes beside: files.
 pub(crate) static EXEC: &[&Opt] = &[&OUT, &FILE_MODE, &DIR_MODE, &USER, &MAX_FILE_SIZE];
+
 /// What `sync` takes beside: who reads what it writes, and how it tells of itself.
 pub(crate) static SYNC: &[&Opt] = &[
     &NOTIFY_TIMEOUT,
@@ -307,8 +443,9 @@ pub(crate) static SYNC: &[&Opt] = &[
 /// What `healthcheck` takes.
 pub(crate) static HEALTH: &[&Opt] = &[&STATUS_FILE, &MAX_STALE];
 
-/// Every row, once.
+/// Every row, once. A name is one of a table of the file: `[exec]` has some that `[run]` has, too.
 pub(crate) fn all() -> impl Iterator<Item = &'static Opt> {
     let staleness = HEALTH.iter().filter(|opt| opt.name == MAX_STALE.name);
-    EVERY.iter().chain(READING).chain(RUN).chain(staleness).copied()
+    let run = EVERY.iter().chain(READING).chain(RUN).chain(staleness);
+    run.chain(VARIABLES).chain(KEEPING).copied()
 }

@@ -233,10 +233,8 @@ fn in_files(
     layers.files().find_map(|file| {
         let own = own_table(file, subject).and_then(|table| in_table(table, setting));
         let generic = || {
-            file.run
-                .get(table::TOKEN_FILE.name)
-                .filter(|_| is_chosen)
-                .cloned()
+            let text = file.text(&table::TOKEN_FILE);
+            text.filter(|_| is_chosen).cloned()
         };
         match subject {
             Subject::Instance(_) => own,

@@ -137,6 +137,7 @@ fn row(arg: &Arg) -> Option<&'static Opt> {
 pub(super) fn in_file(opt: &Opt) -> String {
     match opt.key {
         Key::Run => code("[run]"),
+        Key::Exec => code("[exec]"),
         Key::Tables(name) => code(&format!("[[{name}]]")),
         Key::None => String::new(),
     }

@@ -6,7 +6,6 @@ use clap::ArgMatches;
 use locket_core::suggest;
 use locket_engine::notify;
 
-use super::program::VariableArgs;
 use crate::config;
 use crate::context::Context;
 use crate::logging::{self, LogFormat, LogLevel};
@@ -94,7 +93,6 @@ fn load_with<T>(
 fn unknown_variables(context: &Context) -> Vec<Notice> {
     const OURS: &str = "LOCKET_";
     let known = providers::variables().chain(table::all().flat_map(|opt| opt.variables.iter().copied()));
-    let known = known.chain(VariableArgs::VARIABLES);
     let known: Vec<_> = known.filter(|name| name.starts_with(OURS)).collect();
     let given = context.environment.names().filter_map(|name| name.to_str());
     let unknown = given

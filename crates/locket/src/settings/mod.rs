@@ -10,7 +10,7 @@ mod sync;
 mod tests;
 
 pub(crate) use common::{Common, Loaded, load, load_quietly};
-pub(crate) use program::{Form as VariableForm, Keys, Named, ProgramSettings, VariableArgs};
+pub(crate) use program::{Form as VariableForm, Keys, Named, ProgramSettings};
 pub(crate) use run::{Form, RunSettings};
 pub(crate) use state_dir::state_dir;
 pub(crate) use sync::SyncSettings;

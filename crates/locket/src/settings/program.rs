@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Args};
+use clap::ArgMatches;
 use locket_core::glob::{Pattern, Selection};
 use locket_core::plan::{OnError, OutputSettings, Place, Plan, Secret, Source};
 use locket_core::spec::{self, MapSpec, SecretSpec};
@@ -11,7 +11,7 @@ use locket_core::{Diagnostic, lists};
 use super::common::Common;
 use super::plan::{default_out, defaults, limits};
 use crate::context::Context;
-use crate::options::{Given, Layers, table};
+use crate::options::{Given, Layers, Opt, table};
 
 /// What a program is to be given, and how it is asked for.
 #[derive(Debug)]
@@ -20,45 +20,6 @@ pub(crate) struct ProgramSettings {
     pub(crate) plan: Plan,
     /// What holds for every command.
     pub(crate) common: Common,
-}
-
-/// The options that name variables.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct VariableArgs {
-    /// An env file, a variable, or a variable made of a template file; repeatable, and a later one wins [env:
-    /// LOCKET_ENV_FILE, LOCKET_ENV]
-    #[arg(
-        short = 'e',
-        long = "env",
-        visible_alias = "env-file",
-        value_name = "FILE|NAME=TEMPLATE|NAME=@FILE"
-    )]
-    pub(crate) env: Vec<String>,
-
-    /// A variable for every key of a folder, an item or a JSON value (`REF#*`); repeatable
-    #[arg(long, value_name = "REF/*")]
-    pub(crate) env_from: Vec<String>,
-
-    /// What stands before each name of `--env-from`
-    #[arg(long, value_name = "TEXT", requires = "env_from")]
-    pub(crate) prefix: Option<String>,
-
-    /// Keys of `--env-from` that count: names with `*`; repeatable
-    #[arg(long, value_name = "PATTERN", requires = "env_from")]
-    pub(crate) only: Vec<String>,
-
-    /// Keys of `--env-from` that do not; repeatable
-    #[arg(long, value_name = "PATTERN", requires = "env_from")]
-    pub(crate) except: Vec<String>,
-
-    /// A variable with the path of a file that only the program can read; repeatable
-    #[arg(long, value_name = "NAME=TEMPLATE|NAME=@FILE")]
-    pub(crate) as_file: Vec<String>,
-
-    /// A variable that changes which code programs run (`PATH`, `LD_*`, …) and may have a secret as its value all the
-    /// same; repeatable
-    #[arg(long, value_name = "NAME")]
-    pub(crate) allow_name: Vec<String>,
 }
 
 /// How a text names variables.
@@ -93,24 +54,32 @@ pub(crate) struct Keys {
 }
 
 impl ProgramSettings {
-    /// Settles what the command line and the variables of the environment say.
+    /// Settles what the command line, the variables of the environment and `[exec]` of the configuration say. Of
+    /// variables that have a name in common, the one of the strongest layer counts.
     pub(crate) fn settle(layers: &mut Layers<'_>, matches: &ArgMatches, context: &Context) -> Self {
-        let args = VariableArgs::of(matches);
-        let keys = args.keys(layers);
-        let allowed = patterns(layers, "allow-name", &args.allow_name);
+        let keys = Keys::settle(layers);
+        let allowed = layers.texts(&table::ALLOW_NAME);
         let named = named(layers, matches);
+        if !named.iter().any(|named| named.form == Form::Every) {
+            for opt in [&table::PREFIX, &table::ONLY, &table::EXCEPT] {
+                let flag = layers.flags(opt).into_iter().next();
+                layers.problems.extend(flag.into_iter().flat_map(|given| {
+                    let all = 0..given.text.len();
+                    let wrong =
+                        Diagnostic::error(all, "there is no `--env-from` whose keys it could be about");
+                    given.wrong([wrong.help("Name one, or leave this out.")])
+                }));
+            }
+        }
         let mut settings = Self::of(layers, named, &keys, context);
-        settings.plan.allowed_names = allowed;
+        settings.plan.allowed_names = patterns(layers, allowed);
         files(layers, context, &mut settings.plan);
         settings
     }
 
     /// Settles variables alone, in the order given. Each may have any name.
     pub(crate) fn of(layers: &mut Layers<'_>, named: Vec<Named>, keys: &Keys, context: &Context) -> Self {
-        let settings = OutputSettings {
-            on_error: OnError::Error,
-            ..defaults(layers)
-        };
+        let settings = program_defaults(layers);
         let mut secrets = Vec::with_capacity(named.len());
         for Named { form, given } in named {
             match secret(form, &given, keys, &settings) {
@@ -133,46 +102,60 @@ impl ProgramSettings {
     }
 }
 
-impl VariableArgs {
-    /// The variables of the environment that stand for its flags.
-    pub(crate) const VARIABLES: [&str; 2] = ["LOCKET_ENV_FILE", "LOCKET_ENV"];
+/// What variables of the environment stand for `--env`, and what their entries name; the weakest first.
+const VARIABLES: [(&str, Form); 2] = [("LOCKET_ENV_FILE", Form::File), ("LOCKET_ENV", Form::Variable)];
 
-    pub(crate) fn of(matches: &ArgMatches) -> Self {
-        clap::FromArgMatches::from_arg_matches(matches).unwrap_or_default()
-    }
+/// The options that name variables, and how.
+const NAMING: [(&Opt, Form); 3] = [
+    (&table::ENV_FROM, Form::Every),
+    (&table::ENV, Form::Any),
+    (&table::AS_FILE, Form::AsFile),
+];
 
-    fn keys(&self, layers: &mut Layers<'_>) -> Keys {
-        Keys {
-            prefix: self.prefix.clone().unwrap_or_default(),
+impl Keys {
+    fn settle(layers: &mut Layers<'_>) -> Self {
+        let (only, except) = (layers.texts(&table::ONLY), layers.texts(&table::EXCEPT));
+        Self {
+            prefix: layers
+                .text(&table::PREFIX)
+                .map(|given| given.text)
+                .unwrap_or_default(),
             select: Selection {
-                include: patterns(layers, "only", &self.only),
-                exclude: patterns(layers, "except", &self.except),
+                include: patterns(layers, only),
+                exclude: patterns(layers, except),
             },
         }
     }
 }
 
-fn patterns(layers: &mut Layers<'_>, flag: &str, texts: &[String]) -> Vec<Pattern> {
-    let mut patterns = Vec::new();
-    for text in texts {
-        match Pattern::parse(text) {
+fn patterns(layers: &mut Layers<'_>, texts: Vec<Given>) -> Vec<Pattern> {
+    let mut patterns = Vec::with_capacity(texts.len());
+    for given in texts {
+        match Pattern::parse(&given.text) {
             Ok(pattern) => patterns.push(pattern),
-            Err(wrong) => {
-                let given = layers.given_by_flag(flag, text);
-                layers.problems.extend(given.wrong([wrong]));
-            }
+            Err(wrong) => layers.problems.extend(given.wrong([wrong])),
         }
     }
     patterns
 }
 
-/// Flags beat LOCKET_ENV, which beats LOCKET_ENV_FILE; a later one wins, so the weakest come first.
+/// A program that lacks a secret does not start.
+fn program_defaults(layers: &mut Layers<'_>) -> OutputSettings {
+    OutputSettings {
+        on_error: OnError::Error,
+        ..defaults(layers)
+    }
+}
+
+/// Flags beat LOCKET_ENV, which beats LOCKET_ENV_FILE, which beats the configuration; a later one wins, so the weakest
+/// come first.
 fn named(layers: &mut Layers<'_>, matches: &ArgMatches) -> Vec<Named> {
     let mut named = Vec::new();
-    for (variable, form) in VariableArgs::VARIABLES
-        .into_iter()
-        .zip([Form::File, Form::Variable])
-    {
+    for (opt, form) in NAMING {
+        let texts = layers.configured(opt).into_iter();
+        named.extend(texts.map(|given| Named { form, given }));
+    }
+    for (variable, form) in VARIABLES {
         let Some(list) = layers.variable(&[variable]) else {
             continue;
         };
@@ -188,22 +171,13 @@ fn named(layers: &mut Layers<'_>, matches: &ArgMatches) -> Vec<Named> {
         }
     }
     let mut flags = Vec::new();
-    for (id, flag, form) in [
-        ("env", "env", Form::Any),
-        ("env_from", "env-from", Form::Every),
-        ("as_file", "as-file", Form::AsFile),
-    ] {
-        let texts = matches
-            .try_get_many::<String>(id)
-            .ok()
-            .flatten()
-            .into_iter()
-            .flatten();
-        let places = matches.indices_of(id).into_iter().flatten();
-        flags.extend(places.zip(texts).map(|(place, text)| {
-            let given = layers.given_by_flag(flag, text);
-            (place, Named { form, given })
-        }));
+    for (opt, form) in NAMING {
+        let places = matches.indices_of(opt.name).into_iter().flatten();
+        flags.extend(
+            places
+                .zip(layers.flags(opt))
+                .map(|(place, given)| (place, Named { form, given })),
+        );
     }
     flags.sort_by_key(|(place, _)| *place);
     named.extend(flags.into_iter().map(|(_, one)| one));
@@ -301,10 +275,7 @@ fn is_name(name: &str) -> bool {
 
 /// Files beside the variables: those that the command line names, and no others.
 fn files(layers: &mut Layers<'_>, context: &Context, plan: &mut Plan) {
-    let settings = OutputSettings {
-        on_error: OnError::Error,
-        ..defaults(layers)
-    };
+    let settings = program_defaults(layers);
     let directory = &context.directory;
     for given in layers.flags(&table::MAP) {
         match MapSpec::parse(&given.text) {

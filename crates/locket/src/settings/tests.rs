@@ -504,7 +504,8 @@ action = 'pid:/x:HPU'
 name = 'lonely'
 action = 'exec:true'
 [exec]
-watch = true
+watch = 'yes'
+wacth = true
 [stroe]
 x = 1
 ";
@@ -547,16 +548,24 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
             "inject" => [table::EVERY, table::READING, table::INJECT].concat(),
             "sync" => [table::EVERY, table::READING, table::SYNC].concat(),
             "healthcheck" => [table::EVERY, table::HEALTH].concat(),
-            "get" | "render" | "env" => [table::EVERY, table::READING].concat(),
+            "get" | "render" => [table::EVERY, table::READING].concat(),
+            "env" => [table::EVERY, table::READING, table::VARIABLES].concat(),
             // Beside those with layers, some of their own with the same names.
             "exec" => [
                 table::EVERY,
                 table::READING,
                 table::EXEC,
-                &[&table::MAP, &table::SECRET, &table::REFRESH],
+                table::VARIABLES,
+                table::KEEPING,
+                &[&table::MAP, &table::SECRET],
             ]
             .concat(),
-            "build" => [table::EVERY, table::READING, &[&table::SECRET]].concat(),
+            "build" => [
+                table::EVERY,
+                table::READING,
+                &[&table::SECRET, &table::KEEP_CREDENTIALS],
+            ]
+            .concat(),
             "providers" => [table::EVERY, table::ASKING].concat(),
             "doctor" => [table::EVERY, table::ASKING, table::PLACES].concat(),
             // Its own, of the same name.

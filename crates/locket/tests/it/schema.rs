@@ -116,6 +116,9 @@ fn what_locket_refuses_the_schema_refuses() {
         "[providers.prod]\ntype = 'boa'\n",
         "[providers.prod]\ntype = 'bao'\nhost = 'http://a'\n",
         "[exec]\nanything = 1\n",
+        "[exec]\nwatch = 'yes'\n",
+        "[exec]\nenv = 1\n",
+        "[swarm]\nanything = 1\n",
     ] {
         let (is_accepted, told) = judge.accepts(wrong);
         assert!(!is_accepted, "the schema accepts\n{wrong}{told}");
@@ -131,6 +134,7 @@ fn what_locket_accepts_in_another_form_the_schema_accepts() {
         "[run]\nmax-file-size = '10 MiB'\n",
         "[bao]\nurl = 'http://a'\nmax-concurrent = 7\ntoken = '{{ store://a }}'\n",
         "[providers.prod]\ntype = 'op-connect'\nhost = 'http://a'\ntoken = 'file:///a'\n",
+        "[exec]\nenv = ['.env', 'A={{ store://a }}']\nenv-from = 'store://app/*'\nwatch = true\ntimeout = '5s'\n",
         "[[secret]]\nname = 'a'\nfile = 'x'\nnotify = 'exec:true'\nrender = false\n",
     ] {
         let (is_accepted, told) = judge.accepts(right);

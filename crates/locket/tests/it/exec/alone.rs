@@ -147,6 +147,39 @@ fn a_later_flag_wins_and_flags_beat_variables_beat_files_beat_what_is_inherited(
 }
 
 #[test]
+fn the_configuration_gives_what_flags_and_variables_do_not() {
+    let scene = scene();
+    scene.write("conf/app.env", "A=file\nB=file\nC=file\nD=file\n");
+    scene.write(
+        "conf/locket.toml",
+        "[exec]\n\
+         env = ['app.env', 'B={{ file://secrets/a }}', 'C=table']\n\
+         env-from = 'file://secrets/json#*'\nprefix = 'DB_'\nexcept = ['LD_*']\n\
+         mask = true\nmask-short = true\nkeep-credentials = true\n",
+    );
+    let shown = |options: &[&str]| {
+        let options = [&["--config", "conf/locket.toml"], options].concat();
+        let words = ["exec"].iter().chain(&options).chain(&["--", "sh", "-c"]);
+        let script = "echo $A $B $C $D $DB_USER $DB_LD_PRELOAD $BAO_TOKEN";
+        let mut locket = scene.locket(words.chain(&[script]));
+        locket
+            .env("BAO_TOKEN", "t")
+            .env("LOCKET_ENV", "C=variable;D=variable");
+        stdout(&locket.output().unwrap())
+    };
+    let masked = shown(&["-e", "D=flag"]);
+    assert_eq!(masked, "file ******** variable flag ******** t\n");
+    let plain = shown(&[
+        "-e",
+        "D=flag",
+        "--mask=false",
+        "--mask-short=false",
+        "--keep-credentials=false",
+    ]);
+    assert_eq!(plain, "file value of a variable flag u\n");
+}
+
+#[test]
 fn nothing_in_a_secret_is_expanded_and_every_byte_arrives() {
     let scene = scene();
     scene.write(
