@@ -2,22 +2,46 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{cargo, root, run as step, say};
 use crate::dist;
 
-/// What a slim image is named after, and the features of its binary beside [`SLIM`].
-const SETS: &[(&str, &[&str])] = &[
-    ("connect", &["connect"]),
-    ("bao", &["bao"]),
-    ("bws", &["bws"]),
-    ("infisical", &["infisical"]),
-    ("azkv", &["azkv"]),
-    ("oci", &["oci"]),
-    ("op", &["op"]),
-    ("local", &["store", "exec"]),
+/// A binary with one purpose, and the image that holds it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Set {
+    /// The tag of the image.
+    pub(crate) name: &'static str,
+    /// What `--provider` is in the image unless somebody says otherwise.
+    pub(crate) provider: &'static str,
+    /// The features beside [`SLIM`].
+    own: &'static [&'static str],
+}
+
+impl Set {
+    /// All features of its binary.
+    pub(crate) fn features(&self) -> Vec<&'static str> {
+        [self.own, SLIM].concat()
+    }
+}
+
+/// The slim sets.
+pub(crate) const SETS: &[Set] = &[
+    set("connect", "op-connect", &["connect"]),
+    set("bao", "bao", &["bao"]),
+    set("bws", "bws", &["bws"]),
+    set("infisical", "infisical", &["infisical"]),
+    set("azkv", "azkv", &["azkv"]),
+    set("oci", "oci", &["oci"]),
+    set("op", "op", &["op"]),
+    set("local", "store", &["store", "exec"]),
 ];
+
+const fn set(name: &'static str, provider: &'static str, own: &'static [&'static str]) -> Set {
+    Set { name, provider, own }
+}
 
 /// The commands of every slim set, beside those that are always there.
 const SLIM: &[&str] = &[
@@ -68,11 +92,11 @@ pub(crate) fn test() -> Result<(), String> {
 
 /// Builds every set as it is shipped, and writes what each weighs and how long it took.
 pub(crate) fn sizes() -> Result<(), String> {
-    let mut table = String::from("| set | features | static binary | build |\n| --- | --- | --- | --- |\n");
+    let mut table = String::from(
+        "| set | features | static binary | compressed | build |\n| --- | --- | --- | --- | --- |\n",
+    );
     let full = ("latest", Vec::from(["default"]));
-    let slim = SETS
-        .iter()
-        .map(|(name, features)| (*name, [*features, SLIM].concat()));
+    let slim = SETS.iter().map(|set| (set.name, set.features()));
     for (name, features) in std::iter::once(full).chain(slim) {
         #[expect(clippy::disallowed_methods, reason = "a build is measured, not tested")]
         let started = Instant::now();
@@ -82,12 +106,23 @@ pub(crate) fn sizes() -> Result<(), String> {
         let listed: Vec<_> = features.iter().map(|feature| format!("`{feature}`")).collect();
         let _ = writeln!(
             table,
-            "| `{name}` | {} | {:.1} MB | {took} s |",
+            "| `{name}` | {} | {:.1} MB | {:.1} MB | {took} s |",
             listed.join(", "),
-            bytes as f64 / 1e6
+            bytes as f64 / 1e6,
+            compressed(&binary)? as f64 / 1e6
         );
     }
     write(&table)
+}
+
+/// As many bytes as the one layer of an image has when it is pulled.
+fn compressed(binary: &Path) -> Result<usize, String> {
+    let gzip = Command::new("gzip").arg("-c").arg(binary).output();
+    let output = gzip.map_err(|error| format!("gzip cannot be run: {error}"))?;
+    match output.status.success() {
+        true => Ok(output.stdout.len()),
+        false => Err(format!("gzip ended with {}", output.status)),
+    }
 }
 
 /// What the list `key` of a manifest names.

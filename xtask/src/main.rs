@@ -8,6 +8,7 @@ mod dist;
 mod features;
 mod fuzz;
 mod generate;
+mod image;
 mod mutants;
 mod peers;
 mod services;
@@ -22,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   generate   write the generated parts of the documentation; with --check, only say what is stale
   dist       build the static release binary and check it
   features   compile and test every feature alone; with --sizes, build the slim sets and write what each weighs
+  image      build the container image locket:latest, or locket:SET of the named slim sets, with `docker build`
   fuzz       build the fuzz targets and run each, or the named one, for a while: fuzz [TARGET] [--seconds N]
   mutants    break the engine on purpose in a copy, once for each row of a list, and expect the simulation to notice;
              words choose among the rows
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
             Some("--sizes") => features::sizes(),
             Some(_) => Err(USAGE.to_owned()),
         },
+        "image" => image::run(&arguments),
         "fuzz" => fuzz::run(arguments.into_iter()),
         "mutants" => mutants::run(&arguments),
         "bench" => bench::run(&arguments),

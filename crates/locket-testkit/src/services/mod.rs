@@ -8,5 +8,5 @@ pub mod postgres;
 
 pub use engine::Engine;
 pub use openbao::OpenBao;
-pub use place::{contract_python, find, find_for_contract, python};
+pub use place::{contract_python, find, find_for_contract, openbao_program, python, release};
 pub use postgres::Postgres;

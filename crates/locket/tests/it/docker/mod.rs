@@ -2,6 +2,7 @@
 
 mod build;
 mod compose;
+mod deploy;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,0 +1,262 @@
+//! The examples in `deploy/`, brought up as they stand, with the image that they name.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use locket_testkit::services::{Engine, openbao_program, release};
+
+use super::{all, docker, engine};
+use crate::support::{Scene, eventually};
+
+/// As many bytes as the image that holds everything may have.
+const LARGEST: u64 = 15_000_000;
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
+}
+
+/// The engine, with the image `locket:latest`.
+fn with_image() -> Option<&'static Engine> {
+    static ENGINE: OnceLock<Option<&'static Engine>> = OnceLock::new();
+    *ENGINE.get_or_init(|| {
+        let binary = release()?;
+        let engine = engine()?;
+        let context = tempfile::tempdir().unwrap();
+        fs::copy(binary, context.path().join("locket")).unwrap();
+        fs::write(context.path().join("sbom.cdx.json"), "{}").unwrap();
+        let file = deploy().join("image/Dockerfile");
+        let mut build = docker(engine, context.path(), &["build", "--quiet", "--file"]);
+        build.arg(file).args(["--build-arg", "VERSION=1.2.3"]);
+        succeed(build.args(["--tag", "locket:latest", "."]));
+        Some(engine)
+    })
+}
+
+/// The same, with a server for the examples to ask.
+fn with_server() -> Option<&'static Engine> {
+    static ENGINE: OnceLock<Option<&'static Engine>> = OnceLock::new();
+    *ENGINE.get_or_init(|| {
+        let program = openbao_program()?;
+        let engine = with_image()?;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "FROM busybox\nCOPY bao /bin/bao\n").unwrap();
+        let mut build = docker(engine, program.parent().unwrap(), &["build", "--quiet", "--file"]);
+        succeed(build.arg(file.path()).args(["--tag", "openbao/openbao:2", "."]));
+        Some(engine)
+    })
+}
+
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", all(&output));
+    all(&output)
+}
+
+/// An example in a directory of its own, brought up under a name of its own. Dropped, it is taken down.
+struct Example {
+    engine: &'static Engine,
+    scene: Scene,
+    project: String,
+    user: &'static str,
+}
+
+impl Example {
+    fn new(engine: &'static Engine, name: &str, project: &str, user: &'static str) -> Self {
+        let scene = Scene::new();
+        // Whoever the container runs as reads what is mounted.
+        fs::set_permissions(scene.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+        let mut copy = Command::new("cp");
+        copy.arg("-r").arg(deploy().join(name).join("."));
+        succeed(copy.arg(scene.path("")));
+        Self {
+            engine,
+            scene,
+            project: project.to_owned(),
+            user,
+        }
+    }
+
+    fn compose(&self, arguments: &[&str]) -> Command {
+        let mut command = docker(self.engine, &self.scene.path(""), &["compose", "--project-name"]);
+        command.arg(&self.project).args(arguments);
+        command.env("LOCKET_USER", self.user);
+        command
+    }
+
+    fn up(&self) {
+        succeed(&mut self.compose(&["up", "--detach", "--wait", "--wait-timeout", "120"]));
+    }
+
+    fn logs(&self, service: &str) -> String {
+        succeed(&mut self.compose(&["logs", "--no-log-prefix", service]))
+    }
+
+    fn inspect(&self, service: &str, format: &str) -> String {
+        let container = format!("{}-{service}-1", self.project);
+        self.engine.run(&["inspect", "--format", format, &container])
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.compose(&["down", "--volumes", "--timeout", "1"]).output();
+    }
+}
+
+#[test]
+fn the_image_is_one_program_that_belongs_to_nobody() {
+    let Some(engine) = with_image() else { return };
+    let told = |format: &str| engine.run(&["image", "inspect", "--format", format, "locket:latest"]);
+    assert_eq!(told("{{.Config.User}}"), "65532:65532");
+    assert_eq!(told("{{json .Config.Entrypoint}}"), r#"["/locket","run"]"#);
+    assert!(told("{{json .Config.Healthcheck.Test}}").contains("healthcheck"));
+    assert!(told("{{json .Config.Labels}}").contains(r#""org.opencontainers.image.version":"1.2.3""#));
+    let size: u64 = told("{{.Size}}").parse().unwrap();
+    assert!((1_000_000..=LARGEST).contains(&size), "{size} bytes");
+
+    let container = engine.run(&["create", "locket:latest"]);
+    let script = "docker export \"$1\" | tar -t";
+    let mut list = Command::new("sh");
+    list.args(["-c", script, "list", &container])
+        .envs(engine.environment());
+    let listed = succeed(&mut list);
+    engine.run(&["rm", &container]);
+    let files: Vec<_> = listed.lines().filter(|name| !name.ends_with('/')).collect();
+    // The engine itself adds the mount points of a container.
+    let own = ["locket", "usr/share/doc/locket/sbom.cdx.json"];
+    assert!(own.iter().all(|name| files.contains(name)), "{files:?}");
+    let foreign: Vec<_> = files
+        .iter()
+        .filter(|name| !own.contains(name) && !name.starts_with("etc/") && !name.starts_with(".dockerenv"))
+        .filter(|name| !name.starts_with("dev/"))
+        .collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+}
+
+#[test]
+fn a_sidecar_has_filled_a_volume_in_memory_when_the_application_starts_whoever_it_runs_as() {
+    let Some(engine) = with_server() else { return };
+    for user in ["65532:65532", "0", "1000", "4242"] {
+        let example = Example::new(
+            engine,
+            "sidecar",
+            &format!("sidecar-{}", user.replace(':', "-")),
+            user,
+        );
+        example.up();
+        let read = example.logs("app");
+        assert!(
+            read.contains("user = app\npassword = \"correct horse\""),
+            "{read}"
+        );
+
+        let held = example.inspect(
+            "locket",
+            "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.Config.User}}",
+        );
+        assert_eq!(held, format!("true [ALL] [no-new-privileges:true] {user}"));
+        let mounted = succeed(&mut example.compose(&["exec", "-T", "app", "cat", "/proc/mounts"]));
+        let volume = mounted.lines().find(|line| line.contains(" /run/secrets/app "));
+        let volume = volume.unwrap_or_else(|| panic!("{mounted}"));
+        assert!(
+            volume.starts_with("tmpfs ") && volume.contains("noexec"),
+            "{volume}"
+        );
+
+        // The value shows where it is an argument, and nowhere about locket or the application.
+        assert!(example.inspect("seed", "{{json .}}").contains("correct horse"));
+        for service in ["locket", "app"] {
+            assert!(!example.inspect(service, "{{json .}}").contains("correct horse"));
+        }
+        let health = example
+            .compose(&["exec", "-T", "locket", "/locket", "healthcheck"])
+            .output();
+        assert!(health.unwrap().status.success());
+    }
+}
+
+#[test]
+fn an_edited_template_and_a_rotated_secret_reach_a_consumer_that_follows_its_file() {
+    let Some(engine) = with_server() else { return };
+    let example = Example::new(engine, "hot-reload", "hot-reload", "");
+    example.up();
+    let loads = |text: &str| {
+        eventually(&format!("{text} is loaded"), || {
+            example.logs("consumer").contains(text)
+        });
+        example.logs("consumer").matches("loaded").count()
+    };
+    assert_eq!(loads("Host(`traefik.localhost`)"), 1);
+    let first = example.logs("consumer");
+    let hash = |log: &str| {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("admin:$2")).collect();
+        lines.last().map(|line| line.trim().to_owned()).unwrap()
+    };
+
+    let template = example.scene.path("templates/routes.yaml");
+    let text = fs::read_to_string(&template).unwrap();
+    fs::write(&template, text.replace("traefik.localhost", "board.localhost")).unwrap();
+    assert_eq!(loads("Host(`board.localhost`)"), 2);
+    let second = example.logs("consumer");
+    assert_eq!(
+        hash(&second),
+        hash(&first),
+        "a hash is kept while the password is the same"
+    );
+
+    let put = [
+        "exec",
+        "-T",
+        "-e",
+        "BAO_ADDR=http://127.0.0.1:8200",
+        "-e",
+        "BAO_TOKEN=only-for-trying",
+        "bao",
+    ];
+    let put = [
+        &put[..],
+        &[
+            "bao",
+            "kv",
+            "put",
+            "-mount=secret",
+            "dashboard",
+            "password=second",
+        ],
+    ]
+    .concat();
+    succeed(&mut example.compose(&put));
+    eventually("the rotated password is loaded", || {
+        hash(&example.logs("consumer")) != hash(&first)
+    });
+    assert_eq!(example.logs("consumer").matches("loaded").count(), 3);
+}
+
+#[test]
+fn compose_gives_an_application_what_the_program_on_the_host_resolves() {
+    let Some(engine) = engine() else { return };
+    let example = Example::new(engine, "compose-provider", "deploy-provider", "");
+    let identity = example.scene.path("identity.txt");
+    let store = |arguments: &[&str], input: &str| {
+        let mut locket = example.scene.locket([&["store"], arguments].concat());
+        locket.env("LOCKET_IDENTITY_FILE", &identity);
+        let file = example.scene.path("input");
+        fs::write(&file, input).unwrap();
+        succeed(locket.stdin(fs::File::open(&file).unwrap()));
+    };
+    store(&["init"], "");
+    store(&["set", "db-password"], "twelve chars");
+    let up = example
+        .compose(&["up", "--abort-on-container-exit"])
+        .env("LOCKET_IDENTITY_FILE", &identity)
+        .output()
+        .unwrap();
+    assert!(
+        all(&up).contains("the password has 12 characters"),
+        "{}",
+        all(&up)
+    );
+}
