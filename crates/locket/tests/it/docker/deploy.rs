@@ -179,6 +179,26 @@ fn a_sidecar_has_filled_a_volume_in_memory_when_the_application_starts_whoever_i
 }
 
 #[test]
+fn a_volume_that_belongs_to_one_user_is_filled_by_that_user() {
+    let Some(engine) = with_server() else { return };
+    let example = Example::new(engine, "sidecar", "sidecar-owned", "1000:1000");
+    let file = example.scene.path("compose.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let owned = text.replace("o: \"size", "o: \"uid=1000,gid=1000,mode=700,size");
+    assert_ne!(owned, text);
+    fs::write(&file, owned).unwrap();
+    example.up();
+    let listed = succeed(&mut example.compose(&["exec", "-T", "app", "ls", "-nd", "/run/secrets/app"]));
+    let words: Vec<_> = listed.split_whitespace().collect();
+    assert_eq!(
+        [words[0], words[2], words[3]],
+        ["drwx------", "1000", "1000"],
+        "{listed}"
+    );
+    assert!(example.logs("app").contains("correct horse"));
+}
+
+#[test]
 fn an_edited_template_and_a_rotated_secret_reach_a_consumer_that_follows_its_file() {
     let Some(engine) = with_server() else { return };
     let example = Example::new(engine, "hot-reload", "hot-reload", "");
