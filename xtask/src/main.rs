@@ -10,6 +10,7 @@ mod fuzz;
 mod generate;
 mod image;
 mod mutants;
+mod op_core;
 mod peers;
 mod services;
 mod test;
@@ -21,6 +22,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
              clients that take long to build
   services   install the back ends and clients that the tests use, and say where
   generate   write the generated parts of the documentation; with --check, only say what is stale
+  op-core    fetch 1Password's own core by its hash, compile it ahead of time, and say where it is; with --update, write
+             the table of its imports anew
   dist       build the static release binary and check it
   features   compile and test every feature alone; with --sizes, build the slim sets and write what each weighs
   image      build the container image locket:latest, or locket:SET of the named slim sets, with `docker build`
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         "test" => test::Lane::of(&arguments).and_then(test::run),
         "services" => services::install().map(|home| command::say(&home.display().to_string())),
         "generate" => generate::Mode::of(arguments.first().map(String::as_str)).and_then(generate::run),
+        "op-core" => op_core::make(&arguments).map(|core| command::say(&core.display().to_string())),
         "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
         "features" => match arguments.first().map(String::as_str) {
             None => features::check().and_then(|()| features::test()),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::command::{cargo, exists, root, run, say};
+use crate::op_core;
 
 /// The release of rage whose program reads our store in a test.
 const RAGE: &str = "0.12.1";
@@ -24,6 +25,7 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     }
     postgres(&home)?;
     rage(&home)?;
+    onepassword(&home)?;
     engine::install(&home)?;
     Ok(home)
 }
@@ -39,7 +41,7 @@ pub(crate) fn install_for_contract(home: &Path) -> Result<(), String> {
 }
 
 /// `$LOCKET_SERVICES_DIR`, else a cache directory that outlives a clone. The test kit looks in the same place.
-fn home() -> Result<PathBuf, String> {
+pub(crate) fn home() -> Result<PathBuf, String> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a build chore reads its own environment"
@@ -91,6 +93,15 @@ pub(crate) fn environment(venv: &Path, pins: &str, telling: &str) -> Result<(), 
         .args(["install", "--quiet", "--require-hashes", "--no-deps", "-r"])
         .arg(&pins))?;
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
+}
+
+/// 1Password's own core, which the provider hosts, and the official client that vouches for the tests' server.
+fn onepassword(home: &Path) -> Result<(), String> {
+    if !exists("npm") {
+        apt(&["nodejs", "npm"])?;
+    }
+    op_core::install_client(home)?;
+    op_core::make(&[]).map(drop)
 }
 
 fn rage(home: &Path) -> Result<(), String> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand};
 
@@ -69,12 +70,29 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         ],
         "the unsafe crate knows nothing of the others",
     ),
+    (
+        "locket-wasm",
+        &[
+            "locket-core",
+            "locket-providers",
+            "locket-sys",
+            "tokio",
+            "cranelift-codegen",
+        ],
+        "it loads code, whoever wants it, and compiles none",
+    ),
 ];
 
 /// What only these crates may name in their own manifests, though others reach it through them.
 const DIRECT: &[(&str, &[&str])] = &[(
     "rustix",
-    &["locket", "locket-sys", "locket-engine", "locket-providers"],
+    &[
+        "locket",
+        "locket-sys",
+        "locket-engine",
+        "locket-providers",
+        "locket-wasm",
+    ],
 )];
 
 #[test]
@@ -126,6 +144,21 @@ fn system_calls_are_named_by_few() {
         }
         assert!(!edges.normal["locket-core"].contains(*name));
     }
+}
+
+#[test]
+fn a_build_without_op_holds_no_webassembly() {
+    let built_with = |features: &str| {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--frozen", "--package", "locket", "--no-default-features"])
+            .args(["--edges", "normal", "--prefix", "none", "--features", features])
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        String::from_utf8(tree.stdout).unwrap()
+    };
+    assert!(built_with("op").contains("\nwasmtime v"));
+    assert!(!built_with("azkv,bao,bws,connect,exec,infisical,oci,store").contains("wasmtime"));
 }
 
 #[test]

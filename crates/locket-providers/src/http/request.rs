@@ -141,6 +141,20 @@ impl Request {
         value.and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// The same request with these headers, which somebody else put together.
+    #[must_use]
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The same request with a body as it is. It may hold secrets and is wiped once sent.
+    #[must_use]
+    pub(crate) fn with_body(mut self, body: Option<Zeroizing<Vec<u8>>>) -> Self {
+        self.body = body;
+        self
+    }
+
     /// Host and path: what messages and logs may show of an address.
     pub(super) fn place(&self) -> String {
         place(&self.url)

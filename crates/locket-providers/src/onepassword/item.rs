@@ -111,6 +111,33 @@ pub(crate) struct Vault {
 #[derive(Debug)]
 pub(crate) struct Malformed;
 
+impl<'a> Field<'a> {
+    /// A field without a value.
+    pub(crate) fn new(
+        id: String,
+        label: String,
+        kind: &'static str,
+        purpose: &'static str,
+        section: Option<Section>,
+    ) -> Self {
+        Self {
+            id,
+            label,
+            kind: kind.to_owned(),
+            purpose: purpose.to_owned(),
+            section,
+            value: None,
+            totp: None,
+            ssh_formats: None,
+        }
+    }
+
+    /// The same with a value, and the code that the source computed.
+    pub(crate) fn valued(self, value: Option<&'a RawValue>, totp: Option<&'a RawValue>) -> Self {
+        Self { value, totp, ..self }
+    }
+}
+
 impl Field<'_> {
     /// The value; empty when the field has none.
     pub(crate) fn value(&self) -> Result<SecretBytes, Malformed> {

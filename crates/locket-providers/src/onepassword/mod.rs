@@ -8,7 +8,7 @@ mod reference;
 mod select;
 mod view;
 
-pub(crate) use item::{Item, ItemState, ItemSummary, Vault};
+pub(crate) use item::{Field, File, Item, ItemState, ItemSummary, Section, Vault};
 #[cfg(test)]
 pub(crate) use openssh::to_openssh;
 pub(crate) use reference::{OpReference, is_id, parse, parse_every};

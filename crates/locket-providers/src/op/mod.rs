@@ -3,6 +3,7 @@
 //! `docs.md` is the user's page.
 
 mod config;
+mod core;
 mod program;
 mod token;
 

@@ -5,5 +5,6 @@ pub mod bitwarden;
 pub mod connect;
 pub mod infisical;
 pub mod oci;
+pub mod onepassword;
 pub mod op_program;
 pub mod token_review;

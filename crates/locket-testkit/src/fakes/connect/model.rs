@@ -275,6 +275,45 @@ impl Item {
         Value::Object(json)
     }
 
+    /// The code of the item's category in 1Password's own protocol.
+    pub(in crate::fakes) fn template(&self) -> &'static str {
+        match self.category {
+            Category::Login => "001",
+            Category::SecureNote => "003",
+            Category::Password => "005",
+            Category::Document => "006",
+            Category::Database => "102",
+            Category::ApiCredential => "112",
+            Category::SshKey => "114",
+        }
+    }
+
+    /// How often the item was changed.
+    pub(in crate::fakes) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What the item holds, as 1Password's own protocol encrypts it. Files are left out.
+    pub(in crate::fakes) fn details(&self) -> Value {
+        let own = self
+            .fields
+            .iter()
+            .filter(|field| field.purpose.is_some() && field.section.is_none());
+        let own: Vec<Value> = own.map(Field::designated).collect();
+        let in_section = |id: Option<&str>| -> Vec<Value> {
+            let fields = self
+                .fields
+                .iter()
+                .filter(|field| field.section.as_deref() == id && (id.is_some() || field.purpose.is_none()));
+            fields.map(Field::sectioned).collect()
+        };
+        let mut sections = vec![json!({"name": "", "title": "", "fields": in_section(None)})];
+        sections.extend(self.sections.iter().map(|section| {
+            json!({"name": section.id, "title": section.label, "fields": in_section(Some(&section.id))})
+        }));
+        json!({"fields": own, "sections": sections, "notesPlain": ""})
+    }
+
     fn refuse_unknown_section(&self, id: Option<&str>) {
         if let Some(id) = id {
             let known = self.sections.iter().any(|section| section.id == id);
@@ -358,6 +397,34 @@ impl Field {
             json.insert("section".into(), json!({"id": section}));
         }
         Value::Object(json)
+    }
+}
+
+impl Field {
+    /// One of the fields that every login has.
+    fn designated(&self) -> Value {
+        let purpose = match self.purpose {
+            Some(Purpose::Username) => "username",
+            _ => "password",
+        };
+        let kind = if purpose == "password" { "P" } else { "T" };
+        let value = self.value.as_deref().unwrap_or_default();
+        json!({"designation": purpose, "name": purpose, "type": kind, "id": "", "value": value})
+    }
+
+    /// A field of a section.
+    fn sectioned(&self) -> Value {
+        let (kind, name) = match self.kind {
+            FieldType::Concealed => ("concealed", self.id.clone()),
+            FieldType::Otp => ("concealed", self.id.as_ref().map(|id| format!("TOTP_{id}"))),
+            FieldType::SshKey => ("sshKey", Some("private_key".to_owned())),
+            FieldType::String | FieldType::Date | FieldType::Url => ("string", self.id.clone()),
+        };
+        let mut json = json!({"k": kind, "n": name, "t": self.label});
+        if let Some(value) = &self.value {
+            json["v"] = json!(value);
+        }
+        json
     }
 }
 

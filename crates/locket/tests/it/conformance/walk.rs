@@ -4,7 +4,7 @@ use locket_providers::{KINDS, ProviderKind};
 
 use super::fixture::Fixture;
 use super::{
-    azkv, bao, bws, connect, env, exec, file, infisical, oci, op_program, report, store, toy, vault,
+    azkv, bao, bws, connect, env, exec, file, infisical, oci, op_core, op_program, report, store, toy, vault,
 };
 
 macro_rules! fixtures {
@@ -29,6 +29,7 @@ fixtures! {
     exec: exec::Helper;
     connect_by_names: connect::ByConnect::Names;
     connect_by_ids: connect::ByConnect::Ids;
+    op_by_the_core: op_core::ByCore;
     op_by_the_program: op_program::ByProgram;
     azkv_with_a_client_secret: azkv::Azkv::Secret;
     azkv_with_a_certificate: azkv::Azkv::Certificate;

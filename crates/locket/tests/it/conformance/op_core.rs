@@ -1,0 +1,122 @@
+//! 1Password service accounts by the vendor's own core, against the server that the official client vouches for.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use locket_core::Environment;
+use locket_providers::{Credential as Given, ProviderKind, Settings};
+use locket_testkit::fakes::connect::{Category, Field, Item};
+use locket_testkit::fakes::onepassword::OnePassword;
+use locket_testkit::{Canary, Client, Faults, Server, TestCa, services};
+
+use super::fixture::{Backend, Credential, Fixture, References, Sample, Secrets, Upstream};
+use super::trial::DEADLINE;
+
+/// The provider with `op.core`.
+pub(crate) struct ByCore;
+
+const NO_FILES: &str = "the tests' server has no files";
+
+impl Fixture for ByCore {
+    fn name(&self) -> &'static str {
+        "op, by the core"
+    }
+
+    fn kind(&self) -> &'static ProviderKind {
+        ProviderKind::by_name("op").unwrap()
+    }
+
+    fn is_installed(&self) -> bool {
+        services::find("op-core/op-core.cwasm").is_some()
+    }
+
+    fn start(&self) -> Backend {
+        let core = services::find("op-core/op-core.cwasm").unwrap();
+        let fake = OnePassword::new();
+        let (open, closed) = (fake.add_vault("Open \"vault\""), fake.add_vault("Closed"));
+        let put = |item: Item, title: &str| {
+            fake.add_item(&open, item);
+            format!("op://Open %22vault%22/{title}")
+        };
+        let login = |title: &str, value: Canary| Sample {
+            reference: put(Item::login(title, value.as_str()), title) + "/password",
+            value,
+        };
+        let [one, two] = ["one", "two"].map(Canary::text);
+        let pair = Item::new(Category::Database, "pair")
+            .section("s", "Section")
+            .field(Field::concealed("one", one.as_str()))
+            .field(Field::concealed("two", two.as_str()).section("s"))
+            .field(Field::concealed("blank", "").without_value());
+        let pair = put(pair, "pair");
+        let hidden = fake.add_item(&closed, Item::login("hidden", "hidden"));
+        let references = References {
+            text: login("text", Canary::text("text")),
+            other: login("other", Canary::text("other")),
+            awkward: login("awkward", Canary::awkward("awkward")),
+            binary: Err(NO_FILES),
+            empty: Ok(format!("{pair}/blank")),
+            missing_field: Ok(format!("{pair}/three")),
+            missing_item: "op://Open %22vault%22/nowhere/password".to_owned(),
+            // A vault out of scope is not told from one that does not exist.
+            denied: Ok(format!("op://{closed}/{hidden}/password")),
+            siblings: Ok([
+                Sample {
+                    reference: format!("{pair}/one"),
+                    value: one,
+                },
+                Sample {
+                    reference: format!("{pair}/Section/two"),
+                    value: two,
+                },
+            ]),
+        };
+        let answering = fake.clone();
+        let server = Server::start(move |request| answering.answer(&request));
+        let ca = TestCa::new();
+        let faults = Faults::between(Server::builder().tls(&ca), Client::new(&server.url()));
+        let address = faults.address().to_string();
+        let secrets = Secrets::default();
+        let directory = tempfile::tempdir().unwrap();
+        let token_file = directory.path().join("token");
+        let settings = Settings::default()
+            .with("core", core.to_str().unwrap())
+            .with("ca-file", ca.file().to_str().unwrap())
+            // Each login computes with large numbers, which takes long where much else is going on.
+            .with("timeout", format!("{}s", DEADLINE.as_secs()))
+            .with_credential("token-file", Given::File(token_file.clone()));
+        let issue = {
+            let (fake, secrets) = (fake.clone(), secrets.clone());
+            move || {
+                let account = fake.account(&[&open]);
+                let token = account.token(&address);
+                secrets.add(&Canary::of("token", token.as_str()));
+                std::fs::write(&token_file, token).unwrap();
+                account
+            }
+        };
+        let account = Rc::new(RefCell::new(issue()));
+        Backend {
+            settings,
+            environment: [("SSL_CERT_FILE", "/dev/null")]
+                .into_iter()
+                .collect::<Environment>(),
+            base_dir: PathBuf::from("/"),
+            references,
+            upstream: Ok(Upstream {
+                faults,
+                is_read: |request| request.path.ends_with("/items/batch"),
+            }),
+            credential: Ok(Credential {
+                renew: {
+                    let (fake, account) = (fake.clone(), account.clone());
+                    Box::new(move || fake.delete_account(&account.replace(issue())))
+                },
+                revoke: Box::new(move || fake.delete_account(&account.borrow())),
+            }),
+            secrets,
+            alive: Box::new((server, directory, ca)),
+        }
+    }
+}

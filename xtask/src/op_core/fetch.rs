@@ -1,0 +1,163 @@
+//! The core from npm, by its hash, and its compiled form beside the other services.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::glue;
+use crate::command::{cargo, exists, root, run, say};
+use crate::services;
+
+/// A package of the npm registry.
+struct Package {
+    name: &'static str,
+    version: &'static str,
+    /// Of its archive, as `sha256sum` prints it.
+    sha256: &'static str,
+}
+
+const CORE: Package = Package {
+    name: "@1password/sdk-core",
+    version: "0.5.0",
+    sha256: "f9963460fe8f3840791fb9609487d5b428d948524c30603cdd0bcb1bbf2e9ade",
+};
+
+/// The official client of this core, for tests.
+const CLIENT: Package = Package {
+    name: "@1password/sdk",
+    version: "0.5.0",
+    sha256: "e1c5a832888c61c78a622ab1dd694f99eca192a4b7829ad0a7bec385d858309a",
+};
+
+/// The name under which the program looks for it.
+const COMPILED: &str = "op-core.cwasm";
+
+/// Makes the compiled core where it is missing or older than what it is made of, and gives its path. The imports are
+/// compared with those that the program knows; with `update` that table is written anew.
+pub(crate) fn make(arguments: &[String]) -> Result<PathBuf, String> {
+    let update = match arguments {
+        [] => false,
+        [word] if word == "--update" => true,
+        _ => return Err("op-core takes `--update` or nothing".to_owned()),
+    };
+    let home = services::home()?;
+    let place = home.join("op-core");
+    let package = CORE.unpacked(&place)?;
+    let js = package.join("nodejs/core.js");
+    let js = fs::read_to_string(&js).map_err(|error| format!("{}: {error}", js.display()))?;
+    check_glue(&place, &js, update)?;
+    compiled(&place, &package.join("nodejs/core_bg.wasm"))
+}
+
+/// Puts the official client where Node finds it, for tests.
+pub(crate) fn install_client(home: &Path) -> Result<(), String> {
+    let modules = home.join("op-sdk/node_modules/@1password");
+    for (package, name) in [(&CLIENT, "sdk"), (&CORE, "sdk-core")] {
+        let installed = modules.join(name);
+        if !installed.exists() {
+            let unpacked = package.unpacked(&home.join("op-sdk").join(name))?;
+            fs::create_dir_all(&modules).map_err(|error| format!("{}: {error}", modules.display()))?;
+            fs::rename(unpacked, &installed).map_err(|error| format!("{}: {error}", installed.display()))?;
+        }
+    }
+    Ok(())
+}
+
+impl Package {
+    /// The archive, fetched into `place` unless it is there, checked and unpacked.
+    fn unpacked(&self, place: &Path) -> Result<PathBuf, String> {
+        let Self { name, version, .. } = self;
+        let failed = |error| format!("{}: {error}", place.display());
+        fs::create_dir_all(place).map_err(failed)?;
+        let archive = place.join(format!("{version}.tgz"));
+        if !archive.exists() {
+            if !exists("npm") {
+                return Err(format!("npm is missing, which fetches {name}"));
+            }
+            say(&format!("fetching {name} {version}"));
+            let fetched = place.join("fetched");
+            let _ = fs::remove_dir_all(&fetched);
+            fs::create_dir_all(&fetched).map_err(failed)?;
+            run(Command::new("npm")
+                .args(["pack", "--silent", "--pack-destination"])
+                .arg(&fetched)
+                .arg(format!("{name}@{version}"))
+                .current_dir(&fetched)
+                .stdout(Stdio::null()))?;
+            let only = fs::read_dir(&fetched)
+                .ok()
+                .and_then(|mut entries| entries.next()?.ok());
+            let only = only.ok_or_else(|| format!("npm left nothing in {}", fetched.display()))?;
+            fs::rename(only.path(), &archive).map_err(failed)?;
+            let _ = fs::remove_dir_all(&fetched);
+        }
+        let found = sha256(&archive)?;
+        if found != self.sha256 {
+            let _ = fs::remove_file(&archive);
+            return Err(format!(
+                "{name} {version} has the hash {found} instead of {}",
+                self.sha256
+            ));
+        }
+        let package = place.join("package");
+        let _ = fs::remove_dir_all(&package);
+        run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(place))?;
+        Ok(package)
+    }
+}
+
+fn sha256(path: &Path) -> Result<String, String> {
+    let output = Command::new("sha256sum").arg(path).output();
+    let output = output.map_err(|error| format!("sha256sum cannot be run: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let hash = text.split_whitespace().next().map(str::to_owned);
+    hash.ok_or_else(|| format!("{} cannot be read", path.display()))
+}
+
+/// The table in the program has to be the one of this JavaScript.
+fn check_glue(home: &Path, js: &str, update: bool) -> Result<(), String> {
+    let table = root().join("crates/locket-providers/src/op/core/glue.rs");
+    let made = home.join("glue.rs");
+    fs::write(&made, glue::source(js, CORE.version)?)
+        .map_err(|error| format!("{}: {error}", made.display()))?;
+    run(Command::new("rustfmt")
+        .args(["--edition", "2024", "--config-path"])
+        .arg(root().join("rustfmt.toml"))
+        .arg(&made))?;
+    let wanted = fs::read_to_string(&made).map_err(|error| format!("{}: {error}", made.display()))?;
+    let known = fs::read_to_string(&table).unwrap_or_default();
+    match known == wanted {
+        true => Ok(()),
+        false if update => fs::write(&table, wanted).map_err(|error| format!("{}: {error}", table.display())),
+        false => Err(format!(
+            "{} is not what the core's JavaScript says; `cargo xtask op-core --update` writes it anew",
+            table.display()
+        )),
+    }
+}
+
+/// The module compiled ahead of time, by a program of its own: the compiler is no part of ours.
+fn compiled(home: &Path, module: &Path) -> Result<PathBuf, String> {
+    let compiled = home.join(COMPILED);
+    let made_of = [
+        root().join("xtask/op-core/Cargo.lock"),
+        root().join("xtask/op-core/src/main.rs"),
+        root().join("crates/locket-wasm/src/config.rs"),
+    ];
+    let mut recipe = format!("{}\n", CORE.sha256);
+    for file in &made_of {
+        recipe += &sha256(file)?;
+        recipe.push('\n');
+    }
+    let stamp = home.join("op-core.made-of");
+    if compiled.exists() && fs::read_to_string(&stamp).is_ok_and(|of| of == recipe) {
+        return Ok(compiled);
+    }
+    say("building the compiler for 1Password's core, which takes minutes, then compiling the core");
+    let _ = fs::remove_file(&stamp);
+    let manifest = root().join("xtask/op-core/Cargo.toml");
+    let mut build = cargo(&["run", "--quiet", "--locked", "--release", "--manifest-path"]);
+    run(build.arg(manifest).arg("--").arg(module).arg(&compiled))?;
+    fs::write(&stamp, recipe).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(compiled)
+}
