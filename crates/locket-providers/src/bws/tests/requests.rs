@@ -205,6 +205,29 @@ async fn a_session_is_replaced_before_it_ends_and_when_it_is_refused() {
 }
 
 #[tokio::test]
+async fn clocks_that_are_hours_apart_neither_end_a_session_early_nor_keep_it_too_long() {
+    const HOURS: Duration = Duration::from_secs(5 * 3600);
+    // The tests' server stamps its sessions with the real time, from which this clock is years away; and then:
+    for date in ["Thu, 01 Jan 1970 05:00:00 GMT", "Wed, 02 Jan 2030 08:04:05 GMT"] {
+        let rig = Rig::with(|fake, request| fake.answer(&request).with_header("date", date));
+        let clock = &rig.fixture.clock;
+        rig.fake.sessions_last(Duration::from_secs(600));
+        let id = rig.add("k", "v");
+        rig.gives(&id, b"v").await;
+        assert_eq!(rig.asked(), [LOGIN, BY_IDS]);
+        clock.set_wall_ahead(HOURS);
+        rig.gives(&id, b"v").await;
+        assert_eq!(rig.asked(), [BY_IDS], "ahead");
+        clock.set_wall_back(2 * HOURS);
+        rig.gives(&id, b"v").await;
+        assert_eq!(rig.asked(), [BY_IDS], "behind");
+        clock.advance(Duration::from_secs(595));
+        rig.gives(&id, b"v").await;
+        assert_eq!(rig.asked(), [LOGIN, BY_IDS], "its time is over all the same");
+    }
+}
+
+#[tokio::test]
 async fn a_replaced_token_counts_at_once_even_if_it_is_of_another_organization() {
     let other = Bitwarden::new();
     let theirs = other.add_project("prod");

@@ -156,6 +156,32 @@ async fn a_token_is_renewed_before_it_ends_and_replaced_when_it_cannot_be() {
 }
 
 #[tokio::test]
+async fn clocks_that_are_hours_apart_neither_renew_a_token_early_nor_keep_it_too_long() {
+    const HOURS: Duration = Duration::from_secs(5 * 3600);
+    for date in ["Thu, 01 Jan 1970 05:00:00 GMT", "Wed, 02 Jan 2030 08:04:05 GMT"] {
+        let rig = Rig::with(|fake, request| fake.answer(&request).with_header("date", date));
+        let clock = &rig.fixture.clock;
+        rig.fake.tokens_last(Duration::from_secs(900));
+        rig.put("K", "v");
+        rig.gives("infisical:///K", b"v").await;
+        rig.asked();
+        clock.set_wall_ahead(HOURS);
+        rig.gives("infisical:///K", b"v").await;
+        assert_eq!(rig.asked(), ["/api/v4/secrets/K"], "ahead");
+        clock.set_wall_back(2 * HOURS);
+        rig.gives("infisical:///K", b"v").await;
+        assert_eq!(rig.asked(), ["/api/v4/secrets/K"], "behind");
+        clock.advance(Duration::from_secs(660));
+        rig.gives("infisical:///K", b"v").await;
+        assert_eq!(
+            rig.asked(),
+            [RENEW, "/api/v4/secrets/K"],
+            "it is renewed in time all the same"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_token_without_an_end_is_neither_renewed_nor_replaced() {
     let rig = Rig::new();
     rig.fake.tokens_last(Duration::ZERO);
