@@ -19,6 +19,7 @@ mod connect_run;
 mod diagnoses;
 mod docker;
 mod documents;
+mod every_provider;
 mod exec;
 mod infisical_official_client;
 mod links;
