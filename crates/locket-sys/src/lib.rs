@@ -8,3 +8,4 @@ pub mod mount;
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 mod names;
 pub mod process;
+pub mod service;

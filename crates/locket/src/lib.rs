@@ -25,6 +25,7 @@ mod providers;
 mod reference;
 mod report;
 mod runtime;
+mod service;
 mod settings;
 #[cfg(test)]
 mod testing;

@@ -15,7 +15,7 @@ use super::confine;
 use super::consumers::Telling;
 use super::ledger::Ledger;
 use super::outputs::Outputs;
-use super::report::{Ending, Observer, Refusal};
+use super::report::{Ending, Observer, Phase, Refusal};
 use super::rounds::Round;
 use super::setup::{AgentCx, AtEnd, Command, Mode, Setup};
 use crate::instances::Instances;
@@ -111,6 +111,7 @@ pub(super) struct Agent {
     pub(super) outputs: Outputs,
     pub(super) journal: Arc<Mutex<Journal>>,
     pub(super) status: Option<StatusFile>,
+    pub(super) phase: Phase,
     pub(super) ledger: Ledger,
     /// At home while no scan is under way.
     pub(super) scanner: Option<Scanner>,
@@ -134,6 +135,8 @@ pub(super) struct Agent {
     pub(super) next_refresh: Option<Duration>,
     /// When connections and spare memory are given back, unless something happens before.
     pub(super) rest_at: Option<Duration>,
+    /// When whoever watches the agent is to see it turn.
+    pub(super) next_pulse: Option<Duration>,
     pub(super) deliveries: FuturesUnordered<BoxFuture<'static, (Action, Delivery)>>,
     pub(super) telling: BTreeMap<Action, Telling>,
     pub(super) told_trouble: FxHashSet<sources::Trouble>,
@@ -182,6 +185,7 @@ impl Agent {
             outputs: Outputs::default(),
             journal,
             status,
+            phase: Phase::Starting,
             scanner: Some(scanner),
             scanning: None,
             rescan: false,
@@ -196,6 +200,7 @@ impl Agent {
             rounds: 0,
             next_refresh: None,
             rest_at: None,
+            next_pulse: None,
             deliveries: FuturesUnordered::new(),
             telling: BTreeMap::new(),
             told_trouble: FxHashSet::default(),
@@ -208,13 +213,14 @@ impl Agent {
     async fn run(mut self, first: Scan, mut cx: AgentCx<'_>) -> Ending {
         let mut watcher = self.watcher();
         self.repay();
-        self.write_status();
+        self.show(cx.observer);
         self.publish();
         self.schedule_refresh();
         self.open_round("start", self.setup.schedule.deadline);
         self.merge(first, cx.observer);
         let mut commands_open = true;
         loop {
+            self.beat(cx.observer);
             self.start_work();
             if let Some(ending) = self.close_round(cx.observer) {
                 return self.end(ending, cx.observer).await;
@@ -248,7 +254,13 @@ impl Agent {
                     };
                     return self.end(ending, cx.observer).await;
                 }
-                Event::Command(Command::Reload) => self.read_again("reload", &mut cx, &mut watcher),
+                Event::Command(Command::Reload) => {
+                    if self.phase == Phase::Staying {
+                        self.phase = Phase::Reloading;
+                        self.show(cx.observer);
+                    }
+                    self.read_again("reload", &mut cx, &mut watcher);
+                }
                 Event::Applied((applier, done)) => {
                     self.applier = Some(applier);
                     self.applying = None;
@@ -270,7 +282,7 @@ impl Agent {
                 Event::Audit => {
                     self.watch_audit();
                     self.publish();
-                    self.write_status();
+                    self.show(cx.observer);
                 }
                 Event::Timer if self.setup.schedule.mode == Mode::Repeat && self.is_refresh_due() => {
                     self.read_again("refresh", &mut cx, &mut watcher);
@@ -294,6 +306,8 @@ impl Agent {
 
     /// Lets what is being written come to its end, and consumers that were to be told be told.
     async fn end(mut self, ending: Ending, observer: &dyn Observer) -> Ending {
+        self.phase = Phase::Stopping;
+        observer.phase(self.phase, &self.status());
         if let Some(applying) = self.applying.take() {
             // The result is of no use any more; that it is complete is.
             self.applier = applying.await.ok().map(|(applier, _)| applier);
@@ -310,7 +324,7 @@ impl Agent {
         self.clean_up().await;
         self.watch_audit();
         self.ledger.finish(STOP_PATIENCE).await;
-        self.write_status();
+        self.show(observer);
         Ending { untold, ..ending }
     }
 

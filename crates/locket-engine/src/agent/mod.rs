@@ -22,6 +22,6 @@ mod work;
 pub use confine::kept_open;
 pub(crate) use dispatch::refusals;
 pub use dispatch::run;
-pub use report::{Ending, Failing, Observer, Refusal};
+pub use report::{Ending, Failing, Observer, Phase, Refusal};
 pub use setup::{AgentCx, AtEnd, Command, Mode, Sandbox, Schedule, Setup, Surroundings};
 pub use variables::{Generation, Handover, Variable};

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::time::Duration;
 
 use locket_core::{Action, Diagnostic};
 
 use crate::sources::SourceError;
+use crate::state::Status;
 
 /// Shows people what has a place in a text they wrote, and, unless it does otherwise, writes the rest to the log.
 pub trait Observer {
@@ -32,6 +34,30 @@ pub trait Observer {
     fn untold(&self, action: &Action, reason: &str) {
         tracing::error!("{action} was not told: {reason}");
     }
+
+    /// The agent is in `phase`, and `status` is what its status file says.
+    fn phase(&self, _phase: Phase, _status: &Status) {}
+
+    /// How often the dispatcher is to show that it turns; asked before each pause.
+    fn pulse_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The dispatcher turns.
+    fn pulse(&self) {}
+}
+
+/// Where an agent stands between its start and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The first round is not over.
+    Starting,
+    /// A round is over and others may follow, or what the status says changed between rounds.
+    Staying,
+    /// It was told to read its configuration again. [`Phase::Staying`] follows when it has.
+    Reloading,
+    /// It was told to stop.
+    Stopping,
 }
 
 /// What stands in the way of an output.

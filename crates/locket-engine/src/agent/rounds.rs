@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::apply::{Job, Work};
 use super::dispatch::Agent;
 use super::outputs::{Stage, Standing};
-use super::report::{Ending, Failing, Observer, Trouble, TroubleKind, warn_about_unlocked_memory};
+use super::report::{Ending, Failing, Observer, Phase, Trouble, TroubleKind, warn_about_unlocked_memory};
 use super::setup::{Mode, Schedule};
 use super::standing::is_unresolved;
 use super::timers::REST_AFTER;
@@ -99,7 +99,8 @@ impl Agent {
         self.tell(&round);
         self.hand_over(&round);
         self.publish();
-        self.write_status();
+        self.phase = Phase::Staying;
+        self.show(observer);
         let ending = self.ending();
         if self.setup.schedule.mode == Mode::OneShot {
             return Some(Ending {

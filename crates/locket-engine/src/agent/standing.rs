@@ -6,7 +6,7 @@ use locket_core::plan::OnError;
 
 use super::dispatch::Agent;
 use super::outputs::Standing;
-use super::report::{Ending, Trouble, TroubleKind};
+use super::report::{Ending, Observer, Trouble, TroubleKind};
 use super::setup::Mode;
 use crate::state::{Failing, State, Status};
 
@@ -39,11 +39,13 @@ impl Agent {
         ending
     }
 
-    pub(super) fn write_status(&mut self) {
+    /// Shows to others where the agent stands and how it is.
+    pub(super) fn show(&mut self, observer: &dyn Observer) {
         let status = self.status();
         if let Some(file) = &mut self.status {
             file.write(&status);
         }
+        observer.phase(self.phase, &status);
     }
 
     pub(super) fn status(&self) -> Status {

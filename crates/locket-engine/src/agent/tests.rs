@@ -18,6 +18,7 @@ use crate::testing::{Fake, clock};
 mod cleanup;
 #[path = "lease_tests.rs"]
 mod leases;
+mod phases;
 mod telemetry;
 mod whole;
 mod wildcards;

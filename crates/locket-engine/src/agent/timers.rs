@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::dispatch::Agent;
+use super::report::Observer;
 use super::setup::Mode;
 use crate::chance;
 
@@ -64,10 +65,23 @@ impl Agent {
             self.next_deletion(),
             deadline,
             self.rest_at,
+            self.next_pulse,
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Shows that the dispatcher turns, when it is time to.
+    pub(super) fn beat(&mut self, observer: &dyn Observer) {
+        let now = self.clock.monotonic();
+        let interval = observer.pulse_interval();
+        if interval.is_some() && self.next_pulse.is_none_or(|at| at <= now) {
+            observer.pulse();
+            self.next_pulse = interval.map(|interval| now + interval);
+        } else if interval.is_none() {
+            self.next_pulse = None;
+        }
     }
 
     /// Gives back what only work needs: connections, and memory that nothing uses.

@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::logging::LogFormat;
 use crate::options::{self, Notice, table};
 use crate::report::{self, Cause, Failure, Problem, SourceText};
+use crate::service::{self, Served};
 use crate::settings::{self, Form, Loaded, RunSettings};
 use crate::{config, diagnostics, providers, runtime};
 
@@ -84,9 +85,10 @@ pub(super) fn drive(
     runtime::block_on(async {
         let mut signals = Signals::listen()?;
         let (orders, commands) = mpsc::channel(8);
+        let served = Served::new(observer, first.schedule.mode, &context.environment);
         let cx = AgentCx {
             clock: context.clock.clone(),
-            observer,
+            observer: &served,
             commands,
             reload,
         };
@@ -116,8 +118,8 @@ pub(super) fn setup(
         schedule: settings.schedule,
         actions: settings.actions.clone(),
         notifier: Notifier {
-            courier: Arc::new(Couriers::new(providers::without_credentials(
-                &context.environment,
+            courier: Arc::new(Couriers::new(service::without_manager(
+                &providers::without_credentials(&context.environment),
             ))),
             timeout: settings.notify_timeout,
         },

@@ -51,6 +51,9 @@ pub(crate) struct Syntax<T> {
     pub(crate) in_file: fn(&ConfigFile) -> Vec<String>,
 }
 
+/// Where the service manager puts what `LoadCredential=` and its like name (systemd.exec(5)).
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
 /// What is wrong with a variable that is no text.
 pub(crate) const NOT_UTF8: &str = "the value is not UTF-8";
 
@@ -220,6 +223,26 @@ impl<'a> Layers<'a> {
             };
         }
         Ok(None)
+    }
+
+    /// The path of the file that the service manager gave under `name` (`LoadCredential=`), if it gave one.
+    pub(crate) fn credential(&self, name: &str) -> Option<Given> {
+        let directory = self.context.environment.get_os(CREDENTIALS_DIRECTORY)?;
+        let path = Path::new(directory).join(name);
+        let text = path.to_str().filter(|_| path.is_absolute() && path.is_file())?;
+        Some(self.given(text, Origin::Credential(name.to_owned())))
+    }
+
+    /// The names of all files that the service manager gave.
+    pub(crate) fn credentials(&self) -> Vec<String> {
+        let directory = self.context.environment.get_os(CREDENTIALS_DIRECTORY);
+        let entries = directory.and_then(|directory| std::fs::read_dir(directory).ok());
+        let names = entries.into_iter().flatten().flatten();
+        let mut names: Vec<_> = names
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
     }
 
     /// A text that a flag gives, by the flag's name without dashes.

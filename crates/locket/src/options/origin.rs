@@ -26,6 +26,8 @@ pub(crate) enum Origin {
     Flag(String),
     /// A variable.
     Variable(String),
+    /// A file among the credentials that the service manager gave the process, by its name.
+    Credential(String),
     /// A place in a configuration file.
     File {
         /// The file.
@@ -109,7 +111,7 @@ impl Origin {
                     findings: vec![finding],
                 }
             }
-            Self::Flag(_) | Self::Variable(_) => Problem::Told {
+            Self::Flag(_) | Self::Variable(_) | Self::Credential(_) => Problem::Told {
                 message: format!("{self}: {message}"),
                 help,
             },
@@ -121,6 +123,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(name) | Self::Variable(name) => f.write_str(name),
+            Self::Credential(name) => write!(f, "the credential {name}"),
             Self::File { source, span } => {
                 write!(f, "{}:{}", source.name, span.line_column(&source.text).0)
             }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use locket_core::Schemes;
+use locket_core::{Schemes, suggest};
+use locket_providers::{ProviderKind, Setting};
 
 use super::choice::Choice;
 use super::credential::{not_a_reference, template_of};
 use super::flags::id;
 use super::instances::Blueprint;
-use super::sections;
+use super::sections::{self, CREDENTIALS, credential_name};
 use crate::config::TableName;
-use crate::options::{Layers, Origin, table};
+use crate::options::{Layers, Notice, Origin, table};
 use crate::report::Problem;
 
 /// `--token-file` needs a provider that has such a setting, and no second word from its own flag.
@@ -42,6 +43,34 @@ pub(super) fn token_file(layers: &mut Layers<'_>, choice: Choice) {
     };
     if let Some((message, help)) = problem {
         layers.problems.push(given.origin.problem(message, Some(help)));
+    }
+}
+
+/// A file among the service manager's credentials that is meant for us and that nothing reads is a misspelling.
+pub(super) fn credentials(layers: &mut Layers<'_>, instances: &[(String, &'static ProviderKind)]) {
+    let of = |of: &str, settings: &[&'static Setting]| {
+        let names = settings.iter().filter_map(|setting| credential_name(of, setting));
+        names.collect::<Vec<_>>()
+    };
+    let sections = sections::sections();
+    let own = sections
+        .iter()
+        .flat_map(|section| of(section.prefix, &section.settings));
+    let named = instances
+        .iter()
+        .flat_map(|(name, kind)| of(name, &kind.all_settings().collect::<Vec<_>>()));
+    let known: Vec<_> = own.chain(named).collect();
+    for name in layers.credentials() {
+        if !name.starts_with(CREDENTIALS) || known.contains(&name) {
+            continue;
+        }
+        let nearest = suggest::nearest(&name, known.iter().map(String::as_str));
+        let advice = nearest
+            .map(|nearest| format!("; is it {nearest}?"))
+            .unwrap_or_default();
+        layers.notices.push(Notice::Warning(format!(
+            "the credential {name} is nobody's: no provider in this build has such a setting{advice}"
+        )));
     }
 }
 

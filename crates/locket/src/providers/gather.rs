@@ -10,7 +10,7 @@ use locket_providers::{ConfigError, Credential, ProviderKind, Setting, SettingKi
 
 use super::choice::Choice;
 use super::flags::id;
-use super::sections::{check_text, loans};
+use super::sections::{check_text, credential_name, is_owned, loans};
 use crate::config::{ConfigFile, ProviderTable, TableName};
 use crate::options::{Given, Layers, NOT_UTF8, Origin, table};
 
@@ -161,9 +161,11 @@ fn find(
     subject: Subject<'_>,
     setting: &'static Setting,
 ) -> Result<Option<Found>, ConfigError> {
-    let Subject::Scheme(_) = subject else {
-        return Ok(in_files(layers, kind, subject, setting, false));
-    };
+    if let Subject::Instance(name) = subject {
+        // A name that is a provider's prefix, too, would get what was meant for that one.
+        let given = credential(layers, name, setting).filter(|_| !is_owned(name));
+        return Ok(given.or_else(|| in_files(layers, kind, subject, setting, false)));
+    }
     let is_chosen = choice.is(kind) && setting.name == TOKEN_FILE;
     let id = id(kind.prefix, setting.name);
     let flag = layers.flag(&id, &id).or_else(|| {
@@ -181,8 +183,18 @@ fn find(
             return Ok(Some(Found::Text(given)));
         }
     }
+    if let Some(found) = credential(layers, kind.prefix, setting) {
+        return Ok(Some(found));
+    }
     let found = in_files(layers, kind, subject, setting, is_chosen);
     Ok(found.or_else(|| lent(layers, choice, kind, setting)))
+}
+
+/// The file that the service manager gave for `setting` of the provider or instance `of`. It was given to this
+/// process as its variables were, so that it beats the files as they do.
+fn credential(layers: &Layers<'_>, of: &str, setting: &'static Setting) -> Option<Found> {
+    let name = credential_name(of, setting)?;
+    layers.credential(&name).map(Found::Text)
 }
 
 /// The first variable that is set; a credential's also in its `_FILE` form.

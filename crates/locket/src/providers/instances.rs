@@ -8,7 +8,7 @@ use locket_core::{Clock, Environment, Provider, ProviderError, Scheme, Schemes};
 use locket_engine::agent::Surroundings;
 use locket_engine::resolve::Budgets;
 use locket_engine::{Instance, InstanceLimits, Instances};
-use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, Settings};
+use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, SettingKind, Settings};
 
 use super::check;
 use super::choice::Choice;
@@ -75,6 +75,7 @@ pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> Prov
     check::token_file(layers, choice);
     check::loans(layers, choice);
     let instances = named_instances(layers);
+    check::credentials(layers, &instances);
     let mut settings = ProviderSettings {
         schemes: Schemes::default(),
         blueprints: Vec::new(),
@@ -187,6 +188,17 @@ impl ProviderSettings {
             kind: blueprint.kind,
             given: &blueprint.origins,
         })
+    }
+
+    /// The credentials that the instance `name` was given, by their settings' names, each with its layer.
+    pub(crate) fn credentials(&self, name: &str) -> impl Iterator<Item = (&'static str, &Origin)> {
+        let own = self
+            .blueprints
+            .iter()
+            .filter(move |blueprint| *blueprint.name == *name);
+        own.flat_map(|blueprint| &blueprint.origins)
+            .filter(|(setting, _)| setting.kind == SettingKind::Credential)
+            .map(|(setting, origin)| (setting.name, origin))
     }
 
     /// What the providers touch of this machine, for an agent that gives up everything else.

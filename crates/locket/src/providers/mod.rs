@@ -14,4 +14,6 @@ mod tests;
 pub(crate) use credential::template_of;
 pub(crate) use flags::{add_flags, advice_on_literal};
 pub(crate) use instances::{Described, ProviderSettings, settle};
-pub(crate) use sections::{check_text, kinds, literal_name, sections, variables, without_credentials};
+pub(crate) use sections::{
+    check_text, credential_name, kinds, literal_name, sections, variables, without_credentials,
+};

@@ -80,6 +80,14 @@ pub(crate) fn literal_name(setting: &'static Setting) -> Option<&'static str> {
     }
 }
 
+/// The name under which the service manager gives the value of a credential of `of`, a prefix or an instance.
+pub(crate) fn credential_name(of: &str, setting: &'static Setting) -> Option<String> {
+    literal_name(setting).map(|name| format!("{CREDENTIALS}{of}.{name}"))
+}
+
+/// What the names of all of them begin with.
+pub(crate) const CREDENTIALS: &str = "locket.";
+
 /// Whether `text` is what the setting wants.
 ///
 /// # Errors

@@ -729,6 +729,55 @@ impl ProviderSettings {
 }
 
 #[test]
+fn credentials_of_the_service_manager_are_found_by_themselves() {
+    let directory = tempfile::tempdir().unwrap();
+    let given = directory.path().join("credentials");
+    std::fs::create_dir(&given).unwrap();
+    for name in [
+        "locket.bao.token",
+        "locket.prod.token",
+        "locket.bws.tokn",
+        "other",
+    ] {
+        std::fs::write(given.join(name), "t").unwrap();
+    }
+    let given = given.to_str().unwrap();
+    let toml =
+        "[bao]\nurl = 'http://127.0.0.1:9'\n[providers.prod]\ntype = 'vault'\nurl = 'http://127.0.0.1:9'\n";
+    let from = |variables: &[(&str, &str)], name: &str| {
+        let settle = |layers: &mut Layers<'_>, _: &Context| settle(layers, TIMEOUT);
+        let settings = testing::settled(directory.path(), &[], variables, toml, settle).unwrap();
+        let origins = settings
+            .credentials(name)
+            .map(|(setting, origin)| format!("{setting} from {origin}"));
+        origins.collect::<Vec<_>>()
+    };
+    let directed = [("CREDENTIALS_DIRECTORY", given)];
+    assert_eq!(
+        from(&directed, "bao"),
+        ["token-file from the credential locket.bao.token"]
+    );
+    assert_eq!(
+        from(&directed, "prod"),
+        ["token-file from the credential locket.prod.token"]
+    );
+    let both = [("CREDENTIALS_DIRECTORY", given), ("BAO_TOKEN", "x")];
+    assert_eq!(from(&both, "bao"), ["token-file from BAO_TOKEN"]);
+    assert_eq!(
+        from(&both, "prod"),
+        ["token-file from the credential locket.prod.token"]
+    );
+    assert!(from(&[], "bao").is_empty() && from(&[("CREDENTIALS_DIRECTORY", "relative")], "bao").is_empty());
+    let work = format!("[run]\nout = '/run/x'\n{toml}[[secret]]\nname = 'a'\ntemplate = '{{ file:///x }}'\n");
+    let told = testing::notices(directory.path(), &[], &directed, &work);
+    let about: Vec<_> = told.iter().filter(|text| text.contains("is nobody's")).collect();
+    assert!(
+        matches!(about[..], [text] if text.contains("locket.bws.tokn") && text.contains("is it locket.bws.token?")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_reload_keeps_the_providers_that_were_told_the_same() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("token"), "t").unwrap();

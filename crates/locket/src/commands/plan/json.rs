@@ -97,8 +97,12 @@ fn problems(verdict: &Verdict) -> Vec<Value> {
 
 pub(in super::super) fn provider(cost: &Cost, settings: &RunSettings) -> Value {
     let day = interval(settings).map(|interval| cost.of_a_day(interval));
+    let credentials = settings.common.providers.credentials(&cost.instance);
+    let credentials =
+        credentials.map(|(setting, origin)| json!({ "setting": setting, "from": origin.to_string() }));
     json!({
         "name": &*cost.instance,
+        "credentials": credentials.collect::<Vec<_>>(),
         "local": cost.local,
         "items": cost.items,
         "calls": cost.calls,

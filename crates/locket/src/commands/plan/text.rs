@@ -183,6 +183,9 @@ fn draw_costs(costs: &[Cost], settings: &RunSettings, text: &mut String) {
     }));
     let _ = write!(text, "\n{}", columns(&rows));
     for cost in costs {
+        for (setting, origin) in settings.common.providers.credentials(&cost.instance) {
+            let _ = writeln!(text, "`{}`: {setting} from {origin}", cost.instance);
+        }
         if let Some(budget) = budget(cost) {
             let _ = writeln!(text, "`{}`: {budget}", cost.instance);
         }

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::options::Origin;
 use crate::output;
-use crate::providers::Described;
+use crate::providers::{Described, credential_name};
 use crate::report::Failure;
 use crate::settings::RunSettings;
 
@@ -128,19 +128,26 @@ fn origin<'a>(instance: &'a Described<'_>, setting: &Setting) -> Option<&'a Orig
 }
 
 /// Where a setting may come from, as a person would write it.
-fn sources(instance: &Described<'_>, setting: &Setting) -> Vec<String> {
+fn sources(instance: &Described<'_>, setting: &'static Setting) -> Vec<String> {
     let is_own = instance
         .kind
         .schemes
         .iter()
         .any(|scheme| scheme.name == instance.name);
+    let of = if is_own {
+        instance.kind.prefix
+    } else {
+        instance.name
+    };
+    let credential = credential_name(of, setting).map(|name| format!("the credential {name}"));
     if !is_own {
-        return vec![format!("`{}` in [providers.{}]", setting.name, instance.name)];
+        let own = format!("`{}` in [providers.{}]", setting.name, instance.name);
+        return credential.into_iter().chain([own]).collect();
     }
     let flag = std::iter::once(format!("--{}.{}", instance.kind.prefix, setting.name));
     let variables = setting.env.iter().flat_map(|name| match setting.kind {
         SettingKind::Credential => vec![(*name).to_owned(), format!("{name}_FILE")],
         _ => vec![(*name).to_owned()],
     });
-    flag.chain(variables).collect()
+    flag.chain(variables).chain(credential).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::super::super::providers::{Tried, every_instance};
 use super::super::finding::{Check, Finding, Scene};
+use crate::settings::RunSettings;
 
 pub(super) const CHECK: Check = Check {
     name: "provider",
@@ -15,12 +16,22 @@ fn look(scene: &Scene<'_>) -> Vec<Finding> {
     };
     match every_instance(settings, scene.context) {
         Ok(tried) if tried.is_empty() => vec![Finding::good("none is configured, and no template names one")],
-        Ok(tried) => tried.iter().map(judge).collect(),
+        Ok(tried) => tried.iter().map(judge).chain(credentials(settings)).collect(),
         Err(_) => vec![Finding::bad(
             "none can be asked, since there are no file descriptors left",
             "Raise the limit of open files (`ulimit -n`, `LimitNOFILE=`).",
         )],
     }
+}
+
+/// Which layer each credential came from: the one that wins is not always the one that was meant.
+fn credentials(settings: &RunSettings) -> impl Iterator<Item = Finding> {
+    let providers = &settings.common.providers;
+    let each = providers.describe().flat_map(|instance| {
+        let given = providers.credentials(instance.name);
+        given.map(move |(setting, origin)| format!("{}://: {setting} from {origin}", instance.name))
+    });
+    each.map(Finding::good)
 }
 
 fn judge(tried: &Tried) -> Finding {
