@@ -23,6 +23,9 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     if !exists("ssh-keygen") {
         apt(&["openssh-client"])?;
     }
+    if !exists("systemd-nspawn") || !exists("systemd-analyze") {
+        apt(&["systemd", "systemd-container"])?;
+    }
     postgres(&home)?;
     rage(&home)?;
     onepassword(&home)?;

@@ -433,6 +433,61 @@ const OWN: &[(&str, &str, Proof)] = &[
             "tests/it/sync/rounds.rs",
         ),
     ),
+    ("systemd", "purposes", ("transcripts", "tests/golden.rs")),
+    (
+        "systemd",
+        "install",
+        (
+            "the_timer_syncs_into_memory_with_a_credential_of_the_machine_and_a_change_is_no_failure",
+            "tests/it/systemd/booted.rs",
+        ),
+    ),
+    (
+        "systemd",
+        "uninstall",
+        (
+            "the_timer_syncs_into_memory_with_a_credential_of_the_machine_and_a_change_is_no_failure",
+            "tests/it/systemd/booted.rs",
+        ),
+    ),
+    (
+        "systemd",
+        "now",
+        (
+            "the_timer_syncs_into_memory_with_a_credential_of_the_machine_and_a_change_is_no_failure",
+            "tests/it/systemd/booted.rs",
+        ),
+    ),
+    (
+        "systemd",
+        "dry_run",
+        (
+            "the_timer_syncs_into_memory_with_a_credential_of_the_machine_and_a_change_is_no_failure",
+            "tests/it/systemd/booted.rs",
+        ),
+    ),
+    ("systemd", "out", ("transcripts", "tests/golden.rs")),
+    ("systemd", "program", ("transcripts", "tests/golden.rs")),
+    ("systemd", "mount", ("transcripts", "tests/golden.rs")),
+    ("systemd", "size", ("transcripts", "tests/golden.rs")),
+    (
+        "systemd",
+        "every",
+        (
+            "the_timer_syncs_into_memory_with_a_credential_of_the_machine_and_a_change_is_no_failure",
+            "tests/it/systemd/booted.rs",
+        ),
+    ),
+    (
+        "systemd",
+        "jitter",
+        (
+            "the_timer_syncs_into_memory_with_a_credential_of_the_machine_and_a_change_is_no_failure",
+            "tests/it/systemd/booted.rs",
+        ),
+    ),
+    ("systemd", "write", ("transcripts", "tests/golden.rs")),
+    ("systemd", "owners", ("transcripts", "tests/golden.rs")),
     ("get", "reference", ("transcripts", "tests/golden.rs")),
     ("render", "file", ("transcripts", "tests/golden.rs")),
     (

@@ -27,6 +27,8 @@ mod report;
 mod runtime;
 mod service;
 mod settings;
+#[cfg(feature = "command-systemd")]
+mod systemd;
 #[cfg(test)]
 mod testing;
 

@@ -2,11 +2,13 @@
 
 pub mod engine;
 mod guard;
+pub mod machine;
 pub mod openbao;
 mod place;
 pub mod postgres;
 
 pub use engine::Engine;
+pub use machine::Machine;
 pub use openbao::OpenBao;
 pub use place::{contract_python, find, find_for_contract, openbao_program, python, release};
 pub use postgres::Postgres;

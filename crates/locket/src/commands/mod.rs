@@ -34,6 +34,8 @@ mod schema;
 mod store;
 #[cfg(feature = "command-sync")]
 mod sync;
+#[cfg(feature = "command-systemd")]
+mod systemd;
 #[cfg(any(
     feature = "command-build",
     feature = "command-compose",
@@ -61,6 +63,8 @@ pub(crate) static COMMANDS: &[Command] = &[
     build::COMMAND,
     #[cfg(feature = "command-sync")]
     sync::COMMAND,
+    #[cfg(feature = "command-systemd")]
+    systemd::COMMAND,
     #[cfg(feature = "command-plan")]
     plan::COMMAND,
     healthcheck::COMMAND,
@@ -98,6 +102,7 @@ pub(crate) static KNOWN: &[(&str, &str)] = &[
     ("schema", "command-manual"),
     ("store", "store"),
     ("sync", "command-sync"),
+    ("systemd", "command-systemd"),
 ];
 
 /// One command.

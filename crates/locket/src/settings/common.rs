@@ -117,7 +117,7 @@ impl<T> Loaded<T> {
     }
 
     /// The settings alone.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "command-systemd"))]
     pub(crate) fn quietly(self) -> T {
         self.settings
     }

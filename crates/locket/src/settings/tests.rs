@@ -570,6 +570,7 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
             "doctor" => [table::EVERY, table::ASKING, table::PLACES].concat(),
             // Its own, of the same name.
             "man" => vec![&table::OUT],
+            "systemd" => vec![&table::CONFIG, &table::MAP, &table::OUT],
             _ => Vec::new(),
         };
         for opt in table::all() {

@@ -38,3 +38,4 @@ mod seeds_map;
 mod store;
 mod support;
 mod sync;
+mod systemd;

@@ -1,0 +1,368 @@
+//! `locket systemd`: units printed, installed or removed. What they say is `crate::systemd`'s.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::process::Command as Program;
+use std::time::Duration;
+
+use clap::{ArgGroup, ArgMatches, Args, ValueHint};
+use locket_core::plan::{Place, Plan};
+use locket_core::{Action, Environment, sync_map};
+
+use super::{Command, arguments};
+use crate::context::{Context, Style};
+use crate::exit::Exit;
+use crate::options::values;
+use crate::report::Failure;
+use crate::settings::{self, Form, RunSettings};
+use crate::systemd::{MARK, Needs, Purpose, Unit, Units, Unsayable};
+use crate::{cli, output};
+
+pub(super) const COMMAND: Command = Command {
+    name: "systemd",
+    about: "Print, install or remove units for systemd",
+    arguments: |command| {
+        let command = SystemdArgs::augment_args(command);
+        command.group(ArgGroup::new("deed").args(["install", "uninstall", "out"]))
+    },
+    run,
+};
+
+/// Where a machine's own units stand.
+const SYSTEM: &str = "/etc/systemd/system";
+
+#[derive(Args)]
+struct SystemdArgs {
+    /// What the units are for
+    #[arg(value_name = "FOR", default_values = ["sync"])]
+    purposes: Vec<Purpose>,
+    /// Write them to /etc/systemd/system and let systemd read them
+    #[arg(long)]
+    install: bool,
+    /// Stop them, and remove those that `--install` wrote
+    #[arg(long)]
+    uninstall: bool,
+    /// Enable and start what is installed, too
+    #[arg(long, requires = "install")]
+    now: bool,
+    /// Only say what `--install` or `--uninstall` would do
+    #[arg(long)]
+    dry_run: bool,
+    /// Write them to this directory and do nothing else
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    out: Option<PathBuf>,
+    /// The program that they start [default: this one]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    program: Option<PathBuf>,
+    /// The map of `sync`
+    #[arg(long, value_name = "FILE", default_value = "/etc/locket/map.csv", value_hint = ValueHint::FilePath)]
+    map: PathBuf,
+    /// The configuration of `run` and `plugin`
+    #[arg(long, value_name = "FILE", default_value = "/etc/locket/locket.toml", value_hint = ValueHint::FilePath)]
+    config: PathBuf,
+    /// Where memory for secrets is mounted
+    #[arg(long, value_name = "DIR", default_value = "/run/secrets", value_hint = ValueHint::DirPath)]
+    mount: PathBuf,
+    /// How large that may grow
+    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = size)]
+    size: String,
+    /// How often the timer of `sync` fires
+    #[arg(long, value_name = "DUR", default_value = "6h", value_parser = |text: &str| told(values::positive_duration(text)))]
+    every: Duration,
+    /// Up to this much is added to --every, so that a fleet does not ask at once
+    #[arg(long, value_name = "DUR", default_value = "5m", value_parser = |text: &str| told(values::duration(text)))]
+    jitter: Duration,
+    /// A directory outside the mount that the services write to; those of the map and the configuration are found
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    write: Vec<PathBuf>,
+    /// Allow what it takes to give outputs to other users; a configuration that does so is noticed
+    #[arg(long)]
+    owners: bool,
+}
+
+fn told<T>(parsed: Result<T, locket_core::Diagnostic>) -> Result<T, String> {
+    parsed.map_err(|wrong| match wrong.help {
+        Some(help) => format!("{}. {help}", wrong.message),
+        None => wrong.message,
+    })
+}
+
+/// A size as tmpfs takes it: `8M`, `1G` or, of the machine's memory, `10%`.
+fn size(text: &str) -> Result<String, String> {
+    let number = text.trim_end_matches(['k', 'K', 'm', 'M', 'g', 'G', '%']);
+    let is_size = number.parse::<u64>().is_ok_and(|number| number > 0) && text.len() - number.len() <= 1;
+    match is_size {
+        true => Ok(text.to_owned()),
+        false => Err("write a number with k, M, G or %, such as 8M".to_owned()),
+    }
+}
+
+fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
+    let args: SystemdArgs = arguments(matches)?;
+    let purposes: BTreeSet<Purpose> = args.purposes.iter().copied().collect();
+    let parts = args.units(context)?;
+    let units = parts.of(&purposes).map_err(|wrong| unsayable(&wrong))?;
+    let enabled = parts.enabled(&purposes).map_err(|wrong| unsayable(&wrong))?;
+    let deed = Deed {
+        directory: args
+            .out
+            .as_ref()
+            .map(|directory| context.directory.join(directory)),
+        is_dry: args.dry_run,
+    };
+    match (args.install, args.uninstall, &deed.directory) {
+        (true, ..) => deed.install(&units, &enabled, args.now)?,
+        (_, true, _) => deed.uninstall(&units, &enabled)?,
+        (.., Some(directory)) => deed.write(directory, &units)?,
+        _ => {
+            let each = units
+                .iter()
+                .map(|unit| format!("# {SYSTEM}/{}\n{unit}", unit.name()));
+            output::text(&each.collect::<Vec<_>>().join("\n"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn unsayable(wrong: &Unsayable) -> Failure {
+    Failure::usage(format!("no unit can say this: {wrong}"))
+        .help("Name files by absolute paths of ordinary characters.")
+}
+
+impl SystemdArgs {
+    fn units(&self, context: &Context) -> Result<Units, Failure> {
+        let program = match &self.program {
+            Some(program) => context.directory.join(program),
+            None => std::env::current_exe().map_err(|error| {
+                Failure::work(format!("this program's own path is not known: {error}"))
+                    .help("Name it with `--program`.")
+            })?,
+        };
+        let asked = Needs {
+            write: self
+                .write
+                .iter()
+                .map(|path| context.directory.join(path))
+                .collect(),
+            owners: self.owners,
+            signals: false,
+        };
+        let (map, config) = (
+            context.directory.join(&self.map),
+            context.directory.join(&self.config),
+        );
+        let mut units = Units {
+            program,
+            mount: context.directory.join(&self.mount),
+            size: self.size.clone(),
+            every: self.every,
+            jitter: self.jitter,
+            run: asked.clone(),
+            sync: asked,
+            map,
+            config,
+        };
+        units.look_at_map();
+        units.look_at_config(context);
+        Ok(units)
+    }
+}
+
+impl Units {
+    /// A map that is there says where its files go. One with mistakes is told by `sync`.
+    fn look_at_map(&mut self) {
+        let map = fs::read(&self.map)
+            .ok()
+            .and_then(|text| sync_map::parse(&text).ok());
+        for row in map.into_iter().flat_map(|map| map.rows) {
+            if let Some(directory) = row.path.parent() {
+                self.sync.write_to(directory);
+            }
+            self.sync.signals |= matches!(row.action, Some(Action::Pid { .. }));
+        }
+    }
+
+    /// A configuration that is there says where outputs go and whose they are. One with mistakes is told by `run`.
+    fn look_at_config(&mut self, context: &Context) {
+        let Some(config) = self.config.to_str().filter(|_| self.config.exists()) else {
+            return;
+        };
+        // The service has another environment and directory than whoever installs it.
+        let apart = Context {
+            environment: Environment::default(),
+            directory: PathBuf::from("/"),
+            ..context.clone()
+        };
+        let line = ["locket", "run", "--config", config];
+        let Ok(matches) = cli::parser(Style::Plain).try_get_matches_from(line) else {
+            return;
+        };
+        let Some((_, matches)) = matches.subcommand() else {
+            return;
+        };
+        let loaded = settings::load(matches, &apart, |layers| {
+            RunSettings::settle(layers, Form::Look, &apart)
+        });
+        let Ok(settings) = loaded.map(settings::Loaded::quietly) else {
+            return;
+        };
+        self.run.of_plan(&settings.plan);
+        let is_signal = |action: &Action| matches!(action, Action::Pid { .. });
+        self.run.signals |= settings.actions.iter().any(is_signal);
+    }
+}
+
+impl Needs {
+    fn of_plan(&mut self, plan: &Plan) {
+        for map in &plan.maps {
+            match (map.source.is_dir(), map.destination.parent()) {
+                (false, Some(parent)) => self.write_to(parent),
+                _ => self.write_to(&map.destination),
+            }
+        }
+        let files = plan.secrets.iter().filter(|secret| secret.place == Place::File);
+        files.for_each(|secret| self.write_to(secret.output(&plan.out).0));
+        let of_maps = plan.maps.iter().map(|map| &map.settings);
+        let all = of_maps.chain(plan.secrets.iter().map(|secret| &secret.settings));
+        for settings in all {
+            self.owners |= settings.access.owner.is_some();
+            let is_signal = |action: &Action| matches!(action, Action::Pid { .. });
+            self.signals |= settings.notify.iter().any(is_signal);
+        }
+    }
+}
+
+/// How units come to the machine.
+struct Deed {
+    /// Another directory than the machine's.
+    directory: Option<PathBuf>,
+    /// Whether it is only told.
+    is_dry: bool,
+}
+
+impl Deed {
+    fn install(&self, units: &[Unit], enabled: &[String], now: bool) -> Result<(), Failure> {
+        self.write(Path::new(SYSTEM), units)?;
+        self.systemctl(&["daemon-reload"])?;
+        let enable = [&["enable", "--now", "--"], &*strs(enabled)].concat();
+        match now {
+            true => self.systemctl(&enable),
+            false => output::text(&format!("next: systemctl {}\n", enable.join(" "))),
+        }
+    }
+
+    fn uninstall(&self, units: &[Unit], enabled: &[String]) -> Result<(), Failure> {
+        let directory = Path::new(SYSTEM);
+        let ours: Vec<_> = units
+            .iter()
+            .filter(|unit| is_ours(&directory.join(unit.name())).unwrap_or(false))
+            .collect();
+        if ours.is_empty() {
+            return output::text(&format!("nothing of it is installed in {SYSTEM}\n"));
+        }
+        let is_there = |name: &&String| ours.iter().any(|unit| unit.name() == **name);
+        let enabled: Vec<_> = enabled.iter().filter(is_there).cloned().collect();
+        // The mount goes last: it is in use while the others run.
+        for name in enabled.iter().rev() {
+            self.systemctl(&["disable", "--now", "--", name])?;
+        }
+        for unit in ours {
+            let path = directory.join(unit.name());
+            if !self.is_dry {
+                fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))?;
+            }
+            self.say("removed", "remove", &path)?;
+        }
+        self.systemctl(&["daemon-reload"])
+    }
+
+    /// Writes what is not there yet or says something else. Files of others are refused before anything is written.
+    fn write(&self, directory: &Path, units: &[Unit]) -> Result<(), Failure> {
+        for unit in units {
+            let path = directory.join(unit.name());
+            match is_ours(&path) {
+                Ok(false) => {
+                    return Err(
+                        Failure::work(format!("{} is not from `locket systemd`", path.display()))
+                            .help("Move it away, or print the units and compare: `locket systemd`."),
+                    );
+                }
+                Ok(true) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(failed("read", &path, &error)),
+            }
+        }
+        for unit in units {
+            let path = directory.join(unit.name());
+            let text = unit.to_string();
+            if fs::read_to_string(&path).is_ok_and(|present| present == text) {
+                output::text(&format!("unchanged {}\n", path.display()))?;
+                continue;
+            }
+            if !self.is_dry {
+                replace(&path, &text).map_err(|error| failed("write", &path, &error))?;
+            }
+            self.say("wrote", "write", &path)?;
+        }
+        Ok(())
+    }
+
+    fn say(&self, done: &str, to_do: &str, path: &Path) -> Result<(), Failure> {
+        let word = if self.is_dry {
+            format!("would {to_do}")
+        } else {
+            done.to_owned()
+        };
+        output::text(&format!("{word} {}\n", path.display()))
+    }
+
+    fn systemctl(&self, arguments: &[&str]) -> Result<(), Failure> {
+        let shown = format!("systemctl {}", arguments.join(" "));
+        if self.is_dry {
+            return output::text(&format!("would run {shown}\n"));
+        }
+        let status = Program::new("systemctl")
+            .args(arguments)
+            .status()
+            .map_err(|error| {
+                Failure::work(format!("systemctl cannot be run: {error}"))
+                    .help("`--out DIR` writes the units for a machine with systemd.")
+            })?;
+        match status.success() {
+            true => output::text(&format!("ran {shown}\n")),
+            false => Err(Failure::work(format!("`{shown}` ended with {status}"))
+                .help("Its own message stands above; `journalctl -xe` may say more.")),
+        }
+    }
+}
+
+fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+/// Whether the unit at `path` came from here.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    Ok(fs::read_to_string(path)?.starts_with(MARK))
+}
+
+/// The whole file or what was there before: systemd may read it at any time.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(directory)?;
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    // The name of no unit, so that systemd does not look at it.
+    let beside = directory.join(format!(".{name}.locket"));
+    fs::write(&beside, text)?;
+    fs::rename(&beside, path)
+}
+
+fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::work(format!("cannot {what} {}: {error}", path.display()))
+        .help("Installing units takes root; `--out DIR` writes them elsewhere.")
+}

@@ -1,0 +1,9 @@
+//! Units for systemd: what they say and how systemd reads it. Nothing here touches the machine.
+
+mod grammar;
+mod unit;
+mod units;
+
+pub(crate) use grammar::Unsayable;
+pub(crate) use unit::{MARK, Unit};
+pub(crate) use units::{Needs, Purpose, Units};

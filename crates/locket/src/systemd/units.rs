@@ -1,0 +1,311 @@
+//! The units themselves, each written once: the mount, and services for `sync`, `run` and `plugin`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::grammar::{self, Unsayable};
+use super::unit::Unit;
+use crate::providers::{credential_name, sections};
+
+/// What units are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Purpose {
+    /// A timer that puts the secrets of a map in place and tells containers
+    Sync,
+    /// An agent that stays
+    Run,
+    /// The volume and Swarm secret driver of Docker
+    Plugin,
+}
+
+/// What units are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Units {
+    /// The program.
+    pub(crate) program: PathBuf,
+    /// Where the tmpfs is mounted.
+    pub(crate) mount: PathBuf,
+    /// How large it may grow, as `size=` of tmpfs says it.
+    pub(crate) size: String,
+    /// The map of `sync`.
+    pub(crate) map: PathBuf,
+    /// The configuration of `run` and `plugin`.
+    pub(crate) config: PathBuf,
+    /// How often the timer fires.
+    pub(crate) every: Duration,
+    /// Up to this much is added.
+    pub(crate) jitter: Duration,
+    /// What the agent that stays is allowed beside.
+    pub(crate) run: Needs,
+    /// What `sync` is allowed beside.
+    pub(crate) sync: Needs,
+}
+
+/// What a service is allowed beside what every agent needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// Directories outside the mount that it writes to.
+    pub(crate) write: BTreeSet<PathBuf>,
+    /// Its outputs belong to others.
+    pub(crate) owners: bool,
+    /// It signals processes that are not root's.
+    pub(crate) signals: bool,
+}
+
+/// Where further variables of the services stand.
+const ENVIRONMENT: &str = "-/etc/locket/environment";
+
+/// What an agent does not need, and which of it the kernel can forbid. No memory is made executable but by the core of
+/// 1Password, so that MemoryDenyWriteExecute= is missing.
+const HARDENING: &[(&str, &str)] = &[
+    ("NoNewPrivileges", "yes"),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "read-only"),
+    ("PrivateTmp", "yes"),
+    ("PrivateDevices", "yes"),
+    ("PrivateMounts", "yes"),
+    ("ProtectClock", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectProc", "invisible"),
+    ("ProcSubset", "pid"),
+    ("RemoveIPC", "yes"),
+];
+
+/// The same for what works without a mount name space of its own.
+const HARDENING_OF_ALL: &[(&str, &str)] = &[
+    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("LockPersonality", "yes"),
+    ("KeyringMode", "private"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallErrorNumber", "EPERM"),
+    ("UMask", "0077"),
+    ("LimitCORE", "0"),
+    ("LimitMEMLOCK", "64M"),
+];
+
+/// Landlock's calls, which systemd 252 counts to no group, are how the agent confines itself further.
+const SYSTEM_CALLS: &str = "@system-service landlock_create_ruleset landlock_add_rule landlock_restrict_self";
+
+impl Units {
+    /// The units for `purposes`, each once, in the order in which they are to be started.
+    ///
+    /// # Errors
+    /// A path or text that no unit can hold.
+    pub(crate) fn of(&self, purposes: &BTreeSet<Purpose>) -> Result<Vec<Unit>, Unsayable> {
+        let mut units = Vec::new();
+        if purposes.iter().any(|purpose| *purpose != Purpose::Plugin) {
+            units.push(self.mount()?);
+        }
+        for purpose in purposes {
+            match purpose {
+                Purpose::Sync => units.extend([self.sync()?, self.timer()]),
+                Purpose::Run => units.push(self.run()?),
+                Purpose::Plugin => units.push(self.plugin()?),
+            }
+        }
+        Ok(units)
+    }
+
+    /// The names of those units for `purposes` that are enabled; the others are started by them.
+    pub(crate) fn enabled(&self, purposes: &BTreeSet<Purpose>) -> Result<Vec<String>, Unsayable> {
+        let units = self.of(purposes)?;
+        let names = units
+            .iter()
+            .filter(|unit| unit.to_string().contains("\n[Install]\n"));
+        Ok(names.map(|unit| unit.name().to_owned()).collect())
+    }
+
+    fn mount(&self) -> Result<Unit, Unsayable> {
+        let size = grammar::text(&self.size)?;
+        Ok(Unit::new(grammar::mount_name(&self.mount)?)
+            .section("Unit")
+            .set("Description", "Memory for secrets")
+            .because("Containers that bind it get this file system and not the directory below it.")
+            .set("Before", "docker.service podman.service")
+            .section("Mount")
+            .set("What", "tmpfs")
+            .set("Where", grammar::path(&self.mount)?)
+            .set("Type", "tmpfs")
+            .set("Options", format!("mode=0700,noexec,nosuid,nodev,size={size}"))
+            .section("Install")
+            .set("WantedBy", "multi-user.target"))
+    }
+
+    fn sync(&self) -> Result<Unit, Unsayable> {
+        let command = grammar::command([grammar::file(&self.program)?, "sync", grammar::file(&self.map)?])?;
+        let unit = self
+            .service("locket-sync.service", "Secrets of a map put in place (locket)")?
+            .section("Service")
+            .set("Type", "oneshot")
+            .set("ExecStart", command)
+            .because("3 says that something changed.")
+            .set("SuccessExitStatus", "0 3")
+            .set("TimeoutStartSec", "10min");
+        let unit = surroundings(unit)
+            .set("StateDirectory", "locket")
+            .set("StateDirectoryMode", "0700");
+        self.hardened(unit, &self.sync)
+    }
+
+    fn timer(&self) -> Unit {
+        let span = |span| humantime::format_duration(span).to_string();
+        Unit::new("locket-sync.timer")
+            .section("Unit")
+            .set(
+                "Description",
+                "When the secrets of a map are looked at again (locket)",
+            )
+            .section("Timer")
+            .set("OnBootSec", "2min")
+            .set("OnUnitActiveSec", span(self.every))
+            .set("RandomizedDelaySec", span(self.jitter))
+            .set("Persistent", "true")
+            .section("Install")
+            .set("WantedBy", "timers.target")
+    }
+
+    fn run(&self) -> Result<Unit, Unsayable> {
+        let (program, config) = (grammar::file(&self.program)?, grammar::file(&self.config)?);
+        let command = grammar::command([program, "run", "--config", config])?;
+        let unit = self
+            .service("locket.service", "Secrets in place and fresh (locket)")?
+            .section("Service")
+            .because("It is ready when every secret is in place: what is ordered after it finds them.")
+            .set("Type", "notify")
+            .set("NotifyAccess", "main")
+            .because("The state directory and the status file are those of the two settings below.")
+            .set(
+                "ExecStart",
+                format!("{command} --state-dir %S/locket --status-file %t/locket-run/status"),
+            )
+            .set("ExecReload", "/bin/kill -HUP $MAINPID")
+            .set("Restart", "on-failure")
+            .set("RestartSec", "10s")
+            .because("A mistake in the configuration does not mend itself.")
+            .set("RestartPreventExitStatus", "2")
+            .because("A provider may be down for a while when the machine starts.")
+            .set("TimeoutStartSec", "10min")
+            .set("WatchdogSec", "60s");
+        let unit = surroundings(unit)
+            .set("StateDirectory", "locket")
+            .set("StateDirectoryMode", "0700")
+            .because(
+                "Not /run/locket: volumes of the plugin stand there, and this one goes with the service.",
+            )
+            .set("RuntimeDirectory", "locket-run")
+            .set("RuntimeDirectoryMode", "0755");
+        let unit = self.hardened(unit, &self.run)?;
+        Ok(unit.section("Install").set("WantedBy", "multi-user.target"))
+    }
+
+    fn plugin(&self) -> Result<Unit, Unsayable> {
+        let (program, config) = (grammar::file(&self.program)?, grammar::file(&self.config)?);
+        let command = grammar::command([program, "plugin", "--config", config])?;
+        let unit = Unit::new("locket-plugin.service")
+            .section("Unit")
+            .set(
+                "Description",
+                "Secrets as volumes and Swarm secrets of Docker (locket)",
+            )
+            .set("Wants", "network-online.target")
+            .set("After", "network-online.target")
+            .because("The engine asks for its drivers while it starts, and waits for each.")
+            .set("Before", "docker.service")
+            .section("Service")
+            .set("Type", "notify")
+            .set("NotifyAccess", "main")
+            .set("ExecStart", command)
+            .set("ExecReload", "/bin/kill -HUP $MAINPID")
+            .set("Restart", "always")
+            .set("RestartSec", "1s")
+            .set("RestartPreventExitStatus", "2")
+            .set("WatchdogSec", "60s");
+        let unit = surroundings(unit)
+            .because(
+                "Nothing here may give the service a mount name space of its own (ProtectSystem=, PrivateTmp= and\n\
+                 the like): containers would not see what it mounts.",
+            )
+            .set("CapabilityBoundingSet", "CAP_SYS_ADMIN CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE")
+            .set("NoNewPrivileges", "yes")
+            .set_all(HARDENING_OF_ALL)
+            .set("SystemCallFilter", format!("{SYSTEM_CALLS} @mount @chown"));
+        Ok(unit.section("Install").set("WantedBy", "multi-user.target"))
+    }
+
+    /// What the services that write to the mount have in common.
+    fn service(&self, name: &str, description: &str) -> Result<Unit, Unsayable> {
+        Ok(Unit::new(name)
+            .section("Unit")
+            .set("Description", description)
+            .set("Wants", "network-online.target")
+            .set("After", "network-online.target")
+            .set("RequiresMountsFor", grammar::listed(&self.mount)?))
+    }
+
+    fn hardened(&self, unit: Unit, needs: &Needs) -> Result<Unit, Unsayable> {
+        let outside = needs.write.iter().filter(|path| !path.starts_with(&self.mount));
+        let paths = std::iter::once(&self.mount)
+            .chain(outside)
+            .map(|path| grammar::listed(path))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut capabilities: Vec<&str> = Vec::new();
+        if needs.owners {
+            capabilities.extend(["CAP_CHOWN", "CAP_FOWNER", "CAP_DAC_OVERRIDE"]);
+        }
+        capabilities.extend(needs.signals.then_some("CAP_KILL"));
+        let unit = unit
+            .because("What it writes to; everything else is read-only.")
+            .set("ReadWritePaths", paths.join(" "))
+            .because(match needs.owners {
+                true => "Its outputs belong to others.",
+                false => "`--owners` adds what it takes to give outputs to other users.",
+            })
+            .set("CapabilityBoundingSet", capabilities.join(" "))
+            .set_all(HARDENING)
+            .set_all(HARDENING_OF_ALL)
+            .set("SystemCallFilter", SYSTEM_CALLS)
+            .set("SystemCallFilter", "~@privileged @resources");
+        Ok(match needs.owners {
+            true => unit.set("SystemCallFilter", "@chown"),
+            false => unit,
+        })
+    }
+}
+
+/// Variables and credentials.
+fn surroundings(unit: Unit) -> Unit {
+    let unit = unit.because("Settings of providers, a line each: NAME=value. No secrets.");
+    let unit = unit.set("EnvironmentFile", ENVIRONMENT).because(
+        "Credentials of providers: a file of this name in /etc/credstore, 0600, is all it takes. For an encrypted one\n\
+         `systemctl edit` a line LoadCredentialEncrypted= of the same name (systemd-creds(1)).",
+    );
+    let names: BTreeSet<_> = sections()
+        .iter()
+        .flat_map(|section| {
+            let settings = section.settings.iter();
+            settings
+                .filter_map(|setting| credential_name(section.prefix, setting))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    names
+        .iter()
+        .fold(unit, |unit, name| unit.set("LoadCredential", name))
+}
+
+impl Needs {
+    /// The directory in which `path` can be made: itself, or the nearest that is there.
+    pub(crate) fn write_to(&mut self, path: &Path) {
+        let there = path.ancestors().find(|ancestor| ancestor.is_dir());
+        self.write
+            .extend(there.filter(|path| *path != Path::new("/")).map(Path::to_owned));
+    }
+}

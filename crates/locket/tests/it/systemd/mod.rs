@@ -1,0 +1,4 @@
+//! Units of `locket systemd`, judged by systemd itself.
+
+mod booted;
+mod judged;
