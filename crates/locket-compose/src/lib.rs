@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file, runs a program or asks the time; all of that comes in as arguments.
 
+pub mod images;
 mod load;
 mod merge;
 pub mod model;

@@ -9,6 +9,7 @@ pub mod env_file;
 pub mod environment;
 pub mod filter;
 pub mod glob;
+pub mod image;
 pub mod json_path;
 pub mod lists;
 pub mod locator;
@@ -32,6 +33,7 @@ pub use action::Action;
 pub use clock::Clock;
 pub use diagnostic::Diagnostic;
 pub use environment::Environment;
+pub use image::ImageName;
 pub use locator::{Locator, Parse};
 pub use provider::{
     BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Members, Provider,

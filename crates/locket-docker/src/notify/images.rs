@@ -1,7 +1,7 @@
 //! What known images need so that they read changed files again. The one table behind `auto:NAME`; the page of the
 //! documentation is tested against it.
 
-use locket_core::Signal;
+use locket_core::{ImageName, Signal};
 
 /// What a program needs so that it reads changed files again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,14 +115,7 @@ pub const KNOWN: &[KnownImage] = &[
 
 /// What is known of an image, by its name as a container has it: `registry/owner/name:tag@digest`.
 pub fn known(image: &str) -> Option<&'static KnownImage> {
-    let last = image
-        .split('@')
-        .next()
-        .unwrap_or_default()
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    let name = last.split(':').next().unwrap_or_default();
+    let name = ImageName::of(image).last();
     KNOWN.iter().find(|known| known.names.contains(&name))
 }
 

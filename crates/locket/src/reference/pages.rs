@@ -32,6 +32,7 @@ fn region(name: &str) -> Option<String> {
         ("settings", prefix) => providers::settings(prefix),
         ("variables", "") => Some(environment::variables()),
         ("filters", "") => Some(filters::page()),
+        ("image-secrets", "") => Some(locket_compose::images::page()),
         _ => None,
     }
 }
@@ -199,6 +200,7 @@ fn every_table_of_the_program_stands_on_some_page() {
         "schemes",
         "variables",
         "filters",
+        "image-secrets",
     ]
     .map(str::to_owned);
     let commands = COMMANDS.iter().map(|command| format!("command {}", command.name));
