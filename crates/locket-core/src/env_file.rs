@@ -28,12 +28,25 @@ pub struct Variable {
 /// # Errors
 /// Every mistake.
 pub fn parse(text: &str, inherited: &Environment) -> Result<Vec<Variable>, Vec<Diagnostic>> {
+    parse_behind(text, inherited, &Environment::default())
+}
+
+/// The same for a file that is read behind others, whose variables are `earlier`: `${NAME}` is looked up there last.
+///
+/// # Errors
+/// Every mistake.
+pub fn parse_behind(
+    text: &str,
+    inherited: &Environment,
+    earlier: &Environment,
+) -> Result<Vec<Variable>, Vec<Diagnostic>> {
     let mut marked = Marked::new(text).map_err(|wrong| vec![wrong])?;
     let source = std::mem::take(&mut marked.text);
     let mut reader = Reader {
         source: &source,
         at: 0,
         inherited,
+        earlier,
         marked,
         read: Vec::new(),
         found: Vec::new(),
@@ -63,6 +76,8 @@ struct Reader<'a> {
     source: &'a str,
     at: usize,
     inherited: &'a Environment,
+    /// The variables of the files before this one.
+    earlier: &'a Environment,
     marked: Marked,
     /// Names, values in which tags are one character each, and places.
     read: Vec<(String, String, Span)>,
@@ -198,12 +213,16 @@ impl<'a> Reader<'a> {
 
     /// `value` with its `${…}` resolved; the text it stands for reaches from `start` to `end`.
     fn expanded(&mut self, value: &str, start: usize, end: usize) -> Option<String> {
-        let (read, inherited, marked) = (&self.read, self.inherited, &mut self.marked);
+        let (read, inherited, earlier) = (&self.read, self.inherited, self.earlier);
+        let marked = &mut self.marked;
         let mut look_up = |name: &str| match inherited.get(name) {
             Some(value) => Some(marked.literal(value)),
             None => {
-                let earlier = read.iter().find(|(earlier, ..)| earlier == name);
-                earlier.map(|(_, value, _)| value.clone())
+                let above = read.iter().find(|(above, ..)| above == name);
+                match above {
+                    Some((_, value, _)) => Some(value.clone()),
+                    None => earlier.get(name).map(|value| marked.literal(value)),
+                }
             }
         };
         match expand(value, &mut look_up) {

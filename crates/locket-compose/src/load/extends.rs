@@ -9,7 +9,7 @@ use crate::place::{Place, join};
 use crate::yaml::{Map, Node, Value};
 
 /// Longer chains are circles that somebody made hard to see.
-const LONGEST: usize = 64;
+const LONGEST: usize = 32;
 
 impl Loader<'_> {
     /// Puts what they extend below the services of `document`, which stands in `path`.

@@ -53,6 +53,7 @@ pub(super) fn find(
             sources: crate::place::Sources::default(),
             mistakes: Vec::new(),
             home: None,
+            env_texts: Vec::new(),
         };
         let _ = early.add_file(&env, &mut scratch);
     }

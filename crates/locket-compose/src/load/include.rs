@@ -7,6 +7,9 @@ use super::loader::{Loader, Scope};
 use crate::place::join;
 use crate::yaml::{Entry, Map, Node, Value};
 
+/// Longer chains are circles by way of links.
+const DEEPEST: usize = 24;
+
 /// What an included project brings.
 const SECTIONS: [&str; 5] = ["services", "secrets", "configs", "volumes", "networks"];
 
@@ -52,7 +55,7 @@ impl Loader<'_> {
             );
             return None;
         };
-        if paths.iter().any(|path| trail.contains(path)) {
+        if trail.len() > DEEPEST || paths.iter().any(|path| trail.contains(path)) {
             self.wrong(
                 item.place,
                 "this file includes itself",

@@ -9,7 +9,7 @@ use super::expand::expand_tree;
 use super::find;
 use super::variables::Variables;
 use crate::merge::{canonical_service, merge_files, without_resets};
-use crate::model::Project;
+use crate::model::{EnvText, Project};
 use crate::place::{Place, Source, SourceId, Sources, join};
 use crate::read;
 use crate::yaml::{self, Map, Node, Value};
@@ -81,6 +81,7 @@ pub fn load(request: &Request, files: &dyn Files, environment: &Environment) -> 
         sources: Sources::default(),
         mistakes: Vec::new(),
         home: environment.get("HOME").map(PathBuf::from),
+        env_texts: Vec::new(),
     };
     let found = find::find(request, files, environment, &mut loader)?;
     let scope = Scope {
@@ -115,6 +116,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) mistakes: Vec<Mistake>,
     /// What `~` stands for.
     pub(crate) home: Option<PathBuf>,
+    /// Every file of variables that was read.
+    pub(crate) env_texts: Vec<EnvText>,
 }
 
 impl Loader<'_> {

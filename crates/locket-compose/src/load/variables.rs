@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use locket_core::{Environment, env_file};
 
 use super::loader::Loader;
+use crate::model::EnvText;
 
 /// Variables for interpolation. Their values may be secrets: they are never printed.
 #[derive(Clone, Default)]
@@ -55,6 +56,7 @@ impl Variables {
         let id = loader.add(path, &base, &text);
         match env_file::parse(&text, &self.environment()) {
             Ok(variables) => {
+                loader.env_texts.push(EnvText::new(id, &text, &variables));
                 for variable in variables {
                     self.files.entry(variable.name).or_insert(variable.template);
                 }

@@ -6,4 +6,4 @@ mod rules;
 mod tests;
 
 pub(crate) use canonical::{canonical_service, pairs};
-pub(crate) use rules::{merge_files, merge_service, without_resets};
+pub(crate) use rules::{merge_files, merge_service, short_source, without_resets};

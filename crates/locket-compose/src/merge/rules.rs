@@ -94,13 +94,12 @@ fn identity(path: &[String]) -> Option<fn(&Node) -> Option<String>> {
     }
 }
 
+/// A target counts as it is written: to Compose `name` and `/run/secrets/name` are two.
 fn granted_at(item: &Node, below: &str) -> Option<String> {
-    let name = item.get("target").or_else(|| item.get("source"))?.as_str()?;
-    Some(if name.starts_with('/') {
-        name.to_owned()
-    } else {
-        format!("{below}{name}")
-    })
+    match item.get("target").and_then(Node::as_str) {
+        Some(target) => Some(target.to_owned()),
+        None => Some(format!("{below}{}", item.get("source")?.as_str()?)),
+    }
 }
 
 fn mounted_at(item: &Node) -> Option<String> {
@@ -108,9 +107,22 @@ fn mounted_at(item: &Node) -> Option<String> {
         return target.as_str().map(str::to_owned);
     }
     let short = item.as_str()?;
-    let mut parts = short.split(':');
-    let first = parts.next()?;
-    Some(parts.next().unwrap_or(first).trim_end_matches('/').to_owned())
+    let (first, rest) = short_source(short);
+    let target = rest.and_then(|rest| rest.split(':').next()).unwrap_or(first);
+    Some(target.trim_end_matches('/').to_owned())
+}
+
+/// `SOURCE:REST` of a short mount, or the target alone. One letter before a path is a drive to Compose, everywhere.
+pub(crate) fn short_source(short: &str) -> (&str, Option<&str>) {
+    let bytes = short.as_bytes();
+    let has_drive = bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.get(1) == Some(&b':')
+        && matches!(bytes.get(2), Some(b'/' | b'\\'));
+    let from = if has_drive { 2 } else { 0 };
+    match short[from..].find(':') {
+        Some(at) => (&short[..from + at], Some(&short[from + at + 1..])),
+        None => (short, None),
+    }
 }
 
 /// Of items that are the same the last one counts, in the place of the first.

@@ -33,11 +33,11 @@ fn what_has_the_same_target_counts_once_and_the_later_one() {
     let project = project(&[
         (
             "compose.yaml",
-            "services: {a: {image: x, volumes: ['./a:/d', 'v:/e'], secrets: [s, t], command: [a], cap_add: [X]}}",
+            "services: {a: {image: x, volumes: ['./a:/d', 'vol:/e'], secrets: [s, t], command: [a], cap_add: [X]}}",
         ),
         (
             "compose.override.yaml",
-            "services: {a: {volumes: ['./b:/d/'], secrets: [{source: u, target: s}], command: b c, cap_add: [X]}}",
+            "services: {a: {volumes: ['./b:/d/'], secrets: [{source: u, target: /run/secrets/s}], command: b c, cap_add: [X]}}",
         ),
     ]);
     let service = &project.services[0];

@@ -7,7 +7,7 @@ mod service;
 mod text;
 
 pub use mount::{Mount, MountKind};
-pub use project::{Project, VolumeDefinition};
+pub use project::{EnvText, Project, VolumeDefinition};
 pub use secret::{Definition, Grant, Origin};
 pub use service::{
     Build, Condition, Dependency, EnvFile, Healthcheck, ProviderUse, Service, Variable, Words,

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{Definition, Service};
+use locket_core::env_file;
+
+use super::{Definition, Service, Text, Variable};
 use crate::load::{Mistake, Variables};
-use crate::place::{Place, Sources};
+use crate::place::{Place, SourceId, Sources};
 
 /// A project as Compose would see it, with the place of everything.
 #[derive(Clone, Debug)]
@@ -21,12 +23,23 @@ pub struct Project {
     pub configs: Vec<Definition>,
     /// `volumes:` at the top.
     pub volumes: Vec<VolumeDefinition>,
+    /// Every file of variables that was read, in that order; one that several services name is there several times.
+    pub env_texts: Vec<EnvText>,
     /// Everything that was read.
     pub sources: Sources,
     /// Everything that Compose would refuse.
     pub mistakes: Vec<Mistake>,
     /// What `${NAME}` stands for at the top.
     pub variables: Variables,
+}
+
+/// A file of variables.
+#[derive(Clone, Debug)]
+pub struct EnvText {
+    /// Its text.
+    pub source: SourceId,
+    /// Its variables, with the place of each name and value.
+    pub variables: Vec<Variable>,
 }
 
 /// A volume with a name.
@@ -39,9 +52,39 @@ pub struct VolumeDefinition {
     /// Its driver; none is the engine's own.
     pub driver: Option<String>,
     /// The options of the driver.
-    pub options: Vec<super::Variable>,
+    pub options: Vec<Variable>,
     /// Whether it exists already.
     pub is_external: bool,
+}
+
+impl EnvText {
+    /// The variables of `text` with their places.
+    pub(crate) fn new(source: SourceId, text: &str, read: &[env_file::Variable]) -> Self {
+        let variables = read
+            .iter()
+            .map(|variable| {
+                let whole = Place::new(source, variable.span);
+                let statement = text
+                    .get(variable.span.start..variable.span.end)
+                    .unwrap_or_default();
+                let at = statement.find(['=', ':']);
+                let behind = at.map_or("", |at| &statement[at + 1..]);
+                let written = behind.trim();
+                let start = statement.len() - behind.trim_start().len();
+                let name = statement.find(&variable.name).unwrap_or_default();
+                Variable {
+                    name: variable.name.clone(),
+                    place: whole.part(name, name + variable.name.len()),
+                    value: Some(Text {
+                        value: variable.template.clone(),
+                        written: written.to_owned(),
+                        place: whole.part(start, start + written.len()),
+                    }),
+                }
+            })
+            .collect();
+        Self { source, variables }
+    }
 }
 
 impl Project {

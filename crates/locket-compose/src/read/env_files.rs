@@ -3,8 +3,8 @@
 use locket_core::{Environment, Span, env_file};
 
 use crate::load::{Loader, Unreadable, Variables};
-use crate::model::{Service, Text, Variable};
-use crate::place::Place;
+use crate::model::{EnvText, Service, Text, Variable};
+use crate::place::{Place, SourceId};
 
 /// Reads the files of variables of `service`, and puts what its container gets into `resolved`.
 pub(super) fn resolve(loader: &mut Loader<'_>, service: &mut Service, variables: &Variables) {
@@ -13,6 +13,19 @@ pub(super) fn resolve(loader: &mut Loader<'_>, service: &mut Service, variables:
         .iter()
         .map(|variable| inherited(variable, variables))
         .collect();
+    let known = |variable: &Variable| {
+        let value = variable.value.as_ref()?.value.clone();
+        Some((variable.name.clone(), value))
+    };
+    // Those of the project beat those of the service, as in Compose.
+    let of_project = variables.environment();
+    let of_project = of_project
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
+    let before: Environment = match service.env_files.is_empty() {
+        true => Environment::default(),
+        false => own.iter().filter_map(known).chain(of_project).collect(),
+    };
     let mut resolved: Vec<Variable> = Vec::new();
     for file in &service.env_files {
         let text = match loader.files.read(&file.path) {
@@ -32,53 +45,30 @@ pub(super) fn resolve(loader: &mut Loader<'_>, service: &mut Service, variables:
             text: text.as_str().into(),
         });
         if file.is_raw {
-            for (name, value, span) in raw(&text) {
-                set(&mut resolved, name, value.clone(), value, Place::new(id, span));
+            let read = EnvText {
+                source: id,
+                variables: raw(&text, id),
+            };
+            for variable in &read.variables {
+                put(&mut resolved, variable.clone());
             }
+            loader.env_texts.push(read);
             continue;
         }
-        // Those of the project come first, then those of the service.
-        let known = |variable: &Variable| {
-            let value = variable.value.as_ref()?.value.clone();
-            Some((variable.name.clone(), value))
-        };
-        let before: Environment =
-            resolved
-                .iter()
-                .chain(&own)
-                .filter_map(known)
-                .chain(variables.environment().iter().filter_map(|(name, value)| {
-                    Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
-                }))
-                .collect();
-        match env_file::parse(&text, &before) {
+        let earlier: Environment = resolved.iter().filter_map(known).collect();
+        match env_file::parse_behind(&text, &before, &earlier) {
             Ok(read) => {
-                for variable in read {
-                    let place = Place::new(id, variable.span);
-                    let written = text
-                        .get(variable.span.start..variable.span.end)
-                        .unwrap_or_default();
-                    let written = written
-                        .split_once(['=', ':'])
-                        .map_or("", |(_, value)| value)
-                        .trim();
-                    set(
-                        &mut resolved,
-                        variable.name,
-                        variable.template,
-                        written.to_owned(),
-                        place,
-                    );
+                let read = EnvText::new(id, &text, &read);
+                for variable in &read.variables {
+                    put(&mut resolved, variable.clone());
                 }
+                loader.env_texts.push(read);
             }
             Err(found) => loader.note_all(id, found),
         }
     }
     for variable in own {
-        match resolved.iter_mut().find(|known| known.name == variable.name) {
-            Some(known) => *known = variable,
-            None => resolved.push(variable),
-        }
+        put(&mut resolved, variable);
     }
     service.resolved = resolved;
 }
@@ -98,13 +88,7 @@ fn inherited(variable: &Variable, variables: &Variables) -> Variable {
     variable
 }
 
-fn set(resolved: &mut Vec<Variable>, name: String, value: String, written: String, place: Place) {
-    let value = Some(Text {
-        value,
-        written,
-        place,
-    });
-    let variable = Variable { name, place, value };
+fn put(resolved: &mut Vec<Variable>, variable: Variable) {
     match resolved.iter_mut().find(|known| known.name == variable.name) {
         Some(known) => *known = variable,
         None => resolved.push(variable),
@@ -112,7 +96,7 @@ fn set(resolved: &mut Vec<Variable>, name: String, value: String, written: Strin
 }
 
 /// `NAME=VALUE` in each line, without any grammar.
-fn raw(text: &str) -> Vec<(String, String, Span)> {
+fn raw(text: &str, id: SourceId) -> Vec<Variable> {
     let mut read = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -120,8 +104,16 @@ fn raw(text: &str) -> Vec<(String, String, Span)> {
         if let Some((name, value)) = plain.split_once('=')
             && !plain.starts_with('#')
         {
-            let span = Span::new(start, start + plain.len());
-            read.push((name.to_owned(), value.to_owned(), span));
+            let place = |from: usize, to: usize| Place::new(id, Span::new(start + from, start + to));
+            read.push(Variable {
+                name: name.to_owned(),
+                place: place(0, name.len()),
+                value: Some(Text {
+                    value: value.to_owned(),
+                    written: value.replace('$', "$$"),
+                    place: place(name.len() + 1, plain.len()),
+                }),
+            });
         }
         start += line.len();
     }

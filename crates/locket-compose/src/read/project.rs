@@ -46,6 +46,7 @@ pub(crate) fn project(
         secrets,
         configs,
         volumes,
+        env_texts: loader.env_texts,
         sources: loader.sources,
         mistakes: loader.mistakes,
         variables,

@@ -3,6 +3,7 @@
 use super::secrets::text;
 use super::service::variables;
 use crate::load::Loader;
+use crate::merge::short_source;
 use crate::model::{Mount, MountKind, Text, VolumeDefinition};
 use crate::yaml::{Entry, Node};
 
@@ -26,13 +27,16 @@ pub(super) fn mount(loader: &Loader<'_>, item: &Node) -> Option<Mount> {
 
 /// `SOURCE:TARGET[:MODE]` or `TARGET`.
 fn short_mount(loader: &Loader<'_>, short: &Text) -> Mount {
-    let mut parts = short.value.splitn(3, ':');
-    let first = parts.next().unwrap_or_default();
-    let second = parts.next();
-    let options = parts.next().unwrap_or_default();
+    let (first, rest) = short_source(&short.value);
+    let (second, options) = match rest {
+        None => (None, ""),
+        Some(rest) => rest
+            .split_once(':')
+            .map_or((Some(rest), ""), |(target, options)| (Some(target), options)),
+    };
     let kind = match second {
         None => MountKind::Anonymous,
-        Some(_) if first.starts_with(['.', '/', '~']) => bind(loader, first, short),
+        Some(_) if first.starts_with(['.', '/', '~']) || first.contains(':') => bind(loader, first, short),
         Some(_) => MountKind::Volume(first.to_owned()),
     };
     Mount {
@@ -63,7 +67,11 @@ fn long_mount(loader: &Loader<'_>, item: &Node) -> Option<Mount> {
 
 fn bind(loader: &Loader<'_>, path: &str, written: &Text) -> MountKind {
     MountKind::Bind {
-        path: loader.resolve(written.place.source, path),
+        path: match path.contains(":/") || path.contains(":\\") {
+            // A drive of another system.
+            true => path.into(),
+            false => loader.resolve(written.place.source, path),
+        },
         text: Text {
             value: path.to_owned(),
             ..written.clone()

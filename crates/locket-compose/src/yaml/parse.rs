@@ -37,7 +37,9 @@ pub(crate) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>
                 }
             }
             Err(error) => {
-                let at = builder.offsets.byte(error.marker().index());
+                // What is never closed ends with the text.
+                let written = text.trim_end().len();
+                let at = builder.offsets.byte(error.marker().index()).min(written);
                 // What the library says may quote the text.
                 let wrong = Diagnostic::error(Span::new(at, at), "this is no YAML from here on");
                 builder.found.push(
