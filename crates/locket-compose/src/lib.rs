@@ -1,12 +1,16 @@
-//! The Compose file as locket sees it: every value with its place, merged from several files as Compose merges them.
+//! The Compose file as locket sees it: every value with its place, merged from several files as Compose merges them;
+//! and what is wrong with the secrets in it.
 //!
 //! Nothing here reads a file, runs a program or asks the time; all of that comes in as arguments.
 
+pub mod check;
 pub mod images;
 mod load;
 mod merge;
 pub mod model;
 mod place;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod read;
 mod yaml;
 
