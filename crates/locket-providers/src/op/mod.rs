@@ -1,4 +1,4 @@
-//! 1Password through a service account, by the vendor's `op` program.
+//! 1Password through a service account: by the vendor's own core, hosted in this process, or by the `op` program.
 //!
 //! `docs.md` is the user's page.
 

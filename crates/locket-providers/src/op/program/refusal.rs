@@ -83,7 +83,9 @@ pub(super) fn refused(told: &[u8], status: ExitStatus) -> ProviderError {
     }
     if says(&["user: unknown userid", "unknown userid", "lookup userid"]) {
         return ProviderError::invalid("the `op` program wants this user to have an entry in /etc/passwd")
-            .hint("Mount a passwd file that has one.");
+            .hint(
+                "Mount a passwd file that has one, or use 1Password's core (`op.core`), which needs none.",
+            );
     }
     if says(&["(500)", "(502)", "(503)", "(504)", "timeout", "timed out"]) {
         return ProviderError::unavailable("1Password has no answer for the `op` program now");

@@ -59,7 +59,7 @@ impl Program {
             if cx.settings.text(setting).is_some() {
                 return Err(ConfigError::new(
                     format!("the `op` program takes no `{setting}`"),
-                    "Remove it; the program makes its own connections.",
+                    "Remove it, or use 1Password's core by setting `op.core`.",
                 ));
             }
         }
@@ -188,7 +188,9 @@ impl Program {
             ProviderError::invalid(format!(
                 "no private directory can be made for the `op` program: {error}"
             ))
-            .hint("Set TMPDIR to a directory that this user may write to.")
+            .hint(
+                "Set TMPDIR to a directory that this user may write to, or use 1Password's core (`op.core`).",
+            )
         })?;
         Ok(self.home.get_or_init(|| made).path())
     }
