@@ -3,6 +3,7 @@
 //! Usage: `locket-bench LOCKET BARE [SCENE…]` with the paths of the two release binaries; `cargo xtask bench` does it.
 
 mod bare_round;
+mod checks;
 mod peers;
 mod plot;
 mod process;
@@ -30,6 +31,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("idle", scenes::idle),
     ("exec", programs::exec),
     ("mask", programs::mask),
+    ("check", checks::check),
 ];
 
 fn main() -> ExitCode {

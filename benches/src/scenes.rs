@@ -242,6 +242,6 @@ fn scratch() -> TempDir {
     TempDir::new_in("/dev/shm").expect("there is a /dev/shm")
 }
 
-fn millis(time: Duration) -> String {
+pub(crate) fn millis(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }

@@ -648,6 +648,59 @@ const OWN: &[(&str, &str, Proof)] = &[
         ),
     ),
     (
+        "check",
+        "files",
+        (
+            "templates_maps_env_files_and_the_configuration_are_checked_by_their_names",
+            "tests/it/check/files.rs",
+        ),
+    ),
+    (
+        "check",
+        "max_age",
+        ("ages_count_from_the_last_change", "tests/it/check/troubles.rs"),
+    ),
+    (
+        "check",
+        "resolve",
+        (
+            "resolve_asks_for_every_reference_and_tells_those_without_a_value",
+            "tests/it/check/files.rs",
+        ),
+    ),
+    (
+        "check",
+        "fix",
+        (
+            "a_missing_secret_file_is_made_with_the_command_that_is_shown",
+            "tests/it/check/troubles.rs",
+        ),
+    ),
+    (
+        "check",
+        "format",
+        (
+            "sarif_names_every_rule_and_points_at_lines_and_columns",
+            "tests/it/check/forms.rs",
+        ),
+    ),
+    (
+        "check",
+        "baseline",
+        (
+            "a_baseline_leaves_out_what_it_knows_even_when_lines_move",
+            "tests/it/check/forms.rs",
+        ),
+    ),
+    (
+        "check",
+        "write_baseline",
+        (
+            "a_baseline_leaves_out_what_it_knows_even_when_lines_move",
+            "tests/it/check/forms.rs",
+        ),
+    ),
+    (
         "doctor",
         "json",
         (

@@ -111,6 +111,11 @@ impl Failure {
         self.cause
     }
 
+    /// Everything that is wrong.
+    pub(crate) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
     /// Everything that is wrong, drawn for `style`.
     pub(crate) fn draw(&self, style: Style) -> String {
         draw(&self.problems, style)

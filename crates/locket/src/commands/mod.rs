@@ -2,6 +2,8 @@
 
 #[cfg(feature = "command-build")]
 mod build;
+#[cfg(feature = "command-check")]
+mod check;
 #[cfg(feature = "command-manual")]
 mod completions;
 #[cfg(feature = "command-compose")]
@@ -12,7 +14,11 @@ mod doctor;
 mod env;
 #[cfg(feature = "command-exec")]
 mod exec;
-#[cfg(any(feature = "command-plan", feature = "command-manual"))]
+#[cfg(any(
+    feature = "command-check",
+    feature = "command-plan",
+    feature = "command-manual"
+))]
 mod format;
 #[cfg(feature = "command-get")]
 mod get;
@@ -68,6 +74,8 @@ pub(crate) static COMMANDS: &[Command] = &[
     #[cfg(feature = "command-plan")]
     plan::COMMAND,
     healthcheck::COMMAND,
+    #[cfg(feature = "command-check")]
+    check::COMMAND,
     #[cfg(feature = "command-get")]
     get::COMMAND,
     #[cfg(feature = "command-get")]
@@ -89,6 +97,7 @@ pub(crate) static COMMANDS: &[Command] = &[
 /// Every command that there is, with the feature that brings it: what a build lacks it says by name.
 pub(crate) static KNOWN: &[(&str, &str)] = &[
     ("build", "command-build"),
+    ("check", "command-check"),
     ("completions", "command-manual"),
     ("compose", "command-compose"),
     ("doctor", "command-doctor"),

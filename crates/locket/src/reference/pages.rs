@@ -33,6 +33,7 @@ fn region(name: &str) -> Option<String> {
         ("variables", "") => Some(environment::variables()),
         ("filters", "") => Some(filters::page()),
         ("image-secrets", "") => Some(locket_compose::images::page()),
+        ("findings", "") => Some(locket_compose::check::page()),
         _ => None,
     }
 }
@@ -201,6 +202,7 @@ fn every_table_of_the_program_stands_on_some_page() {
         "variables",
         "filters",
         "image-secrets",
+        "findings",
     ]
     .map(str::to_owned);
     let commands = COMMANDS.iter().map(|command| format!("command {}", command.name));

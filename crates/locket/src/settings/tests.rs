@@ -182,6 +182,7 @@ const COMMANDS: &[(&[&str], Form)] = &[
     (&["providers"], Form::Look),
     (&["providers", "check", "file:///x"], Form::Look),
     (&["doctor"], Form::Look),
+    (&["check"], Form::Look),
     (&["get", "file:///x"], Form::Look),
     (&["render", "-"], Form::Look),
     (&["healthcheck"], Form::Look),
@@ -566,7 +567,7 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
                 &[&table::SECRET, &table::KEEP_CREDENTIALS],
             ]
             .concat(),
-            "providers" => [table::EVERY, table::ASKING].concat(),
+            "check" | "providers" => [table::EVERY, table::ASKING].concat(),
             "doctor" => [table::EVERY, table::ASKING, table::PLACES].concat(),
             // Its own, of the same name.
             "man" => vec![&table::OUT],

@@ -13,6 +13,7 @@ mod bao_leases;
 mod bao_wrapping;
 mod bitwarden_official_client;
 mod canaries;
+mod check;
 mod conformance;
 mod connect_official_client;
 mod connect_run;

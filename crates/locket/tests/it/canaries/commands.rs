@@ -443,6 +443,18 @@ fn calls() -> Vec<(&'static str, Vec<Call>)> {
                 call(&["doctor", "--config", "given/literal.toml"], Badly),
             ],
         ),
+        (
+            "check",
+            vec![
+                call(&["check", "given/compose.yaml"], Badly),
+                call(&["check", "given/compose.yaml", "--format", "json"], Badly),
+                call(&["check", "given/compose.yaml", "--format", "sarif"], Badly),
+                call(&["check", "given/compose.yaml", "--format", "github"], Badly),
+                call(&["check", "given/broken.yaml"], Badly),
+                call(&["check", "given/compose.env"], Badly),
+                call(&["check", "given/literal.toml"], Badly),
+            ],
+        ),
         ("completions", vec![call(&["completions", "bash"], Well)]),
         ("man", vec![call(&["man"], Somehow)]),
         ("schema", vec![call(&["schema"], Somehow)]),
@@ -510,6 +522,24 @@ fn no_command_tells_a_secret_where_it_does_not_belong() {
     world.scene.write(
         "given/bad.env",
         format!("GOOD={0}\n{0} is no name\nOPEN=\"{0}\n", value("text")),
+    );
+    world.scene.write(
+        "given/compose.yaml",
+        format!(
+            "services:\n  db:\n    image: postgres\n    env_file: compose.env\n    environment: {{A_PASSWORD: '{0}', B: {0}}}\n    command: app --token {0}\n",
+            value("text")
+        ),
+    );
+    world.scene.write(
+        "given/compose.env",
+        format!("C_PASSWORD={0}\nD=\"{0}\"\n", value("text")),
+    );
+    world.scene.write(
+        "given/broken.yaml",
+        format!(
+            "services:\n  db:\n    environment:\n      P: \"{}\n",
+            value("text")
+        ),
     );
     world.scene.write(
         "given/bad.json",

@@ -1,0 +1,203 @@
+//! `--fix`: what a finding's fix says, done. Files get their content through the one writer.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use locket_compose::check::Fix;
+use locket_core::SecretBytes;
+use locket_core::plan::{Access, Owner};
+use locket_engine::sink::Sink;
+use locket_engine::sources::Target;
+use rustix::fs::{Gid, Mode, Uid};
+use zeroize::Zeroizing;
+
+use super::reported::{Repair, Reported};
+use crate::report::{self, Failure};
+
+/// Bytes of a new secret, before they are text.
+const RANDOM_BYTES: usize = 32;
+
+/// Does everything that can be done without asking, and says whether that was anything.
+///
+/// # Errors
+/// Something could not be done; what was done before it stays.
+pub(super) fn apply(found: &[Reported], from: &Path) -> Result<bool, Failure> {
+    let mut done: Vec<&Repair> = Vec::new();
+    let mut words: Vec<&Repair> = Vec::new();
+    for repair in found.iter().filter_map(|reported| reported.fix.as_ref()) {
+        if !repair.fix.is_automatic() || done.contains(&repair) {
+            continue;
+        }
+        done.push(repair);
+        if let Fix::Replace { .. } = repair.fix {
+            words.push(repair);
+            continue;
+        }
+        one(&repair.fix)?;
+        told(&repair.fix, from);
+    }
+    replace(&words, from)?;
+    Ok(!done.is_empty())
+}
+
+fn one(fix: &Fix) -> Result<(), Failure> {
+    match fix {
+        Fix::Make { path, mode, owner } => {
+            // Somebody may have made it in the meantime.
+            if path.exists() {
+                return Ok(());
+            }
+            let access = Access {
+                file_mode: *mode,
+                dir_mode: 0o700,
+                owner: owner.map(|uid| Owner { uid, gid: None }),
+            };
+            write(path, &random()?, &access)
+        }
+        Fix::Access { path, mode, owner } => {
+            let failed = |error: rustix::io::Errno| {
+                Failure::work(format!("{} cannot be put right: {error}", path.display()))
+                    .help("Run the command that is shown as the owner of the file, or as root.")
+            };
+            if let Some(owner) = owner {
+                rustix::fs::chown(path, Some(Uid::from_raw(*owner)), None::<Gid>).map_err(failed)?;
+            }
+            match mode {
+                Some(mode) => rustix::fs::chmod(path, Mode::from_raw_mode(*mode)).map_err(failed),
+                None => Ok(()),
+            }
+        }
+        Fix::Trim { path } => trim(path),
+        Fix::Ignore { file, line } => {
+            let present = fs::read_to_string(file).unwrap_or_default();
+            if present.lines().any(|known| known == line) {
+                return Ok(());
+            }
+            let gap = if present.is_empty() || present.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
+            write_text(file, &format!("{present}{gap}{line}\n"))
+        }
+        Fix::Paste { .. } | Fix::Untrack { .. } | Fix::Replace { .. } => Ok(()),
+    }
+}
+
+/// Says what was done, on standard error: standard output belongs to the findings.
+fn told(fix: &Fix, from: &Path) {
+    let shown = |path: &Path| path.strip_prefix(from).unwrap_or(path).display().to_string();
+    let line = match fix {
+        Fix::Make { path, .. } => format!("made {}", shown(path)),
+        Fix::Access { path, mode, owner } => {
+            let owner = owner.map(|owner| format!("user {owner}"));
+            let mode = mode.map(|mode| format!("mode {mode:o}"));
+            let parts: Vec<_> = [owner, mode].into_iter().flatten().collect();
+            format!("gave {} {}", shown(path), parts.join(" and "))
+        }
+        Fix::Trim { path } => format!("removed white space from the ends of {}", shown(path)),
+        Fix::Ignore { file, line } => format!("added {line} to {}", shown(file)),
+        Fix::Paste { .. } | Fix::Untrack { .. } | Fix::Replace { .. } => return,
+    };
+    report::tell(&format!("fixed: {line}\n"));
+}
+
+/// Puts new words in the place of old ones, file by file, the last first.
+fn replace(words: &[&Repair], from: &Path) -> Result<(), Failure> {
+    let mut files: Vec<&PathBuf> = words.iter().map(|repair| &repair.path).collect();
+    files.sort();
+    files.dedup();
+    for file in files {
+        let failed =
+            |error: std::io::Error| Failure::work(format!("{} cannot be read: {error}", file.display()));
+        let mut text = fs::read_to_string(file).map_err(failed)?;
+        let mut here: Vec<_> = words
+            .iter()
+            .filter(|repair| repair.path == *file)
+            .filter_map(|repair| match &repair.fix {
+                Fix::Replace { place, old, new } => Some((place.span, old, new)),
+                _ => None,
+            })
+            .collect();
+        here.sort_by_key(|(span, ..)| std::cmp::Reverse(*span));
+        let shown = file.strip_prefix(from).unwrap_or(file).display();
+        for (span, old, new) in here {
+            // It may stand in quotes.
+            let written = text.get(span.start..span.end).unwrap_or_default();
+            if let Some(at) = written.find(old.as_str()) {
+                let start = span.start + at;
+                text.replace_range(start..start + old.len(), new);
+                report::tell(&format!("fixed: wrote {new} for {old} in {shown}\n"));
+            }
+        }
+        write_text(file, &text)?;
+    }
+    Ok(())
+}
+
+/// The same file without white space at its ends, its mode and owner as they are.
+fn trim(path: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::work(format!("{} cannot be read: {error}", path.display()));
+    let metadata = fs::metadata(path).map_err(failed)?;
+    let content = Zeroizing::new(fs::read(path).map_err(failed)?);
+    let access = Access {
+        file_mode: metadata.mode() & 0o7777,
+        dir_mode: 0o700,
+        owner: Some(Owner {
+            uid: metadata.uid(),
+            gid: Some(metadata.gid()),
+        }),
+    };
+    write(path, &SecretBytes::copy_from(content.trim_ascii()), &access)
+}
+
+/// Puts `text` at `path`, with the mode and owner that are there already.
+///
+/// # Errors
+/// It cannot be written; what was there is there still.
+pub(super) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    let present = fs::metadata(path).ok();
+    let access = Access {
+        file_mode: present.as_ref().map_or(0o644, |there| there.mode() & 0o7777),
+        dir_mode: 0o755,
+        owner: present.map(|there| Owner {
+            uid: there.uid(),
+            gid: Some(there.gid()),
+        }),
+    };
+    write(path, &SecretBytes::copy_from(text.as_bytes()), &access)
+}
+
+fn write(path: &Path, bytes: &SecretBytes, access: &Access) -> Result<(), Failure> {
+    // A link stays one: what it leads to gets the content.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Failure::usage(format!("{} is no file", path.display())));
+    };
+    let target = Target {
+        root: parent.into(),
+        relative: Path::new(name).into(),
+    };
+    let mut sink = Sink::new();
+    let written = sink.apply(&target, bytes, access);
+    let late = sink.finish().into_iter().next();
+    match (written, late) {
+        (Ok(_), None) => Ok(()),
+        (Err(error), _) | (_, Some(error)) => Err(Failure::work(error.to_string()).help(error.hint())),
+    }
+}
+
+/// 32 random bytes in base64.
+fn random() -> Result<SecretBytes, Failure> {
+    let mut bytes = Zeroizing::new([0_u8; RANDOM_BYTES]);
+    let mut filled = 0;
+    while filled < RANDOM_BYTES {
+        let more = rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty());
+        filled +=
+            more.map_err(|error| Failure::work(format!("the system gives no random bytes: {error}")))?;
+    }
+    Ok(SecretBytes::new(
+        data_encoding::BASE64.encode(bytes.as_slice()).into_bytes(),
+    ))
+}
