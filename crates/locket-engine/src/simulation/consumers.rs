@@ -58,8 +58,17 @@ impl Mood {
 pub(super) struct Owed {
     number: u64,
     pub(super) at: Duration,
-    /// It may be told, and need not be: it was tried for long enough, or is no longer what is in place.
-    pub(super) is_excused: bool,
+    /// Why it may be told and need not be.
+    pub(super) excuse: Option<Excuse>,
+}
+
+/// Why a change need not be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Excuse {
+    /// It is no longer what is in place.
+    Gone,
+    /// This process tried for long enough. The next one owes it.
+    GivenUp,
 }
 
 impl Default for Consumers {
@@ -91,13 +100,13 @@ impl Consumers {
         actions: impl Iterator<Item = &'a Action>,
         path: &Path,
         at: Duration,
-        is_excused: bool,
+        excuse: Option<Excuse>,
     ) {
         self.count += 1;
         let owed = Owed {
             number: self.count,
             at,
-            is_excused,
+            excuse,
         };
         for action in actions {
             let consumer = self.table.get_mut(action).unwrap();
@@ -114,7 +123,7 @@ impl Consumers {
     pub(super) fn excuse(&mut self, path: &Path) {
         for consumer in self.table.values_mut() {
             if let Some(owed) = consumer.owed.get_mut(path) {
-                owed.is_excused = true;
+                owed.excuse = Some(Excuse::Gone);
             }
         }
     }
@@ -123,6 +132,9 @@ impl Consumers {
         for consumer in self.table.values_mut() {
             consumer.is_being_told = false;
             consumer.failing_since = None;
+            for owed in consumer.owed.values_mut() {
+                owed.excuse = owed.excuse.filter(|excuse| *excuse == Excuse::Gone);
+            }
             // A new process tells of what is in place, not of every change on the way there.
             for untold in consumer.untold.values_mut() {
                 untold.drain(..untold.len().saturating_sub(1));
@@ -180,7 +192,7 @@ impl Consumers {
         if now >= since + NOTIFY_TIMEOUT - LIMIT * 2 {
             for path in changed {
                 if let Some(owed) = consumer.owed.get_mut(path) {
-                    owed.is_excused = true;
+                    owed.excuse = owed.excuse.or(Some(Excuse::GivenUp));
                 }
             }
         }

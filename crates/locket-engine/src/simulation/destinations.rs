@@ -156,6 +156,6 @@ impl World {
         held.content = Some(content);
         held.is_ours = true;
         held.is_confirmed = true;
-        self.consumers.owe(self.drill.consumers(map), path, now, false);
+        self.consumers.owe(self.drill.consumers(map), path, now, None);
     }
 }

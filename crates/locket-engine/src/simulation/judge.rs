@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use locket_core::plan::OnError;
 
+use super::consumers::Excuse;
 use super::destinations::read;
 use super::drill::DELETE_AFTER;
 use super::invariant::{Broken, Invariant};
@@ -218,7 +219,9 @@ fn deleted(world: &mut World, path: &Path, now: Duration) -> Verdict {
     let map = asked.map;
     world.trace(&format!("deleted {shown}"));
     world.destinations.held(path).content = None;
-    world.consumers.owe(world.drill.consumers(map), path, now, true);
+    world
+        .consumers
+        .owe(world.drill.consumers(map), path, now, Some(Excuse::Gone));
     Ok(())
 }
 
@@ -299,7 +302,7 @@ fn told(world: &mut World) -> Verdict {
     for (action, consumer) in &world.consumers.table {
         for (path, owed) in &consumer.owed {
             let due = owed.at.max(up).max(consumer.since) + ROUND + CALL * 2 + TELLING;
-            if consumer.mood.is_fine() && !owed.is_excused && now > due {
+            if consumer.mood.is_fine() && owed.excuse.is_none() && now > due {
                 let detail = format!(
                     "{action} does not know that {} changed at {:?}",
                     path.display(),

@@ -246,7 +246,7 @@ impl World {
             }
             let successor = self.vault.items[name].issued();
             for (action, consumer) in &self.consumers.table {
-                let owed = consumer.owed.get(path).filter(|owed| !owed.is_excused);
+                let owed = consumer.owed.get(path).filter(|owed| owed.excuse.is_none());
                 if consumer.mood.is_fine()
                     && consumer.since + NOTIFY_TIMEOUT < successor
                     && owed.is_some_and(|owed| owed.at < successor + Duration::from_secs(1))
