@@ -13,6 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::place::{home, skip};
+use crate::TestCa;
 
 /// Looks at a starting engine, twenty milliseconds apart: longer than a start takes on a busy machine.
 const LOOKS: usize = 6_000;
@@ -38,8 +39,14 @@ const INSIDE: &str = r#"
     mount -t tmpfs tmpfs /run
     mkdir -p /run/docker/plugins && mount --bind "$dir/plugins" /run/docker/plugins
     ip link set lo up
+    if [ -e "$dir/tls/ca.pem" ]; then
+        set -- --host tcp://127.0.0.1:2376 --tlsverify --tlscacert "$dir/tls/ca.pem" \
+            --tlscert "$dir/tls/cert.pem" --tlskey "$dir/tls/key.pem"
+    else
+        set --
+    fi
     exec dockerd --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" \
-        --cgroup-parent "/${dir##*/}" --host "unix://$dir/docker.sock"
+        --cgroup-parent "/${dir##*/}" --host "unix://$dir/docker.sock" "$@"
 "#;
 
 /// A running engine with the image `busybox`, whose commands have their usual names in `/bin`.
@@ -67,6 +74,19 @@ impl Engine {
     /// # Panics
     /// In CI, when it is not installed; anywhere, when it does not start.
     pub fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same; it listens on port 2376 of its own loopback, too, with a certificate of `ca` and for clients that
+    /// have one.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    pub fn start_with_tls(ca: &TestCa) -> Option<Self> {
+        Self::start_with(Some(ca))
+    }
+
+    fn start_with(ca: Option<&TestCa>) -> Option<Self> {
         let installed = home()
             .map(|home| home.join("engine"))
             .filter(|engine| engine.join("bin/dockerd").exists());
@@ -83,6 +103,17 @@ impl Engine {
         let path = directory.path();
         for name in ["plugins", "config/cli-plugins", "home"] {
             fs::create_dir_all(path.join(name)).expect("a writable directory");
+        }
+        if let Some(ca) = ca {
+            let leaf = ca.server_leaf();
+            fs::create_dir(path.join("tls")).expect("a writable directory");
+            for (name, pem) in [
+                ("ca.pem", ca.pem()),
+                ("cert.pem", leaf.certificate_pem),
+                ("key.pem", leaf.key_pem),
+            ] {
+                fs::write(path.join("tls").join(name), pem).expect("a writable directory");
+            }
         }
         let plugins = match &installed {
             Some(engine) => vec![engine.join("cli-plugins")],
@@ -171,6 +202,29 @@ impl Engine {
     /// Where it listens.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("docker.sock")
+    }
+
+    /// `command` where the engine's loopback is its own.
+    ///
+    /// # Panics
+    /// The engine is gone.
+    pub fn beside(&self, command: &Command) -> Command {
+        let pid = fs::read_to_string(self.directory.path().join("engine.pid")).expect("a running engine");
+        let mut beside = Command::new("nsenter");
+        beside.arg(format!("--net=/proc/{}/ns/net", pid.trim())).arg("--");
+        beside
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear();
+        beside.envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        if let Some(directory) = command.get_current_dir() {
+            beside.current_dir(directory);
+        }
+        beside
     }
 
     /// Its data root: images, layers, volumes, build cache.

@@ -5,10 +5,12 @@ mod guard;
 pub mod machine;
 pub mod openbao;
 mod place;
+pub mod podman;
 pub mod postgres;
 
 pub use engine::Engine;
 pub use machine::Machine;
 pub use openbao::OpenBao;
 pub use place::{contract_python, find, find_for_contract, openbao_program, python, release};
+pub use podman::Podman;
 pub use postgres::Postgres;

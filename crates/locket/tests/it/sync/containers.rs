@@ -1,15 +1,16 @@
 //! Containers of a real engine, told of changes.
 
+use locket_testkit::TestCa;
 use locket_testkit::services::Engine;
 
 use super::lines::map;
 use crate::support::{Scene, eventually};
 
 /// Says which signal it got, and that it is there.
-const LISTENER: &str = "trap 'echo got HUP' HUP; trap 'echo got USR1' USR1; echo ready; \
+pub(super) const LISTENER: &str = "trap 'echo got HUP' HUP; trap 'echo got USR1' USR1; echo ready; \
                         while :; do sleep 1 & wait; done";
 
-fn start(engine: &Engine, name: &str, more: &[&str]) {
+pub(super) fn start(engine: &Engine, name: &str, more: &[&str]) {
     let mut arguments = vec!["run", "--detach", "--name", name];
     arguments.extend(more);
     arguments.extend(["busybox", "sh", "-c", LISTENER]);
@@ -17,7 +18,7 @@ fn start(engine: &Engine, name: &str, more: &[&str]) {
     eventually("the container listens", || times(engine, name, "ready") == 1);
 }
 
-fn times(engine: &Engine, name: &str, line: &str) -> usize {
+pub(super) fn times(engine: &Engine, name: &str, line: &str) -> usize {
     engine
         .run(&["logs", name])
         .lines()
@@ -26,7 +27,7 @@ fn times(engine: &Engine, name: &str, line: &str) -> usize {
 }
 
 /// One round against `engine`.
-fn sync(scene: &Scene, engine: &str, more: &[&str]) -> (i32, String) {
+pub(super) fn sync(scene: &Scene, engine: &str, more: &[&str]) -> (i32, String) {
     let arguments = ["sync", "map.csv", "--state-dir", "state"];
     let mut command = scene.locket(arguments.iter().chain(more));
     let output = command.env("DOCKER_HOST", engine).output().unwrap();
@@ -128,5 +129,55 @@ fn an_engine_that_is_down_costs_a_line_and_no_file_and_is_told_when_it_is_back()
     assert_eq!(scene.read("out/a").as_deref(), Some("1"));
     let (code, log) = sync(&scene, &format!("unix://{}", engine.socket().display()), &[]);
     assert_eq!(code, 0, "{log}");
+    eventually("it is told", || times(&engine, "app", "got HUP") == 1);
+}
+
+#[test]
+fn an_engine_behind_tls_is_told_by_those_who_have_a_certificate() {
+    let ca = TestCa::new();
+    let Some(engine) = Engine::start_with_tls(&ca) else {
+        return;
+    };
+    start(&engine, "app", &[]);
+    let scene = Scene::new();
+    let leaf = ca.client_leaf("locket");
+    scene.write("tls/ca.pem", ca.pem());
+    scene.write("tls/cert.pem", leaf.certificate_pem);
+    scene.write("tls/key.pem", leaf.key_pem);
+    scene.write("stranger/ca.pem", ca.pem());
+    let other = TestCa::new().client_leaf("stranger");
+    scene.write("stranger/cert.pem", other.certificate_pem);
+    scene.write("stranger/key.pem", other.key_pem);
+    scene.write("secrets/a", "1");
+    map(&scene, "file://secrets/a,BASE/out/a,,app,HUP\n");
+    let round = |certificates: &str| {
+        let arguments = [
+            "sync",
+            "map.csv",
+            "--state-dir",
+            "state",
+            "--notify-timeout",
+            "3s",
+        ];
+        let mut command = scene.locket(arguments);
+        command
+            .env("DOCKER_HOST", "tcp://127.0.0.1:2376")
+            .env("DOCKER_TLS_VERIFY", "1")
+            .env("DOCKER_CERT_PATH", scene.path(certificates));
+        let output = engine.beside(&command).output().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), log)
+    };
+    let (code, log) = round("stranger");
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("ERR: notify container:app:SIGHUP failed"), "{log}");
+    assert_eq!(
+        scene.read("out/a").as_deref(),
+        Some("1"),
+        "the file is there all the same"
+    );
+    assert_eq!(times(&engine, "app", "got HUP"), 0);
+    let (code, log) = round("tls");
+    assert_eq!(code, Some(0), "{log}");
     eventually("it is told", || times(&engine, "app", "got HUP") == 1);
 }
