@@ -30,7 +30,9 @@ pub fn compose(data: &[u8]) {
         ..Request::default()
     };
     let environment: Environment = [("INH", "inherited")].into_iter().collect();
-    let project = load(&request, &disk, &environment).expect("both files are there");
+    let Ok(project) = load(&request, &disk, &environment) else {
+        return;
+    };
     for mistake in &project.mistakes {
         assert!(!mistake.diagnostic.message.is_empty());
         lies_in(mistake.diagnostic.span, &project.sources.get(mistake.source).text);
@@ -92,7 +94,7 @@ impl Files for Disk<'_> {
 impl Surroundings for Disk<'_> {
     fn stat(&self, path: &Path) -> Option<Stat> {
         let length = path.as_os_str().len();
-        (length % 3 > 0).then_some(Stat {
+        (!length.is_multiple_of(3)).then_some(Stat {
             kind: Kind::File,
             mode: if length.is_multiple_of(2) { 0o600 } else { 0o644 },
             uid: 0,

@@ -20,10 +20,7 @@ fn no_beginning_and_no_gap_of_a_project_is_a_panic_or_a_wrong_place() {
         for entry in corpus.join(part).read_dir().unwrap() {
             let bytes = read(&entry.unwrap().path());
             let text = bytes.split_once(" --\n").unwrap().1;
-            for at in (0..text.len())
-                .step_by(7)
-                .filter(|at| text.is_char_boundary(*at))
-            {
+            for at in (0..text.len()).step_by(7).filter(|at| text.is_char_boundary(*at)) {
                 compose(&text.as_bytes()[..at]);
                 let gap = (at + 5).min(text.len());
                 compose(&[&text.as_bytes()[..at], &text.as_bytes()[gap..]].concat());

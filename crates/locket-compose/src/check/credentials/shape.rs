@@ -118,7 +118,7 @@ fn telegram(text: &str) -> Option<(&'static str, std::ops::Range<usize>)> {
     let (number, rest) = text.split_once(':')?;
     let is_number = (8..=10).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
     let is_token = rest.len() == 35 && rest.chars().all(|char| is_token_char(char, "-_"));
-    (is_number && is_token).then(|| ("a Telegram bot's token", 0..text.len()))
+    (is_number && is_token).then_some(("a Telegram bot's token", 0..text.len()))
 }
 
 fn is_token_char(char: char, also: &str) -> bool {
