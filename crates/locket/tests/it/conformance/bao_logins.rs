@@ -178,7 +178,7 @@ fn the_token_of_every_login_is_renewed_while_a_run_goes_on() {
         if !fixture.is_installed() {
             return;
         }
-        let trial = Trial::new(fixture.kind(), fixture.start());
+        let trial = Trial::new(fixture);
         let manual = Arc::new(ManualClock::new());
         let clock: Arc<dyn Clock> = manual.clone();
         let provider = trial.provider_by(&clock).unwrap();

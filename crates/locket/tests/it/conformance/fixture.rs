@@ -26,8 +26,21 @@ pub(crate) trait Fixture: Sync {
         self.kind().network
     }
 
+    /// Which requests of a read the faults strike.
+    fn struck(&self) -> Struck {
+        Struck::Each
+    }
+
     /// A back end that no other case has touched. Called outside of any runtime.
     fn start(&self) -> Backend;
+}
+
+/// Which requests of a read the faults strike, each in a read of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Struck {
+    Each,
+    /// The first, the last and one between: each read takes so long that all would take half an hour.
+    Some,
 }
 
 /// A running back end with known secrets.

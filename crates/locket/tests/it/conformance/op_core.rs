@@ -10,7 +10,7 @@ use locket_testkit::fakes::connect::{Category, Field, Item};
 use locket_testkit::fakes::onepassword::OnePassword;
 use locket_testkit::{Canary, Client, Faults, Server, TestCa, services};
 
-use super::fixture::{Backend, Credential, Fixture, References, Sample, Secrets, Upstream};
+use super::fixture::{Backend, Credential, Fixture, References, Sample, Secrets, Struck, Upstream};
 use super::trial::DEADLINE;
 
 /// The provider with `op.core`.
@@ -29,6 +29,11 @@ impl Fixture for ByCore {
 
     fn is_installed(&self) -> bool {
         services::find("op-core/op-core.cwasm").is_some()
+    }
+
+    /// A login computes with large numbers for a second, and takes eight requests.
+    fn struck(&self) -> Struck {
+        Struck::Some
     }
 
     fn start(&self) -> Backend {

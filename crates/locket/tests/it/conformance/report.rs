@@ -33,7 +33,7 @@ pub(crate) fn run(fixture: &dyn Fixture) -> Report {
 
 /// Holds `fixture` to one case. Beside the verdict stands what the provider told that it should not.
 pub(crate) fn run_case(fixture: &dyn Fixture, case: &Case) -> (Verdict, Option<String>) {
-    let trial = Trial::new(fixture.kind(), fixture.start());
+    let trial = Trial::new(fixture);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

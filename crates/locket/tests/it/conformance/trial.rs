@@ -14,7 +14,7 @@ use locket_providers::{BuildCx, ProviderKind, Settings};
 use locket_testkit::canary::{Finding, find_any};
 use locket_testkit::{Canary, Capture, Request, TokioClock};
 
-use super::fixture::{Backend, References, Sample, Upstream};
+use super::fixture::{Backend, Fixture, References, Sample, Struck, Upstream};
 
 /// How a case ends when it does not simply hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub(crate) use ensure;
 pub(crate) struct Trial {
     pub(crate) backend: Backend,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) struck: Struck,
     kind: &'static ProviderKind,
     told: RefCell<String>,
     log: Capture,
@@ -71,10 +72,12 @@ impl Unmet {
 
 impl Trial {
     /// A trial that collects the log of this thread from now on.
-    pub(crate) fn new(kind: &'static ProviderKind, backend: Backend) -> Self {
+    pub(crate) fn new(fixture: &dyn Fixture) -> Self {
+        let (kind, backend) = (fixture.kind(), fixture.start());
         Self {
             backend,
             clock: Arc::new(TokioClock::new()),
+            struck: fixture.struck(),
             kind,
             told: RefCell::default(),
             log: Capture::of_this_thread(),

@@ -25,7 +25,7 @@ pub(crate) async fn leaves_the_provider_usable(trial: &Trial) -> Verdict {
     // While each of its requests waits for an answer.
     if trial.upstream().is_ok() {
         for instance in Instance::ALL {
-            for place in 0..instance.requests(trial).await? {
+            for place in instance.places(trial).await? {
                 cancel_at(trial, instance, place)
                     .await
                     .map_err(|unmet| unmet.during(&format!("a cancelled request {place}")))?;

@@ -7,6 +7,7 @@ use locket_core::{Clock, ErrorKind, FetchCx, Provider};
 use locket_testkit::faults::RetryAfter;
 use locket_testkit::{Fault, ManualClock, Rule};
 
+use crate::conformance::fixture::Struck;
 use crate::conformance::trial::{Answer, DEADLINE, Trial, Unmet, Verdict, ensure, is_error, is_value};
 
 /// Whether the instance under test has read something before the fault.
@@ -40,6 +41,17 @@ impl Instance {
         ensure!(requests > 0, "a read takes no request, or bypasses the faults");
         Ok(requests)
     }
+
+    /// Those of these places that are struck.
+    pub(crate) async fn places(self, trial: &Trial) -> Result<Vec<usize>, Unmet> {
+        let requests = self.requests(trial).await?;
+        let mut places = match trial.struck {
+            Struck::Each => (0..requests).collect(),
+            Struck::Some => vec![0, requests / 2, requests - 1],
+        };
+        places.dedup();
+        Ok(places)
+    }
 }
 
 pub(crate) async fn throttled(trial: &Trial) -> Verdict {
@@ -55,7 +67,7 @@ pub(crate) async fn throttled(trial: &Trial) -> Verdict {
     ] {
         let expected = ErrorKind::RateLimited { retry_after };
         for instance in Instance::ALL {
-            for place in 0..instance.requests(trial).await? {
+            for place in instance.places(trial).await? {
                 let provider = trial.provider_by(&clock)?;
                 instance.prepare(trial, &provider).await?;
                 let fault = Fault::RateLimited(told.clone());
@@ -105,7 +117,7 @@ const READ_AT_MOST: u64 = 48 << 20;
 pub(crate) async fn huge_answers(trial: &Trial) -> Verdict {
     let faults = &trial.upstream()?.faults;
     for instance in Instance::ALL {
-        for place in 0..instance.requests(trial).await? {
+        for place in instance.places(trial).await? {
             let provider = trial.provider()?;
             instance.prepare(trial, &provider).await?;
             let fault = Fault::HugeBody(256);
@@ -151,7 +163,7 @@ pub(crate) async fn no_repeats(trial: &Trial) -> Verdict {
 async fn each_unavailable(trial: &Trial, faults: &[Fault]) -> Verdict {
     for fault in faults {
         for instance in Instance::ALL {
-            for place in 0..instance.requests(trial).await? {
+            for place in instance.places(trial).await? {
                 let provider = trial.provider()?;
                 instance.prepare(trial, &provider).await?;
                 let (fault, expected) = (fault.clone(), ErrorKind::Unavailable);

@@ -33,7 +33,7 @@ pub(crate) async fn ends_with_the_deadline(trial: &Trial) -> Verdict {
 async fn each(trial: &Trial, timeout: Duration, deadline: Duration) -> Verdict {
     for fault in [Fault::NeverAnswers, Fault::HangsMidBody] {
         for instance in Instance::ALL {
-            for place in 0..instance.requests(trial).await? {
+            for place in instance.places(trial).await? {
                 let provider = trial.provider_with("timeout", &format!("{}s", timeout.as_secs()))?;
                 instance.prepare(trial, &provider).await?;
                 hang(trial, &provider, place, &fault, deadline)
