@@ -19,7 +19,7 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     let home = home()?;
     fs::create_dir_all(&home).map_err(|error| format!("{} cannot be made: {error}", home.display()))?;
     python(&home)?;
-    debian(&["age", "openssl", "podman", "valgrind"])?;
+    debian(&["age", "openssl", "podman", "redis-server", "valgrind"])?;
     if !exists("ssh-keygen") {
         apt(&["openssh-client"])?;
     }

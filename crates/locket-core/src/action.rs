@@ -369,7 +369,7 @@ impl fmt::Display for UnitOrder {
 
 /// Splits a command as a shell would: white space, single and double quotes, backslashes. `None` when a quote is
 /// never closed.
-fn split_words(text: &str) -> Option<Vec<String>> {
+pub fn split_words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();

@@ -35,6 +35,9 @@ pub struct Image {
     pub health: Option<String>,
     /// How a password is changed inside.
     pub recipe: Option<Recipe>,
+    /// Whether it refuses to start when a variable and its file are both set, be the variable empty.
+    #[serde(default)]
+    pub exclusive: bool,
     /// Whether it keeps what the password protects: then the file alone must not change.
     #[serde(default)]
     pub database: bool,

@@ -298,11 +298,16 @@ impl Engine {
         asked.is_ok() && stream.read_exact(&mut answer).is_ok() && answer.ends_with(b"200")
     }
 
-    fn import_busybox(&self) {
-        let busybox = match &self.bin {
+    /// A static program that is a shell and its commands.
+    pub fn busybox(&self) -> PathBuf {
+        match &self.bin {
             Some(bin) => bin.join("busybox"),
             None => "/bin/busybox".into(),
-        };
+        }
+    }
+
+    fn import_busybox(&self) {
+        let busybox = self.busybox();
         let root = self.directory.path().join("busybox");
         for name in ["bin", "tmp", "etc"] {
             fs::create_dir_all(root.join(name)).expect("a writable directory");

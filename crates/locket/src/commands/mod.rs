@@ -23,16 +23,28 @@ mod format;
 #[cfg(feature = "command-get")]
 mod get;
 mod healthcheck;
+#[cfg(feature = "command-init")]
+mod init;
 #[cfg(feature = "command-manual")]
 mod man;
+#[cfg(feature = "command-migrate")]
+mod migrate;
 #[cfg(any(feature = "command-get", feature = "command-providers"))]
 mod once;
 #[cfg(feature = "command-plan")]
 mod plan;
+#[cfg(any(
+    feature = "command-init",
+    feature = "command-migrate",
+    feature = "command-rotate"
+))]
+mod project;
 #[cfg(feature = "command-providers")]
 mod providers;
 #[cfg(feature = "command-get")]
 mod render;
+#[cfg(feature = "command-rotate")]
+mod rotate;
 mod run;
 #[cfg(feature = "command-manual")]
 mod schema;
@@ -82,6 +94,12 @@ pub(crate) static COMMANDS: &[Command] = &[
     render::COMMAND,
     #[cfg(feature = "store")]
     store::COMMAND,
+    #[cfg(feature = "command-init")]
+    init::COMMAND,
+    #[cfg(feature = "command-migrate")]
+    migrate::COMMAND,
+    #[cfg(feature = "command-rotate")]
+    rotate::COMMAND,
     #[cfg(feature = "command-providers")]
     providers::COMMAND,
     #[cfg(feature = "command-doctor")]
@@ -104,10 +122,13 @@ pub(crate) static KNOWN: &[(&str, &str)] = &[
     ("env", "command-exec"),
     ("exec", "command-exec"),
     ("get", "command-get"),
+    ("init", "command-init"),
     ("man", "command-manual"),
+    ("migrate", "command-migrate"),
     ("plan", "command-plan"),
     ("providers", "command-providers"),
     ("render", "command-get"),
+    ("rotate", "command-rotate"),
     ("schema", "command-manual"),
     ("store", "store"),
     ("sync", "command-sync"),

@@ -308,6 +308,27 @@ fn import(
     Ok(())
 }
 
+/// Adds `secrets` to the store that flags, variables and the configuration name: all of them or none.
+///
+/// # Errors
+/// The store does not open, or holds another value for one of them.
+#[cfg(feature = "command-migrate")]
+pub(super) fn add(
+    matches: &ArgMatches,
+    context: &Context,
+    secrets: impl IntoIterator<Item = (String, SecretBytes)>,
+) -> Result<(), Failure> {
+    let named = secrets
+        .into_iter()
+        .map(|(name, value)| Ok((parse_name(&name)?, value)))
+        .collect::<Result<_, Failure>>()?;
+    let store = open(matches, context)?;
+    store
+        .import(named, OnConflict::Refuse, context.clock.wall())
+        .map_err(failed)?;
+    Ok(())
+}
+
 /// The store that flags, variables and the configuration name.
 fn open(matches: &ArgMatches, context: &Context) -> Result<Store, Failure> {
     let common = settings::load(matches, context, Common::settle)?.open(context);

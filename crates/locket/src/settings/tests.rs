@@ -568,6 +568,7 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
             ]
             .concat(),
             "check" | "providers" => [table::EVERY, table::ASKING].concat(),
+            "migrate" => table::EVERY.to_vec(),
             "doctor" => [table::EVERY, table::ASKING, table::PLACES].concat(),
             // Its own, of the same name.
             "man" => vec![&table::OUT],

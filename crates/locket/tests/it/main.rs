@@ -30,6 +30,7 @@ mod oci_run;
 mod op_run;
 mod openbao;
 mod plan;
+mod project;
 mod providers;
 mod readme;
 mod reference;

@@ -129,6 +129,13 @@ impl Scene {
         Self { dir }
     }
 
+    /// A directory with nothing in it.
+    pub(crate) fn empty() -> Self {
+        Self {
+            dir: TempDir::new().unwrap(),
+        }
+    }
+
     pub(crate) fn base(&self) -> &Path {
         self.dir.path()
     }

@@ -455,6 +455,66 @@ fn calls() -> Vec<(&'static str, Vec<Call>)> {
                 call(&["check", "given/literal.toml"], Badly),
             ],
         ),
+        (
+            "init",
+            vec![
+                call(&["init", "--dry-run", "given/project"], Well),
+                call(&["init", "given/project"], Well),
+                call(&["init", "given/project"], Well),
+                call(&["init", "--service", "nobody", "given/project"], Badly),
+                call(&["init", "--file", "given/broken.yaml", "given"], Badly),
+            ],
+        ),
+        (
+            "rotate",
+            vec![
+                // What the second one leaves behind keeps the first from doing its work later.
+                call(
+                    &[
+                        "rotate",
+                        "--file",
+                        "given/project/rotated.yaml",
+                        "api_token",
+                        "--dry-run",
+                    ],
+                    Somehow,
+                ),
+                call(
+                    &[
+                        "rotate",
+                        "--file",
+                        "given/project/rotated.yaml",
+                        "api_token",
+                        "--exec",
+                        "false",
+                    ],
+                    Badly,
+                ),
+                call(
+                    &["rotate", "--file", "given/project/rotated.yaml", "nothing"],
+                    Badly,
+                ),
+                call(&["rotate", "--file", "given/broken.yaml", "nothing"], Badly),
+            ],
+        ),
+        (
+            "migrate",
+            vec![
+                call(&["migrate", "--file", "given/plain/compose.yaml"], Well),
+                call(&["migrate", "--file", "given/broken.yaml"], Badly),
+                call(
+                    &[
+                        "migrate",
+                        "--apply",
+                        "--backup",
+                        "given/kept",
+                        "--file",
+                        "given/plain/compose.yaml",
+                    ],
+                    Somehow,
+                ),
+            ],
+        ),
         ("completions", vec![call(&["completions", "bash"], Well)]),
         ("man", vec![call(&["man"], Somehow)]),
         ("schema", vec![call(&["schema"], Somehow)]),
@@ -545,6 +605,24 @@ fn no_command_tells_a_secret_where_it_does_not_belong() {
         "given/bad.json",
         format!("{{\"a\": \"{0}\", \"b\": {0}}}", value("text")),
     );
+    world.scene.write(
+        "given/broken.yaml",
+        format!(
+            "services:\n  a:\n    environment:\n      PASSWORD: \"{}\n",
+            value("text")
+        ),
+    );
+    for place in ["given/project", "given/plain"] {
+        world.scene.write(
+            &format!("{place}/compose.yaml"),
+            format!("services:\n  db:\n    image: postgres\n    environment:\n      POSTGRES_PASSWORD: {0}\n  app:\n    image: unknown\n    environment:\n      API_TOKEN: {1}\n", value("text"), value("other")),
+        );
+    }
+    world.scene.write(
+        "given/project/rotated.yaml",
+        "services:\n  app:\n    image: unknown\n    secrets: [api_token]\nsecrets:\n  api_token: {file: ./api_token.txt}\n",
+    );
+    world.scene.write("given/project/api_token.txt", value("token"));
     let mut leaks = Vec::new();
     let mut unexpected = Vec::new();
     let mut told = 0;

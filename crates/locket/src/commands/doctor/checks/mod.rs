@@ -3,6 +3,7 @@
 mod clock;
 mod configuration;
 mod destinations;
+mod docker;
 #[cfg(feature = "store")]
 mod identity;
 mod landlock;
@@ -22,6 +23,7 @@ pub(super) static CHECKS: &[Check] = &[
     landlock::CHECK,
     configuration::CHECK,
     destinations::CHECK,
+    docker::CHECK,
     state::CHECK,
     watching::CHECK,
     #[cfg(feature = "store")]

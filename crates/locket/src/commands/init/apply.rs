@@ -1,0 +1,248 @@
+//! Carries out a plan: the files, the override, the ignore lists; then Compose is asked whether it agrees.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use locket_compose::init::{self, DIRECTORY, Left, Plan, Planned, Stamp, Value};
+use locket_core::SecretBytes;
+
+use super::super::project::{Disk, Docker, Made, SecretFiles, random_value, read_text, render, write_text};
+use super::found::Found;
+use crate::context::Context;
+use crate::report::{self, Failure};
+
+/// What is to come about, and where.
+#[derive(Debug)]
+pub(super) struct Outcome<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) found: &'a Found,
+    /// With the Compose file that is made, where there was none.
+    pub(super) disk: &'a Disk,
+    pub(super) plan: &'a Plan,
+    /// Secrets that were asked for by name.
+    pub(super) more: &'a [String],
+    pub(super) base: &'a [PathBuf],
+}
+
+/// Lists in which the directory must not be missing.
+const IGNORED_BY: &[&str] = &[".gitignore", ".dockerignore"];
+
+pub(super) fn apply(outcome: &Outcome<'_>, context: &Context) -> Result<(), Failure> {
+    let mut done = Vec::new();
+    let files = SecretFiles::of(outcome.directory);
+    // Before there is anything to be committed by mistake.
+    for name in IGNORED_BY {
+        if ignore(&outcome.directory.join(name))? {
+            done.push(format!("{name} keeps {DIRECTORY}/ out"));
+        }
+    }
+    if files.make_directory()? {
+        done.push(format!("{DIRECTORY}/ is its owner's alone"));
+    }
+    for planned in &outcome.plan.secrets {
+        let made = make(planned, &files, outcome.directory, context)?;
+        done.extend(told(planned, made, &files));
+    }
+    for name in outcome.more {
+        if !outcome.plan.secrets.iter().any(|planned| planned.name == *name)
+            && files.make(name, random_value, &std::collections::BTreeSet::new(), false)? == Made::New
+        {
+            done.push(format!("{DIRECTORY}/{name}.txt has a new value"));
+        }
+    }
+    for (path, text) in &outcome.disk.drafts {
+        write_text(path, text)?;
+        done.push(format!(
+            "{} is there to begin with",
+            shown(path, outcome.directory)
+        ));
+    }
+    write_override(outcome, context, &mut done)?;
+    for line in &done {
+        report::tell(&format!("{line}\n"));
+    }
+    for left in &outcome.plan.left {
+        report::tell(&format!("{}\n", left_line(left)));
+    }
+    if done.is_empty() {
+        report::tell("everything is as it should be\n");
+    }
+    Ok(())
+}
+
+impl Outcome<'_> {
+    /// What would be done, in lines.
+    pub(super) fn forecast(&self) -> String {
+        let mut text = String::new();
+        let files = SecretFiles::of(self.directory);
+        for planned in &self.plan.secrets {
+            if !files.path(&planned.name).exists() {
+                let _ = writeln!(
+                    text,
+                    "would make {DIRECTORY}/{}.txt: {}",
+                    planned.name,
+                    kind(planned)
+                );
+            }
+        }
+        for path in self.disk.drafts.keys() {
+            let _ = writeln!(text, "would make {}", shown(path, self.directory));
+        }
+        let fresh = init::write(self.plan);
+        if self.found.present.as_ref().map(|(_, text)| text) != Some(&fresh) && !self.plan.changes.is_empty()
+        {
+            let _ = writeln!(text, "would write {}", shown(&self.found.place, self.directory));
+            for change in &self.plan.changes {
+                let _ = writeln!(text, "  {} reads {}", change.service, change.secrets.join(", "));
+            }
+        }
+        for left in &self.plan.left {
+            let _ = writeln!(text, "{}", left_line(left));
+        }
+        text
+    }
+}
+
+fn make(
+    planned: &Planned,
+    files: &SecretFiles,
+    directory: &Path,
+    context: &Context,
+) -> Result<Made, Failure> {
+    let value = || match &planned.value {
+        Value::Random => random_value(),
+        Value::Present(text) => Ok(SecretBytes::copy_from(text.as_bytes())),
+        Value::Template { text, .. } => {
+            let path = files.template(&planned.name);
+            if !path.exists() {
+                write_text(&path, text)?;
+            }
+            render(
+                &planned.name,
+                text.as_bytes(),
+                directory,
+                context.clock.wall(),
+                &|path| match std::fs::read(path) {
+                    Ok(bytes) => Ok(Some(SecretBytes::new(bytes))),
+                    Err(_) => Ok(None),
+                },
+            )
+        }
+    };
+    files.make(&planned.name, value, &planned.readers, planned.owner_only)
+}
+
+fn told(planned: &Planned, made: Made, files: &SecretFiles) -> Option<String> {
+    let name = &planned.name;
+    let readers = match planned.services.is_empty() {
+        true => String::new(),
+        false => format!(", read by {}", planned.services.join(", ")),
+    };
+    let path = files.directory().join(format!("{name}.txt"));
+    let mut line = match made {
+        Made::Kept => return None,
+        Made::Opened => format!("{DIRECTORY}/{name}.txt can be read by its services now"),
+        Made::New => format!("{DIRECTORY}/{name}.txt has {}{readers}", kind(planned)),
+    };
+    let us = rustix::process::geteuid().as_raw();
+    let is_owned = std::fs::metadata(path).is_ok_and(|file| {
+        planned
+            .readers
+            .iter()
+            .all(|reader| std::os::unix::fs::MetadataExt::uid(&file) == *reader)
+    });
+    if planned.owner_only && !is_owned {
+        let reader = planned.readers.first().copied().unwrap_or(us);
+        line +=
+            &format!(". Its service wants it to be its own: `sudo chown {reader} {DIRECTORY}/{name}.txt`");
+    }
+    Some(line)
+}
+
+fn kind(planned: &Planned) -> String {
+    match (&planned.value, &planned.found) {
+        (Value::Random, _) => "a new value".to_owned(),
+        (Value::Present(_), Some(found)) => format!("the value of {found}"),
+        (Value::Present(_), None) => "its present value".to_owned(),
+        (Value::Template { of, .. }, _) => format!("an address with {of} in it"),
+    }
+}
+
+fn left_line(left: &Left) -> String {
+    format!(
+        "{}: {} stays as it is: {}",
+        left.service, left.variable, left.reason
+    )
+}
+
+/// Adds the directory to a list unless it is in it. Says whether it was not.
+pub(in super::super) fn ignore(path: &Path) -> Result<bool, Failure> {
+    let text = read_text(path)?.unwrap_or_default();
+    let is_in = text.lines().any(|line| {
+        let line = line.trim();
+        let line = line.strip_prefix('/').unwrap_or(line);
+        matches!(line.strip_prefix(DIRECTORY), Some("" | "/" | "/*" | "/**"))
+    });
+    if is_in {
+        return Ok(false);
+    }
+    let between = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    write_text(path, &format!("{text}{between}{DIRECTORY}/\n"))?;
+    Ok(true)
+}
+
+/// Writes the override unless it is there, and takes it back when Compose refuses the project with it.
+fn write_override(outcome: &Outcome<'_>, context: &Context, done: &mut Vec<String>) -> Result<(), Failure> {
+    let fresh = init::write(outcome.plan);
+    let place = &outcome.found.place;
+    let name = shown(place, outcome.directory);
+    match &outcome.found.present {
+        Some((_, text)) if *text == fresh => return Ok(()),
+        None if outcome.plan.changes.is_empty() => return Ok(()),
+        Some((Stamp::Edited | Stamp::Foreign, _)) => {
+            done.push(format!(
+                "{name} was edited by hand and stays as it is; move it away and run this again to have it made anew"
+            ));
+            return Ok(());
+        }
+        _ => {}
+    }
+    write_text(place, &fresh)?;
+    let files: Vec<_> = outcome.base.iter().chain([place]).cloned().collect();
+    match Docker::find(&context.environment, outcome.directory, &files) {
+        None => done.push(format!(
+            "{name} has the services read their files; there is no docker to check it"
+        )),
+        Some(docker) => match docker.validate()? {
+            Ok(()) => done.push(format!(
+                "{name} has the services read their files, and Compose accepts it"
+            )),
+            Err(told) => {
+                match &outcome.found.present {
+                    Some((_, text)) => write_text(place, text)?,
+                    None => {
+                        let _ = std::fs::remove_file(place);
+                    }
+                }
+                return Err(Failure::work(format!("Compose refuses the project: {told}"))
+                    .help("The override was taken back. Correct the project, then run this again."));
+            }
+        },
+    }
+    if !outcome.found.is_read {
+        let list: Vec<_> = files.iter().map(|file| shown(file, outcome.directory)).collect();
+        done.push(format!(
+            "Compose does not read {name} by itself: put `COMPOSE_FILE={}` into .env",
+            list.join(":")
+        ));
+    }
+    Ok(())
+}
+
+fn shown(path: &Path, directory: &Path) -> String {
+    path.strip_prefix(directory).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,317 @@
+//! What `migrate` is told, and the order of its steps: nothing is written before the result is known to mean the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Args, ValueEnum, ValueHint};
+use locket_compose::init::DIRECTORY;
+use locket_compose::migrate::{self, Edit, Migration};
+use locket_compose::{Project, Request, load};
+use locket_core::{Environment, SecretBytes};
+
+use super::super::init::project;
+use super::super::project::{Disk, Docker, SecretFiles, read_text, write_text};
+use super::super::{Command, arguments};
+use super::{backup, diff};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::options::{self, table};
+use crate::report::{self, Failure};
+use crate::{output, providers};
+
+pub(in super::super) const COMMAND: Command = Command {
+    name: "migrate",
+    about: "Move plain values of a Compose project out, and put references in their place",
+    arguments: |command| {
+        let command = options::add_flags(MigrateArgs::augment_args(command), table::EVERY);
+        providers::add_flags(command)
+    },
+    run,
+};
+
+#[derive(Args)]
+struct MigrateArgs {
+    /// Do it; without this the changes are only shown
+    #[arg(long)]
+    apply: bool,
+
+    /// Where the values go
+    #[arg(long, value_name = "PLACE", default_value = "files")]
+    to: Destination,
+
+    /// Where the files are kept as they were; outside of any repository [default: ~/.local/state/locket/backups]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    backup: Option<PathBuf>,
+
+    /// A Compose file, instead of those that Compose finds; repeatable
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Destination {
+    /// A file for each, in `secrets/`
+    Files,
+    /// The embedded store, locket.store, which is safe to commit
+    Store,
+}
+
+fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
+    let args: MigrateArgs = arguments(matches)?;
+    let before = project(
+        &args.file,
+        &context.directory,
+        &Disk::default(),
+        &context.environment,
+    )?;
+    let directory = before.directory.clone();
+    let env_path = directory.join(".env");
+    let env_text = read_text(&env_path)?.unwrap_or_default();
+    let reference = |name: &str| match args.to {
+        Destination::Files => format!("{{{{ file://{DIRECTORY}/{name}.txt }}}}"),
+        Destination::Store => format!("{{{{ store://{name} }}}}"),
+    };
+    let parts = parts(&before, &context.environment);
+    let migration = migrate::plan(&before, &parts, (&env_path, &env_text), &reference);
+    let read = |path: &Path| read_text(path).ok().flatten().unwrap_or_default();
+    for (place, why) in &migration.left {
+        report::tell(&format!("{place} stays: {why}\n"));
+    }
+    if migration.moved.is_empty() && migration.edits.is_empty() {
+        report::tell("no plain values were found\n");
+        return Ok(Exit::Done);
+    }
+    let texts = migration.texts(&read);
+    prove(&before, &migration, &texts, &args, context)?;
+    output::text(&shown(&migration, &directory, &read))?;
+    if !args.apply {
+        report::tell(&format!(
+            "{} values would move; `locket migrate --apply` does it\n",
+            migration.moved.len()
+        ));
+        return Ok(Exit::Done);
+    }
+    let work = Work {
+        matches,
+        args: &args,
+        context,
+        directory: &directory,
+        migration: &migration,
+        texts: &texts,
+    };
+    work.apply(&read)?;
+    Ok(Exit::Done)
+}
+
+/// Each Compose file of a project by itself. One that is no project alone has nothing that others do not show.
+fn parts(project: &Project, environment: &Environment) -> Vec<Project> {
+    let sources = project.sources.iter().map(|(_, source)| source.path.clone());
+    let is_yaml = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|ending| ending == "yaml" || ending == "yml")
+    };
+    let files: BTreeSet<PathBuf> = sources.filter(is_yaml).collect();
+    let alone = files.into_iter().filter_map(|file| {
+        let request = Request {
+            files: vec![file],
+            ..Request::default()
+        };
+        load(&request, &Disk::default(), environment).ok()
+    });
+    alone.collect()
+}
+
+/// The project with the new texts, and the values where `locket exec` puts them, is the same one.
+fn prove(
+    before: &Project,
+    migration: &Migration,
+    texts: &BTreeMap<PathBuf, String>,
+    args: &MigrateArgs,
+    context: &Context,
+) -> Result<(), Failure> {
+    let disk = Disk {
+        drafts: texts.clone(),
+    };
+    let given = given(migration, &context.environment);
+    let after = project(&args.file, &context.directory, &disk, &given)?;
+    match migrate::differences(before, &after).as_slice() {
+        [] => Ok(()),
+        found => Err(Failure::work(format!(
+            "the project would not be the same: {} would differ",
+            found.join(", ")
+        ))
+        .help("Nothing was changed. Write the values there on one line, without anchors, and try again.")),
+    }
+}
+
+/// The environment below `locket exec --env .env`.
+fn given(migration: &Migration, environment: &Environment) -> Environment {
+    let moved = migration
+        .moved
+        .iter()
+        .map(|moved| (moved.variable.as_str().into(), moved.value.as_str().into()));
+    let inherited = environment
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    inherited
+        .chain(moved)
+        .collect::<Vec<(std::ffi::OsString, std::ffi::OsString)>>()
+        .into_iter()
+        .collect()
+}
+
+fn shown(migration: &Migration, directory: &Path, read: &dyn Fn(&Path) -> String) -> String {
+    let mut by_file: BTreeMap<&Path, Vec<&Edit>> = BTreeMap::new();
+    for edit in &migration.edits {
+        by_file.entry(&edit.path).or_default().push(edit);
+    }
+    let files = by_file.into_iter().map(|(path, edits)| {
+        let name = path.strip_prefix(directory).unwrap_or(path);
+        diff::lines(name, &read(path), &edits)
+    });
+    files.collect()
+}
+
+struct Work<'a> {
+    #[cfg_attr(
+        not(feature = "store"),
+        expect(dead_code, reason = "the store is asked through it")
+    )]
+    matches: &'a ArgMatches,
+    args: &'a MigrateArgs,
+    context: &'a Context,
+    directory: &'a Path,
+    migration: &'a Migration,
+    texts: &'a BTreeMap<PathBuf, String>,
+}
+
+impl Work<'_> {
+    fn apply(&self, read: &dyn Fn(&Path) -> String) -> Result<(), Failure> {
+        let place = match &self.args.backup {
+            Some(place) => self.context.directory.join(place),
+            None => backup::place(&self.context.environment)?,
+        };
+        let before: Vec<(PathBuf, String)> = self
+            .texts
+            .keys()
+            .filter(|path| path.exists())
+            .map(|path| (path.clone(), read(path)))
+            .collect();
+        let said = self
+            .docker(&self.context.environment)
+            .map(|docker| config(&docker))
+            .transpose()?;
+        let kept = backup::make(&place, &before, self.context.clock.wall())?;
+        self.store()?;
+        for (path, text) in self.texts {
+            if let Err(failure) = write_text(path, text) {
+                self.restore(&before);
+                return Err(failure);
+            }
+        }
+        if let Some(said) = said {
+            let environment = given(self.migration, &self.context.environment);
+            let now = self
+                .docker(&environment)
+                .map(|docker| config(&docker))
+                .transpose()?;
+            if now.as_ref() != Some(&said) {
+                self.restore(&before);
+                return Err(
+                    Failure::work("`docker compose config` says something else than before")
+                        .help("The files are as they were."),
+                );
+            }
+            report::tell("`docker compose config` says the same as before\n");
+        }
+        report::tell(&format!(
+            "{} values moved; the files as they were are in {}, which you should remove when all is well\n",
+            self.migration.moved.len(),
+            kept.display()
+        ));
+        report::tell("start the project with `locket exec --env .env -- docker compose up`\n");
+        Ok(())
+    }
+
+    /// Every value into its new place; one that is there already with another value is not overwritten.
+    fn store(&self) -> Result<(), Failure> {
+        match self.args.to {
+            Destination::Files => {
+                let files = SecretFiles::of(self.directory);
+                for list in [".gitignore", ".dockerignore"] {
+                    super::super::init::ignore(&self.directory.join(list))?;
+                }
+                files.make_directory()?;
+                for moved in &self.migration.moved {
+                    let value = SecretBytes::copy_from(moved.value.as_bytes());
+                    match files.read(&moved.secret)? {
+                        Some(present) if present == value => continue,
+                        Some(_) => {
+                            return Err(taken(&moved.secret, &format!("{DIRECTORY}/{}.txt", moved.secret)));
+                        }
+                        None => {}
+                    }
+                    files.make(&moved.secret, || Ok(value), &BTreeSet::new(), false)?;
+                }
+                Ok(())
+            }
+            Destination::Store => self.store_in_store(),
+        }
+    }
+
+    #[cfg(feature = "store")]
+    fn store_in_store(&self) -> Result<(), Failure> {
+        let context = Context {
+            directory: self.directory.to_owned(),
+            ..self.context.clone()
+        };
+        let moved = self.migration.moved.iter();
+        let secrets = moved.map(|moved| {
+            (
+                moved.secret.clone(),
+                SecretBytes::copy_from(moved.value.as_bytes()),
+            )
+        });
+        super::super::store::add(self.matches, &context, secrets)
+    }
+
+    #[cfg(not(feature = "store"))]
+    fn store_in_store(&self) -> Result<(), Failure> {
+        Err(Failure::usage("this build of locket has no store").help("Use `--to files`, or the full build."))
+    }
+
+    fn docker(&self, environment: &Environment) -> Option<Docker> {
+        Docker::find(environment, &self.context.directory, &self.args.file)
+    }
+
+    fn restore(&self, before: &[(PathBuf, String)]) {
+        for path in self.texts.keys() {
+            match before.iter().find(|(known, _)| known == path) {
+                Some((path, text)) => {
+                    let _ = write_text(path, text);
+                }
+                None => {
+                    let _ = std::fs::remove_file(path);
+                }
+            }
+        }
+    }
+}
+
+fn taken(name: &str, place: &str) -> Failure {
+    Failure::work(format!("{place} is there already with another value")).help(format!(
+        "Move it away, or rename the variable whose secret would be called {name}."
+    ))
+}
+
+/// What Compose makes of the project. It holds every value.
+fn config(docker: &Docker) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
+    let answer = docker.compose(["config", "--format", "json"], None)?;
+    match answer.is_good {
+        true => Ok(zeroize::Zeroizing::new(answer.stdout)),
+        false => Err(Failure::work(format!(
+            "Compose refuses the project: {}",
+            answer.stderr.trim()
+        ))),
+    }
+}

@@ -1,0 +1,243 @@
+//! The directory `secrets` of a project. A file in it is made once; only `rotate` ever gives it another content.
+
+use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use locket_compose::init::DIRECTORY;
+use locket_core::SecretBytes;
+use locket_core::plan::{Access, Owner};
+use rustix::fs::{Mode, OFlags};
+use zeroize::Zeroizing;
+
+use super::disk::{self, unreadable};
+use crate::report::Failure;
+
+/// The directory is its owner's alone: in it, a mode that lets a container read lets nobody else on the machine.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// Bytes of a new secret, before they are text.
+const RANDOM_BYTES: usize = 32;
+
+/// The secret files of one project.
+#[derive(Clone, Debug)]
+pub(in super::super) struct SecretFiles {
+    directory: PathBuf,
+}
+
+/// What became of a secret file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Made {
+    /// It was not there.
+    New,
+    /// Its reader could not read it.
+    Opened,
+    /// It was as it should be.
+    Kept,
+}
+
+/// A new value: 32 random bytes in base64, without a line end.
+///
+/// # Errors
+/// The system has no random bytes.
+pub(in super::super) fn random_value() -> Result<SecretBytes, Failure> {
+    let mut bytes = Zeroizing::new([0_u8; RANDOM_BYTES]);
+    let mut filled = 0;
+    while filled < RANDOM_BYTES {
+        let more = rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty());
+        filled +=
+            more.map_err(|error| Failure::work(format!("the system gives no random bytes: {error}")))?;
+    }
+    Ok(SecretBytes::new(BASE64.encode(bytes.as_slice()).into_bytes()))
+}
+
+impl SecretFiles {
+    /// Those of the project in `directory`.
+    pub(in super::super) fn of(directory: &Path) -> Self {
+        Self {
+            directory: directory.join(DIRECTORY),
+        }
+    }
+
+    /// The file of the secret `name`.
+    pub(in super::super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.txt"))
+    }
+
+    /// The template that the secret `name` is made of, where it is made of others.
+    pub(in super::super) fn template(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.tmpl"))
+    }
+
+    /// The directory itself.
+    pub(in super::super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Makes the directory, and makes it its owner's alone. Says whether anything had to be done.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(in super::super) fn make_directory(&self) -> Result<bool, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::work(format!("{} cannot be made: {error}", self.directory.display()))
+        };
+        let is_new = !self.directory.exists();
+        if is_new {
+            std::fs::create_dir(&self.directory).map_err(failed)?;
+        }
+        let there = std::fs::metadata(&self.directory).map_err(failed)?;
+        if there.mode() & 0o7777 == DIRECTORY_MODE {
+            return Ok(is_new);
+        }
+        rustix::fs::chmod(&self.directory, Mode::from_raw_mode(DIRECTORY_MODE))
+            .map_err(|error| failed(error.into()))?;
+        Ok(true)
+    }
+
+    /// The content of the secret `name`; `None` when it has no file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(in super::super) fn read(&self, name: &str) -> Result<Option<SecretBytes>, Failure> {
+        let path = self.path(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some(SecretBytes::new(bytes))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unreadable(&path, &error)),
+        }
+    }
+
+    /// Makes the file of the secret `name` unless it is there; a file that some of `readers` cannot read is opened to
+    /// them, its content as it was.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(in super::super) fn make(
+        &self,
+        name: &str,
+        value: impl FnOnce() -> Result<SecretBytes, Failure>,
+        readers: &BTreeSet<u32>,
+        owner_only: bool,
+    ) -> Result<Made, Failure> {
+        let path = self.path(name);
+        let access = access(readers, owner_only);
+        match std::fs::symlink_metadata(&path) {
+            Ok(there) if readers.iter().all(|reader| can_read(&there, *reader)) => Ok(Made::Kept),
+            Ok(_) => match self.read(name)? {
+                Some(present) => disk::write(&path, &present, &access).map(|()| Made::Opened),
+                None => Ok(Made::Kept),
+            },
+            Err(_) => disk::write(&path, &value()?, &access).map(|()| Made::New),
+        }
+    }
+
+    /// Keeps a value of the rotation that is under way at `path`, for its owner alone.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(in super::super) fn keep(path: &Path, value: &SecretBytes) -> Result<(), Failure> {
+        disk::write(path, value, &access(&BTreeSet::new(), true))
+    }
+
+    /// Gives the file at `path` another content, in place: a running container has the file itself mounted, and would
+    /// never see another one put over it. Whoever calls this keeps both values elsewhere until it is done.
+    ///
+    /// # Errors
+    /// It cannot be written; the content may be a part of each.
+    pub(in super::super) fn rewrite(path: &Path, value: &SecretBytes) -> Result<(), Failure> {
+        let failed = |error: rustix::io::Errno| {
+            Failure::work(format!(
+                "{} cannot be written: {}",
+                path.display(),
+                std::io::Error::from(error)
+            ))
+        };
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+        #[expect(clippy::disallowed_methods, reason = "the value goes into its file")]
+        let bytes = value.expose();
+        let mut written = 0;
+        while written < bytes.len() {
+            match rustix::io::pwrite(&file, &bytes[written..], written as u64) {
+                Ok(0) => return Err(failed(rustix::io::Errno::IO)),
+                Ok(more) => written += more,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        rustix::fs::ftruncate(&file, bytes.len() as u64).map_err(failed)?;
+        rustix::fs::fsync(&file).map_err(failed)
+    }
+}
+
+/// Mode and owner with which every reader can read: the reader's own file where root makes it for one, else a file that
+/// the directory hides from everybody else.
+fn access(readers: &BTreeSet<u32>, owner_only: bool) -> Access {
+    let us = rustix::process::geteuid().as_raw();
+    let mut readers = readers.iter().copied();
+    let (file_mode, owner) = match (readers.next(), readers.next()) {
+        (None, _) => (0o600, None),
+        (Some(reader), None) if reader == us => (0o600, None),
+        (Some(reader), None) if us == 0 => (
+            0o600,
+            Some(Owner {
+                uid: reader,
+                gid: None,
+            }),
+        ),
+        _ if owner_only => (0o600, None),
+        _ => (0o644, None),
+    };
+    Access {
+        file_mode,
+        dir_mode: DIRECTORY_MODE,
+        owner,
+    }
+}
+
+fn can_read(file: &Metadata, reader: u32) -> bool {
+    match file.uid() == reader {
+        true => file.mode() & 0o400 != 0,
+        false => file.mode() & 0o004 != 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_value_is_thirty_two_bytes_in_base64_without_a_line_end() {
+        let (one, other) = (random_value().unwrap(), random_value().unwrap());
+        assert_eq!(one.len(), 44);
+        assert_ne!(one, other);
+        #[expect(clippy::disallowed_methods, reason = "its form is looked at")]
+        let decoded = BASE64.decode(one.expose()).unwrap();
+        assert_eq!(decoded.len(), 32);
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_opened_to_new_readers_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = SecretFiles::of(directory.path());
+        assert!(files.make_directory().unwrap() && !files.make_directory().unwrap());
+        let make = |text: &'static str, readers: &[u32]| {
+            let value = || Ok(SecretBytes::copy_from(text.as_bytes()));
+            files
+                .make("a", value, &readers.iter().copied().collect(), false)
+                .unwrap()
+        };
+        assert_eq!(make("first", &[]), Made::New);
+        assert_eq!(make("second", &[]), Made::Kept);
+        assert!(files.read("a").unwrap().unwrap().matches(b"first"));
+        let mode = || std::fs::metadata(files.path("a")).unwrap().mode() & 0o7777;
+        assert_eq!(mode(), 0o600);
+        assert_eq!(make("third", &[4242, 4243]), Made::Opened);
+        assert_eq!(mode(), 0o644, "two readers, hidden by the directory");
+        assert!(files.read("a").unwrap().unwrap().matches(b"first"));
+        assert_eq!(make("fourth", &[4242, 4243]), Made::Kept);
+    }
+}

@@ -1,0 +1,211 @@
+//! How a password is changed inside of a running service. Everything secret goes to standard input of a program in the
+//! container; arguments name users and databases only.
+
+use data_encoding::HEXLOWER;
+use locket_compose::images::Recipe;
+use locket_compose::rotate::Inside;
+use locket_core::{SecretBuilder, SecretBytes};
+use sha2::{Digest, Sha256};
+
+use super::engine::Compose;
+use crate::report::Failure;
+
+/// `psql` itself makes the verifier that the server keeps, so that no log of statements shows the password. It is told
+/// by `\password`, whose questions it asks on standard input where there is no terminal.
+const POSTGRES_SET: &str = r#"IFS= read -r password
+export PGPASSWORD="$password"
+exec psql -X -q -w -U "$1" -d "$2" -v ON_ERROR_STOP=1"#;
+
+/// By its own address, since images trust the loopback.
+const POSTGRES_TRY: &str = r#"IFS= read -r password
+export PGPASSWORD="$password" PGCONNECT_TIMEOUT=10
+host=$(hostname -i 2>/dev/null | cut -d' ' -f1)
+exec psql -X -q -w -h "${host:-127.0.0.1}" -U "$1" -d "$2" -c 'select 1'"#;
+
+const MYSQL: &str = r#"IFS= read -r password
+export MYSQL_PWD="$password"
+client=$(command -v mariadb || command -v mysql) || exit 127
+exec "$client" --no-defaults --batch --silent -u "$1""#;
+
+const REDIS: &str = r#"client=$(command -v valkey-cli || command -v redis-cli) || exit 127
+unset REDISCLI_AUTH
+exec "$client""#;
+
+/// The service did not take the value; what it said is not repeated, since it may quote it.
+const REFUSED: &str = "the service did not take the new value";
+
+/// Makes `value` the password, logging in with whichever of `known` works.
+///
+/// # Errors
+/// None of them works, or the service refuses.
+pub(super) fn set(
+    compose: &Compose,
+    inside: &Inside,
+    value: &SecretBytes,
+    known: &[&SecretBytes],
+) -> Result<(), Failure> {
+    let is_set = |password: &SecretBytes| -> Result<bool, Failure> {
+        match inside.recipe {
+            Recipe::Postgres => {
+                let mut input = line(password);
+                input.extend(format!("\\password {}\n", identifier(&inside.user)).as_bytes());
+                for _ in 0..2 {
+                    extend(&mut input, value);
+                    input.extend(b"\n");
+                }
+                let arguments = [inside.user.as_str(), inside.database.as_str()];
+                Ok(compose
+                    .shell(&inside.service, POSTGRES_SET, &arguments, &input.finish())?
+                    .is_good)
+            }
+            Recipe::Mysql => {
+                let mut input = line(password);
+                // Neither statement goes to a log of queries.
+                input.extend(b"SET SESSION sql_log_off = 1;\n");
+                let mut plain = line(password);
+                for script in [&mut input, &mut plain] {
+                    script.extend(b"ALTER USER CURRENT_USER() IDENTIFIED BY '");
+                    extend_escaped(script, value, b"'\\");
+                    script.extend(b"';\n");
+                    if inside.user == "root" {
+                        script.extend(b"ALTER USER IF EXISTS 'root'@'%' IDENTIFIED BY '");
+                        extend_escaped(script, value, b"'\\");
+                        script.extend(b"';\n");
+                    }
+                }
+                let user = [inside.user.as_str()];
+                let quiet = compose
+                    .shell(&inside.service, MYSQL, &user, &input.finish())?
+                    .is_good;
+                // Whoever may not switch the log off has to do without that.
+                Ok(quiet
+                    || compose
+                        .shell(&inside.service, MYSQL, &user, &plain.finish())?
+                        .is_good)
+            }
+            Recipe::Redis => redis(
+                compose,
+                inside,
+                password,
+                &format!("ACL SETUSER default on #{}", digest(value)),
+            ),
+        }
+    };
+    for password in known {
+        if is_set(password)? {
+            return Ok(());
+        }
+    }
+    Err(Failure::work(format!("{}: {REFUSED}", inside.service))
+        .help("Check that the service runs and that the secret's file holds the password that is in force."))
+}
+
+/// Whether `value` opens the service.
+///
+/// # Errors
+/// It cannot be asked.
+pub(super) fn opens(compose: &Compose, inside: &Inside, value: &SecretBytes) -> Result<bool, Failure> {
+    match inside.recipe {
+        Recipe::Postgres => {
+            let arguments = [inside.user.as_str(), inside.database.as_str()];
+            Ok(compose
+                .shell(&inside.service, POSTGRES_TRY, &arguments, &line(value).finish())?
+                .is_good)
+        }
+        Recipe::Mysql => {
+            let mut input = line(value);
+            input.extend(b"SELECT 1;\n");
+            Ok(compose
+                .shell(&inside.service, MYSQL, &[inside.user.as_str()], &input.finish())?
+                .is_good)
+        }
+        Recipe::Redis => redis(compose, inside, value, "PING"),
+    }
+}
+
+/// Takes `value` away where several can be in force at once.
+///
+/// # Errors
+/// The service refuses.
+pub(super) fn drop_value(
+    compose: &Compose,
+    inside: &Inside,
+    value: &SecretBytes,
+    by: &SecretBytes,
+) -> Result<(), Failure> {
+    if inside.recipe != Recipe::Redis || value == by {
+        return Ok(());
+    }
+    // One that is not in force any more cannot be taken away.
+    if !redis(compose, inside, value, "PING")? {
+        return Ok(());
+    }
+    match redis(
+        compose,
+        inside,
+        by,
+        &format!("ACL SETUSER default !{}", digest(value)),
+    )? {
+        true => Ok(()),
+        false => Err(Failure::work(format!(
+            "{}: the old value is still in force",
+            inside.service
+        ))),
+    }
+}
+
+/// Whether the server takes the password, and then `command`.
+fn redis(compose: &Compose, inside: &Inside, password: &SecretBytes, command: &str) -> Result<bool, Failure> {
+    let mut input = SecretBuilder::with_capacity(256);
+    input.extend(b"AUTH \"");
+    extend_escaped(&mut input, password, b"\"\\");
+    input.extend(format!("\"\n{command}\n").as_bytes());
+    let answer = compose.shell(&inside.service, REDIS, &[], &input.finish())?;
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_in = lines.next() == Some("OK");
+    Ok(is_in && matches!(lines.next(), Some("OK" | "PONG")))
+}
+
+/// The first line of a script's input: the password that it logs in with.
+fn line(password: &SecretBytes) -> SecretBuilder {
+    let mut input = SecretBuilder::with_capacity(256);
+    extend(&mut input, password);
+    input.extend(b"\n");
+    input
+}
+
+fn extend(input: &mut SecretBuilder, value: &SecretBytes) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is written to a program's standard input"
+    )]
+    input.extend(value.expose());
+}
+
+/// Every one of `special` gets a backslash before it.
+fn extend_escaped(input: &mut SecretBuilder, value: &SecretBytes, special: &[u8]) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is written to a program's standard input"
+    )]
+    for byte in value.expose() {
+        if special.contains(byte) {
+            input.extend(b"\\");
+        }
+        input.extend(&[*byte]);
+    }
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn digest(value: &SecretBytes) -> String {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server takes the digest instead of the password"
+    )]
+    let digest = Sha256::digest(value.expose());
+    HEXLOWER.encode(&digest)
+}

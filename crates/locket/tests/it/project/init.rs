@@ -1,0 +1,271 @@
+//! `locket init`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use locket_testkit::services::Engine;
+
+use super::{beside, compose, images, printed, said};
+use crate::support::Scene;
+
+/// Everything below `directory`: mode, owner, time of change, content.
+fn everything(directory: &Path) -> BTreeMap<PathBuf, (u32, u32, i64, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(at) = open.pop() {
+        for entry in fs::read_dir(at).unwrap().flatten() {
+            let (path, there) = (entry.path(), entry.metadata().unwrap());
+            let content = match there.is_dir() {
+                true => Vec::new(),
+                false => fs::read(&path).unwrap(),
+            };
+            if there.is_dir() {
+                open.push(path.clone());
+            }
+            found.insert(
+                path,
+                (
+                    there.mode(),
+                    there.uid(),
+                    there.mtime_nsec() + there.mtime(),
+                    content,
+                ),
+            );
+        }
+    }
+    found
+}
+
+#[test]
+fn the_set_up_of_the_guide_comes_from_one_command_in_an_empty_directory() {
+    let Some(engine) = Engine::shared() else { return };
+    let scene = Scene::empty();
+    let made = beside(engine, scene.base(), &["init"]).output().unwrap();
+    assert!(made.status.success(), "{}", said(&made));
+    assert!(made.stdout.is_empty());
+    assert_eq!(
+        fs::metadata(scene.path("secrets")).unwrap().mode() & 0o7777,
+        0o700
+    );
+    for (name, owner) in [
+        ("postgres_password", 0),
+        ("redis_password", 0),
+        ("grafana_admin_password", 472),
+    ] {
+        let path = scene.path(&format!("secrets/{name}.txt"));
+        let there = fs::metadata(&path).unwrap();
+        assert_eq!((there.mode() & 0o7777, there.uid()), (0o600, owner), "{name}");
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(data_encoding::BASE64.decode(text.as_bytes()).unwrap().len(), 32);
+        assert!(!said(&made).contains(&text));
+    }
+    for list in [".gitignore", ".dockerignore"] {
+        assert_eq!(scene.read(list).as_deref(), Some("secrets/\n"));
+    }
+    assert!(said(&made).contains("Compose accepts it"), "{}", said(&made));
+    let config = printed(&compose(engine, scene.base(), &["config"]));
+    for line in [
+        "POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password",
+        "GF_SECURITY_ADMIN_PASSWORD__FILE: /run/secrets/grafana_admin_password",
+    ] {
+        assert!(config.contains(line), "{config}");
+    }
+    let before = everything(scene.base());
+    let again = beside(engine, scene.base(), &["init"]).output().unwrap();
+    assert_eq!(said(&again), "everything is as it should be\n");
+    assert_eq!(everything(scene.base()), before);
+}
+
+#[test]
+fn containers_read_their_secrets_whether_they_run_as_root_or_not() {
+    let Some(engine) = Engine::shared() else { return };
+    let Some(()) = images::redis(engine) else { return };
+    images::grafana(engine);
+    let scene = Scene::empty();
+    let made = beside(
+        engine,
+        scene.base(),
+        &["init", "--with", "redis", "--with", "grafana"],
+    )
+    .output()
+    .unwrap();
+    assert!(made.status.success(), "{}", said(&made));
+    let text = scene.read("compose.yaml").unwrap();
+    let apart = text.replace("    restart: unless-stopped\n", "    network_mode: none\n");
+    scene.write("compose.yaml", apart + "name: locket-init\n");
+    let up = compose(engine, scene.base(), &["up", "--detach", "--wait", "redis"]);
+    assert!(
+        up.status.success(),
+        "{}{}",
+        said(&up),
+        said(&compose(engine, scene.base(), &["logs"]))
+    );
+    let value = |name: &str| scene.read(&format!("secrets/{name}.txt")).unwrap();
+    // Healthy means that the health check logged in with the file. Without it the server refuses.
+    let ping = printed(&compose(
+        engine,
+        scene.base(),
+        &["exec", "-T", "redis", "redis-cli", "ping"],
+    ));
+    assert!(ping.contains("NOAUTH"), "{ping}");
+    let processes = printed(&compose(
+        engine,
+        scene.base(),
+        &["exec", "-T", "redis", "ps", "-o", "args"],
+    ));
+    assert!(processes.contains("redis-server"), "{processes}");
+    let id = printed(&compose(engine, scene.base(), &["ps", "--quiet", "redis"]));
+    let inspected = engine.run(&["inspect", &id]);
+    for text in [&processes, &inspected] {
+        assert!(!text.contains(&value("redis_password")), "{text}");
+    }
+    let read = |service: &str, user: &str, name: &str| {
+        let path = format!("/run/secrets/{name}");
+        let words = [
+            "run",
+            "--rm",
+            "--no-deps",
+            "-T",
+            "--user",
+            user,
+            "--entrypoint",
+            "cat",
+            service,
+            &path,
+        ];
+        compose(engine, scene.base(), &words)
+    };
+    assert_eq!(
+        printed(&read("grafana", "472", "grafana_admin_password")),
+        value("grafana_admin_password")
+    );
+    assert_eq!(
+        printed(&read("redis", "0", "redis_password")),
+        value("redis_password")
+    );
+    assert!(
+        !read("grafana", "4242", "grafana_admin_password").status.success(),
+        "nobody else reads it"
+    );
+    compose(engine, scene.base(), &["down", "--volumes", "--timeout", "0"]);
+}
+
+#[test]
+fn plain_values_of_a_project_move_into_files_and_nothing_else_changes() {
+    let Some(engine) = Engine::shared() else { return };
+    let scene = Scene::empty();
+    let text = "# mine\nservices:\n  db:\n    image: postgres:17\n    environment:\n      - POSTGRES_PASSWORD=${DB_PASSWORD}\n      - POSTGRES_USER=app\n  feeds:\n    image: miniflux/miniflux\n    environment:\n      DATABASE_URL: postgres://app:${DB_PASSWORD}@db/app\n";
+    scene.write("docker-compose.yml", text);
+    scene.write(".env", "DB_PASSWORD=hunter2-canary\n");
+    scene.write(".gitignore", "target");
+    let made = beside(engine, scene.base(), &["init"]).output().unwrap();
+    assert!(
+        made.status.success() && !said(&made).contains("hunter2"),
+        "{}",
+        said(&made)
+    );
+    assert_eq!(scene.read("docker-compose.yml").as_deref(), Some(text));
+    assert_eq!(
+        scene.read("secrets/postgres_password.txt").as_deref(),
+        Some("hunter2-canary")
+    );
+    assert_eq!(
+        scene.read("secrets/miniflux_database_url.txt").as_deref(),
+        Some("postgres://app:hunter2-canary@db/app")
+    );
+    assert_eq!(
+        scene.read("secrets/miniflux_database_url.tmpl").as_deref(),
+        Some("postgres://app:{{ file://secrets/postgres_password.txt | url }}@db/app")
+    );
+    assert_eq!(scene.read(".gitignore").as_deref(), Some("target\nsecrets/\n"));
+    let config = printed(&compose(engine, scene.base(), &["config"]));
+    assert!(!config.contains("hunter2"), "{config}");
+    assert!(
+        config.contains("DATABASE_URL_FILE: /run/secrets/miniflux_database_url"),
+        "{config}"
+    );
+    // What somebody edits stays, and is told of.
+    let edited = scene.read("docker-compose.override.yml").unwrap() + "# by hand\n";
+    scene.write("docker-compose.override.yml", &edited);
+    scene.write(
+        "docker-compose.yml",
+        text.replace("POSTGRES_USER=app", "POSTGRES_USER=other")
+            .replace("db:\n", "data:\n"),
+    );
+    let again = beside(engine, scene.base(), &["init"]).output().unwrap();
+    assert!(said(&again).contains("edited by hand"), "{}", said(&again));
+    assert_eq!(
+        scene.read("docker-compose.override.yml").as_deref(),
+        Some(edited.as_str())
+    );
+}
+
+#[test]
+fn every_answer_of_the_guided_way_is_a_flag_and_needs_no_terminal() {
+    let scene = Scene::empty();
+    scene.write(
+        "compose.yaml",
+        "services:\n  a:\n    image: postgres\n    environment: {POSTGRES_PASSWORD: hunter2}\n  b:\n    image: grafana/grafana\n    environment: {GF_SECURITY_ADMIN_PASSWORD: hunter3}\n  c:\n    image: nextcloud\n    environment: {SMTP_PASSWORD: hunter4}\n",
+    );
+    let tell = |words: &[&str]| scene.locket(["init"].iter().chain(words)).output().unwrap();
+    let dry = tell(&["--dry-run"]);
+    assert!(
+        said(&dry).contains("would make secrets/smtp_password.txt"),
+        "{}",
+        said(&dry)
+    );
+    assert!(!scene.path("secrets").exists());
+    let words = [
+        "--guided",
+        "--service",
+        "a",
+        "--service",
+        "b",
+        "--new",
+        "postgres_password",
+        "--skip",
+        "grafana_admin_password",
+        "--also",
+        "session_key",
+    ];
+    let told = tell(&words);
+    assert!(
+        told.status.success() && said(&told).contains("Each secret gets a file of its own"),
+        "{}",
+        said(&told)
+    );
+    assert_ne!(scene.read("secrets/postgres_password.txt").unwrap(), "hunter2");
+    assert!(scene.path("secrets/session_key.txt").exists());
+    for left in ["grafana_admin_password", "smtp_password"] {
+        assert!(!scene.path(&format!("secrets/{left}.txt")).exists(), "{left}");
+    }
+    let named = tell(&["--file", "compose.yaml"]);
+    assert!(
+        said(&named).contains("COMPOSE_FILE=compose.yaml:compose.secrets.yaml"),
+        "{}",
+        said(&named)
+    );
+    let elsewhere = tell(&["new/place", "--with", "redis"]);
+    assert!(elsewhere.status.success(), "{}", said(&elsewhere));
+    assert!(
+        scene
+            .read("new/place/compose.yaml")
+            .unwrap()
+            .contains("redis:7-alpine")
+    );
+    for (words, told) in [
+        (&["--service", "bb"][..], "the project has no service `bb`"),
+        (&["--with", "redis"], "there is a Compose file already"),
+        (&["--also", "../x"], "is not the name of a secret"),
+        (&["other", "--with", "reddis"], "Did you mean `redis`?"),
+    ] {
+        let refused = tell(words);
+        assert!(
+            refused.status.code() == Some(2) && said(&refused).contains(told),
+            "{words:?} {}",
+            said(&refused)
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! `locket migrate`: what Compose makes of a project is the same before and after, below `locket exec`.
+
+use std::fs;
+use std::path::Path;
+
+use locket_testkit::services::Engine;
+
+use super::{beside, compose, printed, said};
+use crate::support::Scene;
+
+/// Projects as people write them: the files of each.
+const PROJECTS: &[(&str, &[(&str, &str)])] = &[
+    (
+        "map",
+        &[(
+            "compose.yaml",
+            "services:\n  db:\n    image: postgres:17 # pinned\n    environment:\n      POSTGRES_USER: app\n      POSTGRES_PASSWORD: hunter2-canary # of the first day\n",
+        )],
+    ),
+    (
+        "list",
+        &[(
+            "docker-compose.yml",
+            "version: '3'\nservices:\n  db:\n    image: mysql:8\n    environment:\n      - MYSQL_ROOT_PASSWORD=hunter2-canary\n      - \"MYSQL_PASSWORD=hunter3-canary\"\n      - MYSQL_USER=app\n",
+        )],
+    ),
+    (
+        "dotenv",
+        &[
+            (
+                "compose.yaml",
+                "services:\n  db:\n    image: postgres\n    environment:\n      POSTGRES_PASSWORD: ${DB_PASSWORD:?missing}\n  web:\n    image: shop\n    environment:\n      DB_PASSWORD: ${DB_PASSWORD}\n      PORT: ${PORT:-80}\n",
+            ),
+            (
+                ".env",
+                "# variables\nDB_PASSWORD='hunter2-canary $x' # quoted\nPORT=8080\n",
+            ),
+        ],
+    ),
+    (
+        "address",
+        &[(
+            "compose.yaml",
+            "services:\n  web:\n    image: shop\n    environment:\n      DATABASE_URL: postgres://app:hunter2-canary@db:5432/app?sslmode=disable\n      REDIS_URL: 'redis://:hunter3-canary@cache/0'\n",
+        )],
+    ),
+    (
+        "fallback",
+        &[(
+            "compose.yaml",
+            "services:\n  web:\n    image: shop\n    environment:\n      SECRET_KEY: ${SECRET_KEY:-hunter2-canary}\n      LEVEL: ${LEVEL:-info}\n",
+        )],
+    ),
+    (
+        "anchors",
+        &[(
+            "compose.yaml",
+            "x-common: &common\n  API_TOKEN: hunter2-canary\n  TZ: UTC\nservices:\n  a:\n    image: shop\n    environment:\n      <<: *common\n      NAME: a\n  b:\n    image: shop\n    environment:\n      <<: *common\n      NAME: b\n",
+        )],
+    ),
+    (
+        "files",
+        &[
+            (
+                "compose.yaml",
+                "services:\n  app:\n    image: shop\n    env_file:\n      - app.env\n      - path: other.env\n        required: false\n",
+            ),
+            (
+                "app.env",
+                "# the app's\nAPI_TOKEN=hunter2-canary\nLEVEL=debug\nSMTP_PASSWORD=\"hunter3-canary with spaces\"\n",
+            ),
+        ],
+    ),
+    (
+        "command",
+        &[(
+            "compose.yaml",
+            "services:\n  cache:\n    image: redis:7\n    command: [\"redis-server\", \"--requirepass\", \"hunter2-canary\"]\n  other:\n    image: redis:7\n    command: redis-server --requirepass hunter3-canary --save ''\n",
+        )],
+    ),
+    (
+        "override",
+        &[
+            (
+                "compose.yaml",
+                "services:\n  db:\n    image: postgres\n    environment:\n      POSTGRES_PASSWORD: hunter2-canary\n",
+            ),
+            (
+                "compose.override.yaml",
+                "services:\n  db:\n    environment:\n      POSTGRES_PASSWORD: hunter3-canary\n      PGTZ: UTC\n",
+            ),
+        ],
+    ),
+    (
+        "dollars",
+        &[(
+            "compose.yaml",
+            "services:\n  a:\n    image: shop\n    environment:\n      API_KEY: hunter2-$$canary$$\n      MASTER_KEY: \"hunter3-\\\"quoted\\\"-canary\"\n      JWT_SECRET: 'hunter4-it''s-canary'\n    labels:\n      note: \"$$HOME stays\"\n",
+        )],
+    ),
+    (
+        "extends",
+        &[
+            (
+                "compose.yaml",
+                "services:\n  web:\n    extends:\n      file: base.yaml\n      service: base\n    environment:\n      NAME: web\n  jobs:\n    extends:\n      file: base.yaml\n      service: base\n",
+            ),
+            (
+                "base.yaml",
+                "services:\n  base:\n    image: shop\n    environment:\n      API_TOKEN: hunter2-canary\n",
+            ),
+        ],
+    ),
+    (
+        "flow",
+        &[(
+            "compose.yaml",
+            "services: {a: {image: shop, environment: {API_TOKEN: hunter2-canary, NAME: a}}}\n",
+        )],
+    ),
+];
+
+#[test]
+fn a_migrated_project_is_the_same_one_below_exec() {
+    let Some(engine) = Engine::shared() else { return };
+    for (name, files) in PROJECTS {
+        let scene = Scene::empty();
+        for (file, text) in *files {
+            scene.write(&format!("p/{file}"), text);
+        }
+        let directory = scene.path("p");
+        let before = printed(&compose(engine, &directory, &["config"]));
+        assert!(before.contains("hunter"), "{name}");
+        let migrate = |words: &[&str]| {
+            let words: Vec<_> = ["migrate"].iter().chain(words).copied().collect();
+            beside(engine, &directory, &words)
+                .env("XDG_STATE_HOME", scene.path("state"))
+                .output()
+                .unwrap()
+        };
+        let dry = migrate(&[]);
+        assert!(dry.status.success(), "{name}: {}", said(&dry));
+        assert!(
+            said(&dry).contains("+++ ") && !said(&dry).contains("hunter"),
+            "{name}: {}",
+            said(&dry)
+        );
+        for (file, text) in *files {
+            assert_eq!(
+                scene.read(&format!("p/{file}")).as_deref(),
+                Some(*text),
+                "{name}: nothing was changed"
+            );
+        }
+        let applied = migrate(&["--apply"]);
+        assert!(applied.status.success(), "{name}: {}", said(&applied));
+        assert!(
+            said(&applied).contains("says the same as before") && !said(&applied).contains("hunter"),
+            "{name}: {}",
+            said(&applied)
+        );
+        // No file but the secrets and the backup holds a value; lines that were not about one are as they were.
+        for (file, text) in *files {
+            let now = scene.read(&format!("p/{file}")).unwrap();
+            assert!(!now.contains("hunter"), "{name}: {now}");
+            let untouched = text.lines().filter(|line| !line.contains("hunter"));
+            for line in untouched {
+                assert!(
+                    now.lines().any(|other| other == line),
+                    "{name}: {line} is gone\n{now}"
+                );
+            }
+        }
+        let docker = engine.docker().get_program().to_owned();
+        let after = beside(engine, &directory, &["exec", "--env", ".env", "--"])
+            .arg(docker)
+            .args(["compose", "config"])
+            .output()
+            .unwrap();
+        assert_eq!(printed(&after), before, "{name}");
+        let kept = fs::read_dir(scene.path("state/locket/backups"))
+            .unwrap()
+            .flatten()
+            .next()
+            .unwrap()
+            .path();
+        for (file, text) in *files {
+            let copy = kept.join(file);
+            if text.contains("hunter") {
+                assert_eq!(fs::read_to_string(copy).unwrap(), *text, "{name}");
+            }
+        }
+        let again = migrate(&["--apply"]);
+        assert!(
+            said(&again).contains("no plain values were found"),
+            "{name}: {}",
+            said(&again)
+        );
+    }
+}
+
+#[test]
+fn values_go_to_the_store_and_backups_never_into_a_repository() {
+    let scene = Scene::empty();
+    scene.write("p/.env", "API_TOKEN=hunter2-canary\n");
+    scene.write(
+        "p/compose.yaml",
+        "services:\n  a:\n    image: shop\n    environment:\n      API_TOKEN: ${API_TOKEN}\n",
+    );
+    fs::create_dir(scene.path("p/.git")).unwrap();
+    let tell = |words: &[&str]| {
+        let mut command = scene.locket(words);
+        command
+            .current_dir(scene.path("p"))
+            .env("HOME", scene.path("home"))
+            .env("XDG_STATE_HOME", scene.path("state"));
+        command.output().unwrap()
+    };
+    let refused = tell(&["migrate", "--apply", "--backup", "kept"]);
+    assert!(
+        refused.status.code() == Some(2) && said(&refused).contains("the backup would be in the repository"),
+        "{}",
+        said(&refused)
+    );
+    let early = tell(&["migrate", "--apply", "--to", "store"]);
+    assert!(
+        !early.status.success() && !said(&early).contains("hunter"),
+        "{}",
+        said(&early)
+    );
+    assert_eq!(
+        scene.read("p/.env").as_deref(),
+        Some("API_TOKEN=hunter2-canary\n")
+    );
+    assert!(tell(&["store", "init"]).status.success());
+    let applied = tell(&["migrate", "--apply", "--to", "store", "--file", "compose.yaml"]);
+    assert!(applied.status.success(), "{}", said(&applied));
+    assert_eq!(
+        scene.read("p/.env").as_deref(),
+        Some("API_TOKEN={{ store://api_token }}\n")
+    );
+    assert_eq!(
+        printed(&tell(&["env", "--env", ".env"])),
+        "API_TOKEN=\"hunter2-canary\""
+    );
+    assert!(Path::new(&scene.path("state/locket/backups")).exists());
+}

@@ -1,0 +1,459 @@
+//! `locket rotate` on running databases with dependents that hold connections.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use locket_testkit::services::Engine;
+
+use super::{beside, compose, images, printed, said};
+use crate::support::{Scene, eventually};
+
+/// A project that is brought down with the test.
+struct Project {
+    engine: &'static Engine,
+    scene: Scene,
+}
+
+impl Project {
+    fn new(text: &str, secrets: &[(&str, &str)]) -> Option<Self> {
+        let engine = Engine::shared()?;
+        let scene = Scene::empty();
+        scene.write("compose.yaml", text);
+        fs::create_dir(scene.path("secrets")).unwrap();
+        for (name, value) in secrets {
+            scene.write(&format!("secrets/{name}.txt"), value);
+        }
+        fs::set_permissions(scene.path("secrets"), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::create_dir(scene.path("acked")).unwrap();
+        fs::set_permissions(scene.path("acked"), fs::Permissions::from_mode(0o777)).unwrap();
+        Some(Self { engine, scene })
+    }
+
+    fn compose(&self, arguments: &[&str]) -> Output {
+        compose(self.engine, self.scene.base(), arguments)
+    }
+
+    fn up(&self, services: &[&str]) {
+        let words = ["up", "--detach", "--wait"].iter().chain(services).copied();
+        let up = self.compose(&words.collect::<Vec<_>>());
+        assert!(
+            up.status.success(),
+            "{}{}",
+            said(&up),
+            said(&self.compose(&["logs"]))
+        );
+    }
+
+    fn rotate(&self, arguments: &[&str]) -> std::process::Command {
+        let words: Vec<_> = ["rotate"].iter().chain(arguments).copied().collect();
+        beside(self.engine, self.scene.base(), &words)
+    }
+
+    fn secret(&self, name: &str) -> String {
+        self.scene.read(&format!("secrets/{name}.txt")).unwrap()
+    }
+
+    /// A statement as the administrator, who needs no password.
+    fn sql(&self, statement: &str) -> String {
+        let words = [
+            "exec", "-T", "db", "psql", "-XqtA", "-U", "app", "-d", "postgres", "-c", statement,
+        ];
+        printed(&self.compose(&words))
+    }
+
+    /// Whether a password opens the database from outside of it.
+    fn opens(&self, password: &str) -> bool {
+        let variable = format!("PGPASSWORD={password}");
+        let words = [
+            "exec",
+            "-T",
+            "-e",
+            &variable,
+            "db",
+            "psql",
+            "-XqtA",
+            "-w",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "app",
+            "-d",
+            "postgres",
+            "-c",
+            "select 1",
+        ];
+        self.compose(&words).status.success()
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.scene.path("secrets")).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with('.')).collect()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        self.compose(&["down", "--volumes", "--timeout", "0"]);
+    }
+}
+
+/// A database with a program that writes a row after the other over one connection, and notes those that were taken.
+const SHOP: &str = r#"name: NAME
+services:
+  db:
+    image: postgres:17-alpine
+    network_mode: none
+    environment: {POSTGRES_USER: app, POSTGRES_DB: postgres, POSTGRES_PASSWORD_FILE: /run/secrets/pw}
+    secrets: [pw]
+    healthcheck: {test: [CMD-SHELL, "pg_isready -q -h 127.0.0.1 -U app"], interval: 1s, retries: 60}
+  app:
+    image: postgres:17-alpine
+    network_mode: "service:db"
+    depends_on: {db: {condition: service_healthy}}
+    restart: unless-stopped
+    stop_grace_period: 1s
+    secrets: [pw]
+    volumes: ["./acked:/acked"]
+    entrypoint:
+      - sh
+      - -c
+      - |
+        export PGPASSWORD=$$(cat /run/secrets/pw)
+        while :; do echo 'insert into rows values (default) returning id;'; sleep 0.05; done |
+          psql -XqtA -w -h 127.0.0.1 -U app -d postgres -v ON_ERROR_STOP=1 >>/acked/ids
+    healthcheck:
+      test: [CMD-SHELL, "PGPASSWORD=$$(cat /run/secrets/pw) psql -XqtA -w -h 127.0.0.1 -U app -d postgres -c 'select 1'"]
+      interval: 1s
+      retries: 20
+secrets:
+  pw: {file: ./secrets/pw.txt}
+"#;
+
+/// Remembers the first value that it saw, and is ill with any other.
+const FRAGILE: &str = r#"
+  fragile:
+    image: busybox
+    network_mode: none
+    depends_on: [app]
+    stop_grace_period: 0s
+    secrets: [pw]
+    command: [sh, -c, "test -f /pinned || cp /run/secrets/pw /pinned; exec sleep 1000"]
+    healthcheck: {test: [CMD-SHELL, "cmp -s /pinned /run/secrets/pw"], interval: 1s, retries: 2}
+secrets:
+"#;
+
+fn shop(name: &str, text: &str) -> Option<Project> {
+    // Of its own, since tests beside this one give theirs as arguments.
+    let project = Project::new(
+        &text.replace("NAME", name),
+        &[("pw", &format!("first-of-{name}"))],
+    )?;
+    images::postgres(project.engine)?;
+    project.up(&["db"]);
+    project.sql("create table rows (id serial primary key)");
+    Some(project)
+}
+
+#[test]
+fn a_running_postgres_takes_a_new_password_and_its_dependent_loses_no_row() {
+    let Some(project) = shop("locket-rotate-postgres", SHOP) else {
+        return;
+    };
+    project.up(&["app"]);
+    eventually("a row was written", || {
+        project
+            .scene
+            .read("acked/ids")
+            .is_some_and(|ids| ids.lines().count() > 3)
+    });
+    let dry = project.rotate(&["pw", "--dry-run"]).output().unwrap();
+    assert!(
+        said(&dry).contains("would change the password of app in db"),
+        "{}",
+        said(&dry)
+    );
+    assert!(said(&dry).contains("would restart app"), "{}", said(&dry));
+    let old = project.secret("pw");
+    assert_eq!(old, "first-of-locket-rotate-postgres");
+
+    // Every command line of the machine, for as long as it runs.
+    let is_over = AtomicBool::new(false);
+    let (rotated, seen) = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !is_over.load(Ordering::Relaxed) {
+                for entry in fs::read_dir("/proc").unwrap().flatten() {
+                    seen.extend(fs::read(entry.path().join("cmdline")));
+                }
+            }
+            seen
+        });
+        let rotated = project.rotate(&["pw"]).output().unwrap();
+        is_over.store(true, Ordering::Relaxed);
+        (rotated, watcher.join().unwrap())
+    });
+    assert!(rotated.status.success(), "{}", said(&rotated));
+    let new = project.secret("pw");
+    assert_eq!(new.len(), 44);
+    assert!(project.opens(&new) && !project.opens(&old));
+    let lines: Vec<_> = seen
+        .iter()
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("psql") && line.contains("exec")),
+        "the watcher saw it happen"
+    );
+    let logs = said(&project.compose(&["logs"]));
+    assert!(
+        logs.contains("ALTER USER") || logs.contains("ALTER ROLE"),
+        "statements are logged: {logs}"
+    );
+    for value in [old.as_str(), new.as_str()] {
+        assert!(!lines.iter().any(|line| line.contains(value)), "in an argument");
+        assert!(!logs.contains(value) && !said(&rotated).contains(value));
+    }
+    // It goes on with the new one, and every row that it was told of is there.
+    let count = project.scene.read("acked/ids").unwrap().lines().count();
+    eventually("more rows are written", || {
+        project.scene.read("acked/ids").unwrap().lines().count() > count + 3
+    });
+    let acked: BTreeSet<String> = project
+        .scene
+        .read("acked/ids")
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let there: BTreeSet<String> = project
+        .sql("select id from rows")
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert!(acked.is_subset(&there), "{:?}", acked.difference(&there));
+    assert_eq!(project.leftovers(), [""; 0]);
+    // The start after the next one finds the same password in the file.
+    let young = project.rotate(&["--all"]).output().unwrap();
+    assert!(
+        young.status.success() && project.secret("pw") == new,
+        "{}",
+        said(&young)
+    );
+    let old = project.rotate(&["--all", "--older-than", "0s"]).output().unwrap();
+    assert!(
+        old.status.success() && project.secret("pw") != new,
+        "{}",
+        said(&old)
+    );
+}
+
+#[test]
+fn everything_is_as_before_when_a_dependent_stays_ill() {
+    let text = SHOP.replace("\nsecrets:\n", FRAGILE);
+    let Some(project) = shop("locket-rotate-back", &text) else {
+        return;
+    };
+    project.up(&["app", "fragile"]);
+    let rotated = project.rotate(&["pw", "--timeout", "8s"]).output().unwrap();
+    assert_eq!(rotated.status.code(), Some(1), "{}", said(&rotated));
+    assert!(
+        said(&rotated).contains("fragile was not well within 8s"),
+        "{}",
+        said(&rotated)
+    );
+    assert!(
+        said(&rotated).contains("The old value is in force again."),
+        "{}",
+        said(&rotated)
+    );
+    assert_eq!(project.secret("pw"), "first-of-locket-rotate-back");
+    assert!(project.opens("first-of-locket-rotate-back"));
+    assert_eq!(project.leftovers(), [""; 0]);
+    project.up(&["app", "fragile"]);
+}
+
+#[test]
+fn a_rotation_that_was_killed_is_finished_or_undone() {
+    let Some(project) = shop("locket-rotate-kill", SHOP) else {
+        return;
+    };
+    project.up(&["app"]);
+    for (way, is_new) in [("--undo", false), ("--finish", true)] {
+        let before = project.secret("pw");
+        let mut child = project.rotate(&["pw"]).spawn().unwrap();
+        eventually("the files are written", || {
+            project
+                .scene
+                .read("secrets/.pw.rotation")
+                .is_some_and(|record| record.contains("dependents"))
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let refused = project.rotate(&["pw"]).output().unwrap();
+        assert!(
+            said(&refused).contains("was interrupted") && !refused.status.success(),
+            "{}",
+            said(&refused)
+        );
+        let settled = project.rotate(&["pw", way]).output().unwrap();
+        assert!(settled.status.success(), "{way}: {}", said(&settled));
+        let after = project.secret("pw");
+        assert_eq!(after != before, is_new, "{way}");
+        assert!(project.opens(&after), "{way}");
+        assert_eq!(project.leftovers(), [""; 0]);
+        let again = project.rotate(&["pw", way]).output().unwrap();
+        assert_eq!(again.status.code(), Some(2), "{way} once");
+    }
+}
+
+#[test]
+fn a_running_redis_takes_a_new_password_and_forgets_the_old_one() {
+    let text = r#"name: locket-rotate-redis
+services:
+  cache:
+    image: redis:7-alpine
+    network_mode: none
+    command: redis-server --save "" --requirepass of-the-first-day
+    healthcheck:
+      test: [CMD-SHELL, "redis-cli ping"]
+      interval: 1s
+  app:
+    image: redis:7-alpine
+    network_mode: "service:cache"
+    depends_on: [cache]
+    stop_grace_period: 1s
+    secrets: [redis_password]
+    entrypoint:
+      - sh
+      - -c
+      - |
+        export REDISCLI_AUTH=$$(cat /run/secrets/redis_password)
+        while :; do echo 'incr n'; sleep 0.05; done | redis-cli >/acked/n
+    volumes: ["./acked:/acked"]
+secrets:
+  redis_password: {file: ./secrets/redis_password.txt}
+"#;
+    let Some(project) = Project::new(text, &[]) else {
+        return;
+    };
+    let Some(()) = images::redis(project.engine) else {
+        return;
+    };
+    // The file comes from the command line of the project.
+    let made = beside(project.engine, project.scene.base(), &["init"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", said(&made));
+    assert_eq!(project.secret("redis_password"), "of-the-first-day");
+    project.up(&["cache", "app"]);
+    let ask = |password: &str, words: &[&str]| {
+        let variable = format!("REDISCLI_AUTH={password}");
+        let exec = ["exec", "-T", "-e", &variable, "cache", "redis-cli"];
+        let words: Vec<_> = exec.iter().chain(words).copied().collect();
+        said(&project.compose(&words))
+    };
+    eventually("it counts", || {
+        ask("of-the-first-day", &["get", "n"])
+            .trim()
+            .parse::<u32>()
+            .is_ok()
+    });
+    let rotated = project.rotate(&["redis_password"]).output().unwrap();
+    assert!(rotated.status.success(), "{}", said(&rotated));
+    let new = project.secret("redis_password");
+    assert!(ask(&new, &["ping"]).contains("PONG"), "{}", ask(&new, &["ping"]));
+    assert!(
+        ask("of-the-first-day", &["ping"]).contains("NOAUTH"),
+        "{}",
+        ask("of-the-first-day", &["ping"])
+    );
+    let count = ask(&new, &["get", "n"]).trim().parse::<u32>().unwrap();
+    eventually("it goes on counting", || {
+        ask(&new, &["get", "n"])
+            .trim()
+            .parse::<u32>()
+            .is_ok_and(|n| n > count)
+    });
+    // A restart of the server reads the same password from the file.
+    project.compose(&["restart", "cache"]);
+    eventually("it is back", || ask(&new, &["ping"]).contains("PONG"));
+}
+
+#[test]
+fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
+    let scene = Scene::empty();
+    scene.write(
+        "compose.yaml",
+        "services:\n  docs:\n    image: mongo\n    environment: {MONGO_INITDB_ROOT_PASSWORD_FILE: /run/secrets/docs}\n    secrets: [docs]\nsecrets:\n  docs: {file: ./secrets/docs.txt}\n  other: {external: true}\n",
+    );
+    scene.write("secrets/docs.txt", "of-the-first-day");
+    let told = |words: &[&str]| scene.locket(["rotate"].iter().chain(words)).output().unwrap();
+    for (words, reason) in [
+        (&["docs"][..], "how MongoDB changes it is not known"),
+        (&["docks"], "Did you mean `docs`?"),
+        (&["other"], "the swarm keeps it"),
+        (
+            &["docs", "--exec", "true", "--finish"],
+            "no rotation of docs was interrupted",
+        ),
+    ] {
+        let refused = told(words);
+        assert!(
+            refused.status.code() == Some(2) && said(&refused).contains(reason),
+            "{words:?}: {}",
+            said(&refused)
+        );
+    }
+    let dry = told(&["docs", "--exec", "change-it now", "--dry-run"]);
+    assert!(
+        said(&dry).contains("would have change-it change the value"),
+        "{}",
+        said(&dry)
+    );
+    let units = told(&["--schedule", "--older-than", "30d"]);
+    assert!(
+        String::from_utf8_lossy(&units.stdout).contains("rotate --all --older-than 30days"),
+        "{}",
+        said(&units)
+    );
+    fs::create_dir(scene.path("units")).unwrap();
+    assert!(told(&["--schedule", "units"]).status.success());
+    assert!(
+        scene
+            .read("units/locket-rotate.timer")
+            .unwrap()
+            .contains("OnCalendar=daily")
+    );
+    assert_eq!(
+        scene.read("secrets/docs.txt").as_deref(),
+        Some("of-the-first-day")
+    );
+    let Some(engine) = Engine::shared() else { return };
+    // The program fails, and is told of both values the other way round.
+    scene.write(
+        "change",
+        "#!/bin/sh\ncat >>told\n! grep -q '\"new\":\"of-the-first-day\"' told && exit 1\nexit 0\n",
+    );
+    fs::set_permissions(scene.path("change"), fs::Permissions::from_mode(0o755)).unwrap();
+    let failed = beside(engine, scene.base(), &["rotate", "docs", "--exec", "./change"])
+        .output()
+        .unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+    assert_eq!(scene.read("told").unwrap().lines().count(), 2);
+    assert_eq!(
+        scene.read("secrets/docs.txt").as_deref(),
+        Some("of-the-first-day")
+    );
+    scene.write("change", "#!/bin/sh\ncat >told\n");
+    let done = beside(engine, scene.base(), &["rotate", "docs", "--exec", "./change"])
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    assert_eq!(scene.read("secrets/docs.txt").unwrap().len(), 44);
+}
