@@ -10,14 +10,15 @@ pub mod notify;
 pub mod once;
 pub mod preview;
 pub mod resolve;
+pub mod serve;
 #[cfg(test)]
 mod simulation;
 pub mod sink;
 pub mod sources;
 pub mod state;
-mod state_dir;
+pub mod state_dir;
 pub mod supervise;
-mod tasks;
+pub mod tasks;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -8,10 +8,13 @@ use std::path::Path;
 use locket_core::SecretBytes;
 
 /// Length of a fingerprint key in bytes.
-const KEY_LENGTH: usize = 32;
+pub(crate) const KEY_LENGTH: usize = 32;
 
 /// Makes `directory`, for its owner only, unless it is there.
-pub(crate) fn make(directory: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// It cannot be made.
+pub fn make(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
@@ -31,8 +34,11 @@ pub(crate) fn key(directory: &Path, name: &str) -> io::Result<SecretBytes> {
     Ok(SecretBytes::new(fresh))
 }
 
-/// Replaces `file` by `bytes`, readable by its owner only.
-pub(crate) fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Replaces `file` by `bytes` in one step, readable by its owner only.
+///
+/// # Errors
+/// It is as it was.
+pub fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let next = file.with_extension("next");
     let mut handle = OpenOptions::new()
         .write(true)

@@ -11,8 +11,19 @@ pub(crate) fn beside(work: impl Future<Output = ()> + Send + 'static) -> JoinHan
     tokio::spawn(work)
 }
 
+/// Runs `work` beside the loop on the loop's own thread, inside of [`on_this_thread`]: an agent, which never leaves it.
+/// A panic in it ends it alone.
+pub fn here(work: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+    tokio::task::spawn_local(work)
+}
+
+/// Runs `work` to its end, and what it starts with [`here`] as long.
+pub async fn on_this_thread<T>(work: impl Future<Output = T>) -> T {
+    tokio::task::LocalSet::new().run_until(work).await
+}
+
 /// Runs `work` on a thread where it may block: files, hashing.
-pub(crate) fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+pub fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     #[cfg(test)]
     if crate::simulation::is_under_way() {
         // In turn with everything else on this thread, so that the order of events repeats.

@@ -1,13 +1,14 @@
-//! What the kernel says about the place of a file: mount points, kinds of file systems, read-only mounts.
-//! It decides nothing.
+//! What the kernel says about the place of a file: mount points, kinds of file systems, read-only mounts; and mounting
+//! file systems in memory. It decides nothing.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, StatVfsMountFlags, Statx, StatxAttributes, StatxFlags};
+use rustix::mount::{MountFlags, UnmountFlags};
 
 /// A kind of file system, as far as it matters to what is written or watched there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,6 +112,93 @@ pub fn mounts_near(table: &[u8], paths: &[&Path]) -> Vec<Vec<u8>> {
     lines.map(<[u8]>::to_vec).collect()
 }
 
+/// A file system in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// How much it may hold, in bytes.
+    pub size: u64,
+    /// Permission bits of its root.
+    pub mode: u32,
+    /// Who owns its root.
+    pub uid: u32,
+    /// The group of its root.
+    pub gid: u32,
+    /// What may not be done there.
+    pub limits: MountLimits,
+}
+
+/// What may not be done on a mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MountLimits {
+    /// Programs are not run.
+    pub noexec: bool,
+    /// Programs get nobody's rights.
+    pub nosuid: bool,
+    /// Device files are no devices.
+    pub nodev: bool,
+}
+
+/// Mounts `memory` on the directory `path`; not to be swapped out, where the kernel knows how (6.4).
+///
+/// # Errors
+/// The kernel refuses, as it does without the capability CAP_SYS_ADMIN.
+pub fn mount_memory(path: &Path, memory: &Memory) -> io::Result<()> {
+    let Memory {
+        size, mode, uid, gid, ..
+    } = memory;
+    let options = format!("size={size},mode={mode:o},uid={uid},gid={gid}");
+    let mount = |options: String| {
+        let options = CString::new(options).map_err(io::Error::from)?;
+        let flags = memory.limits.flags();
+        rustix::mount::mount(c"locket", path, c"tmpfs", flags, options.as_c_str()).map_err(io::Error::from)
+    };
+    match mount(format!("{options},noswap")) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => mount(options),
+        done => done,
+    }
+}
+
+/// Shows the directory `from` at `path` so that nothing can be written through that.
+///
+/// # Errors
+/// The kernel refuses; then nothing is mounted.
+pub fn mount_read_only(from: &Path, path: &Path, limits: MountLimits) -> io::Result<()> {
+    rustix::mount::mount_bind(from, path)?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY | limits.flags();
+    let made = rustix::mount::mount_remount(path, flags, c"");
+    // Other namespaces were given the mount before it became read-only; what is mounted over it is from the beginning.
+    let made = made.and_then(|()| rustix::mount::mount_bind(path, path));
+    made.map_err(|error| {
+        let _ = unmount(path);
+        error.into()
+    })
+}
+
+/// Takes away what is mounted on `path`, all of it, at once: whoever uses it keeps it.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn unmount(path: &Path) -> io::Result<()> {
+    // As often as something was mounted there.
+    while is_mount_point(path)? {
+        rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+    }
+    Ok(())
+}
+
+impl MountLimits {
+    fn flags(self) -> MountFlags {
+        let set = [
+            (self.noexec, MountFlags::NOEXEC),
+            (self.nosuid, MountFlags::NOSUID),
+            (self.nodev, MountFlags::NODEV),
+        ];
+        set.into_iter()
+            .filter(|(is_set, _)| *is_set)
+            .fold(MountFlags::empty(), |flags, (_, flag)| flags | flag)
+    }
+}
+
 /// Whether `path` is the mount point of a line of `table`.
 fn is_listed(table: &[u8], path: &Path) -> bool {
     table
@@ -185,5 +273,58 @@ mod tests {
         assert!(!is_read_only(&shm).unwrap());
         let proc = std::fs::File::open("/proc").unwrap();
         assert_eq!(filesystem(&proc).unwrap(), Filesystem::Local);
+    }
+
+    #[test]
+    fn a_file_system_in_memory_is_as_it_was_asked_for_and_its_copy_cannot_be_written() {
+        use std::os::unix::fs::MetadataExt;
+
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let [real, shown] = ["real", "shown"].map(|name| directory.path().join(name));
+        for path in [&real, &shown] {
+            std::fs::create_dir(path).unwrap();
+        }
+        let limits = MountLimits {
+            noexec: true,
+            nosuid: true,
+            nodev: true,
+        };
+        let memory = Memory {
+            size: 512 << 10,
+            mode: 0o750,
+            uid: 7,
+            gid: 8,
+            limits,
+        };
+        if mount_memory(&real, &memory).is_err() {
+            // A container without the capability.
+            return;
+        }
+        mount_read_only(&real, &shown, limits).unwrap();
+        let root = std::fs::metadata(&real).unwrap();
+        let file = std::fs::File::open(&real).unwrap();
+        let full = std::fs::write(real.join("big"), vec![1; 1 << 20]);
+        std::fs::remove_file(real.join("big")).unwrap();
+        std::fs::write(real.join("file"), "text").unwrap();
+        let through = std::fs::write(shown.join("file"), "other");
+        let (seen, kind) = (std::fs::read(shown.join("file")), filesystem(&file));
+        drop(file);
+        for path in [&shown, &real] {
+            unmount(path).unwrap();
+            unmount(path).unwrap();
+            assert!(!is_mount_point(path).unwrap());
+        }
+        assert_eq!(
+            (root.mode() & 0o7777, root.uid(), root.gid()),
+            (0o750, 7, 8),
+            "its root"
+        );
+        assert_eq!(kind.unwrap(), Filesystem::Memory);
+        assert!(full.is_err(), "it is no larger than asked for");
+        assert_eq!(seen.unwrap(), b"text");
+        assert!(through.is_err(), "nothing is written through the copy");
     }
 }

@@ -8,6 +8,7 @@ use locket_core::Action;
 use super::dispatch::Agent;
 use super::report::Observer;
 use super::rounds::Round;
+use super::setup::Audience;
 use crate::notify::{Batch, Delivery, Journal, Word};
 
 /// A consumer that is being told.
@@ -39,6 +40,12 @@ impl Agent {
                 let word = consumers.entry(action).or_default();
                 word.insert(target.path(), promised.clone());
             }
+        }
+        if self.rounds == 1 && self.setup.surroundings.audience == Audience::ToCome {
+            for (action, word) in &consumers {
+                self.journal().keep(action, word);
+            }
+            return;
         }
         consumers.retain(|action, word| match self.telling.get_mut(action) {
             // It is being told now and will be told of these afterwards.

@@ -54,6 +54,18 @@ pub struct Surroundings {
     pub instances: BTreeMap<Arc<str>, Reach>,
     /// Secrets of one provider that are credentials of another.
     pub credentials: Vec<SecretKey>,
+    /// Whether anybody can have read what the first round replaces.
+    pub audience: Audience,
+}
+
+/// Whether anybody can have read what the first round replaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Yes: consumers are told of what it changes.
+    #[default]
+    Present,
+    /// No: whoever reads the outputs starts after it, and need not be told.
+    ToCome,
 }
 
 /// Whether an agent gives up what it does not need.

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::destination::Destination;
+use super::trail::Trail;
 use crate::tasks;
 
 /// Where the audit log goes.
@@ -24,6 +26,8 @@ pub enum AuditTarget {
     File(PathBuf),
     /// The journal behind this socket, usually [`JOURNAL_SOCKET`](super::JOURNAL_SOCKET).
     Journal(PathBuf),
+    /// A log that is open, and that others write to as well.
+    Shared(Trail),
 }
 
 /// Why there is no audit log.
@@ -60,6 +64,12 @@ pub(crate) struct Record<'a> {
     pub(crate) action: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fingerprint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) task: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'a str>,
 }
 
 /// A line as it is written.
@@ -78,7 +88,10 @@ pub(crate) struct AuditLog {
     lines: SyncSender<Line>,
     health: Arc<Mutex<Health>>,
     changed: Arc<Notify>,
-    writer: JoinHandle<()>,
+    /// Lines that are neither written nor lost yet.
+    pending: Arc<AtomicUsize>,
+    /// Whoever opened the log waits for its last line.
+    writer: Option<JoinHandle<()>>,
 }
 
 /// How the log is.
@@ -101,6 +114,7 @@ impl AuditTarget {
     pub fn path(&self) -> &PathBuf {
         match self {
             Self::File(path) | Self::Journal(path) => path,
+            Self::Shared(trail) => trail.log().target().path(),
         }
     }
 }
@@ -125,15 +139,37 @@ impl AuditLog {
         let (lines, received) = sync_channel(MOST_WAITING);
         let health = Arc::new(Mutex::new(Health::default()));
         let changed = Arc::new(Notify::new());
-        let (of_writer, tell) = (health.clone(), changed.clone());
-        let writer = tasks::blocking(move || write_all(destination, &received, &of_writer, &tell));
+        let pending = Arc::new(AtomicUsize::new(0));
+        let (of_writer, tell, left) = (health.clone(), changed.clone(), pending.clone());
+        let writer = tasks::blocking(move || write_all(destination, &received, &of_writer, &tell, &left));
         Ok(Self {
             target: target.clone(),
             lines,
             health,
             changed,
-            writer,
+            pending,
+            writer: Some(writer),
         })
+    }
+
+    /// The same log for another who writes to it.
+    pub(super) fn shared(&self) -> Self {
+        Self {
+            target: self.target.clone(),
+            lines: self.lines.clone(),
+            health: self.health.clone(),
+            changed: self.changed.clone(),
+            pending: self.pending.clone(),
+            writer: None,
+        }
+    }
+
+    /// The same log under another name for where it goes.
+    pub(super) fn called(self, target: &AuditTarget) -> Self {
+        Self {
+            target: target.clone(),
+            ..self
+        }
     }
 
     /// Where it goes.
@@ -152,7 +188,9 @@ impl AuditLog {
             outcome: record.outcome.to_owned(),
             is_failure,
         };
+        self.pending.fetch_add(1, Ordering::SeqCst);
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.lines.try_send(line) {
+            self.pending.fetch_sub(1, Ordering::SeqCst);
             lock(&self.health).lost += 1;
         }
     }
@@ -167,14 +205,34 @@ impl AuditLog {
         self.changed.notified().await;
     }
 
+    /// Waits until everything is written that was to be written so far, for a bounded time. Others may go on.
+    pub(super) async fn flush(&self, patience: Duration) -> bool {
+        const LOOK: Duration = Duration::from_millis(5);
+        let written = async {
+            while self.pending.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(patience, written).await.is_ok()
+    }
+
     /// Waits until everything is written, for a bounded time.
     pub(crate) async fn finish(self, patience: Duration) -> bool {
         drop(self.lines);
-        tokio::time::timeout(patience, self.writer).await.is_ok()
+        match self.writer {
+            Some(writer) => tokio::time::timeout(patience, writer).await.is_ok(),
+            None => true,
+        }
     }
 }
 
-fn write_all(mut destination: Destination, lines: &Receiver<Line>, health: &Mutex<Health>, changed: &Notify) {
+fn write_all(
+    mut destination: Destination,
+    lines: &Receiver<Line>,
+    health: &Mutex<Health>,
+    changed: &Notify,
+    pending: &AtomicUsize,
+) {
     let set = |failure: Option<String>| {
         let mut health = lock(health);
         if health.failure.is_some() != failure.is_some() {
@@ -194,6 +252,7 @@ fn write_all(mut destination: Destination, lines: &Receiver<Line>, health: &Mute
             match destination.write(line) {
                 Ok(()) => {
                     waiting.pop_front();
+                    pending.fetch_sub(1, Ordering::SeqCst);
                     set(None);
                 }
                 Err(error) => {
@@ -204,6 +263,7 @@ fn write_all(mut destination: Destination, lines: &Receiver<Line>, health: &Mute
         }
         if waiting.len() > MOST_WAITING {
             waiting.pop_front();
+            pending.fetch_sub(1, Ordering::SeqCst);
             lock(health).lost += 1;
         }
         if is_over {

@@ -32,6 +32,7 @@ impl Destination {
     pub(super) fn open(target: &AuditTarget) -> io::Result<Self> {
         match target {
             AuditTarget::File(path) => LogFile::open(path).map(Self::File),
+            AuditTarget::Shared(trail) => Self::open(trail.log().target()),
             AuditTarget::Journal(path) => {
                 let socket = UnixDatagram::unbound()?;
                 socket.connect(path)?;

@@ -7,12 +7,14 @@ mod metrics;
 mod server;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 pub use audit::{AuditError, AuditTarget};
 pub(crate) use audit::{AuditLog, Health, Record};
-pub(crate) use fingerprint::Fingerprints;
+pub use fingerprint::Fingerprints;
 pub(crate) use metrics::{Board, Snapshot};
 pub(crate) use server::{Server, bind};
+pub use trail::{HandOut, Outcome, Trail};
 
 use std::net::SocketAddr;
 

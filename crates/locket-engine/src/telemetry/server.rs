@@ -1,36 +1,28 @@
 //! Serves the metrics: one page, few connections, little time for each.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use hyper::header::{ALLOW, HeaderValue};
+use locket_core::BoxFuture;
 
 use super::metrics::Board;
-use crate::tasks;
+use crate::serve::{self, Answer, Asked, Crowd, Limits, Listener, Method, Respond, StatusCode};
 
-/// Connections at a time; more are closed unanswered.
-const CONNECTIONS: usize = 16;
-
-/// From the first byte of a request to the last of its answer.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// After an accept that failed, as it does without file descriptors.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Nobody who asks for a page of metrics needs more.
+const LIMITS: Limits = Limits {
+    connections: 16,
+    crowd: Crowd::Refused,
+    body: 1 << 10,
+    time: Some(Duration::from_secs(10)),
+};
 
 /// The running server; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
-    task: JoinHandle<()>,
+    _running: serve::Server,
 }
 
 /// Takes the address, so that one that is in use is found before anything else happens.
@@ -38,9 +30,7 @@ pub(crate) struct Server {
 /// # Errors
 /// The system refuses it.
 pub(crate) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    std::net::TcpListener::bind(address)
 }
 
 impl Server {
@@ -49,11 +39,9 @@ impl Server {
     /// # Errors
     /// The runtime does not take the listener.
     pub(crate) fn start(listener: std::net::TcpListener, board: Board) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
         Ok(Self {
-            address,
-            task: tasks::beside(accept(listener, board)),
+            address: listener.local_addr()?,
+            _running: serve::Server::start(Listener::Tcp(listener), LIMITS, Arc::new(board))?,
         })
     }
 
@@ -63,50 +51,21 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn accept(listener: tokio::net::TcpListener, board: Board) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
+impl Respond for Board {
+    fn respond<'a>(&'a self, asked: Asked) -> BoxFuture<'a, Answer> {
+        let answer = match (&asked.method, asked.path.as_str()) {
+            (&Method::GET | &Method::HEAD, "/metrics") => Answer {
+                content_type: "text/plain; version=0.0.4; charset=utf-8",
+                ..Answer::text(StatusCode::OK, self.text())
+            },
+            (&Method::GET | &Method::HEAD, _) => {
+                Answer::text(StatusCode::NOT_FOUND, "metrics are at /metrics\n".to_owned())
+            }
+            _ => Answer {
+                header: Some((ALLOW, HeaderValue::from_static("GET, HEAD"))),
+                ..Answer::text(StatusCode::METHOD_NOT_ALLOWED, String::new())
+            },
         };
-        let Ok(place) = room.clone().try_acquire_owned() else {
-            continue;
-        };
-        let board = board.clone();
-        let serving = async move {
-            let service = service_fn(|request| std::future::ready(answer(&request, &board)));
-            let connection = hyper::server::conn::http1::Builder::new()
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            // Whoever asks too slowly, or nonsense, is left.
-            let _ = tokio::time::timeout(LIMIT, connection).await;
-            drop(place);
-        };
-        drop(tasks::beside(serving));
+        Box::pin(std::future::ready(answer))
     }
-}
-
-fn answer<B>(request: &Request<B>, board: &Board) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (status, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, board.text()),
-        (&Method::GET | &Method::HEAD, _) => (StatusCode::NOT_FOUND, "metrics are at /metrics\n".to_owned()),
-        _ => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
-    };
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    }
-    Ok(response)
 }

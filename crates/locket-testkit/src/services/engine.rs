@@ -22,7 +22,8 @@ const LOOKS: usize = 6_000;
 const GUARD: &str = r#"
     exec 3<&0
     dir=$1 inside=$2
-    unshare --net --mount --pid --fork --kill-child sh -c "$inside" engine "$dir" </dev/null 3<&- & child=$!
+    shift 2
+    unshare --net --mount --pid --fork --kill-child sh -c "$inside" engine "$dir" "$@" </dev/null 3<&- & child=$!
     { cat <&3 >/dev/null; kill -KILL $child; } 2>/dev/null &
     wait $child 2>/dev/null
     read -r pid <"$dir/engine.pid"
@@ -39,14 +40,17 @@ const INSIDE: &str = r#"
     mount -t tmpfs tmpfs /run
     mkdir -p /run/docker/plugins && mount --bind "$dir/plugins" /run/docker/plugins
     ip link set lo up
+    shift
     if [ -e "$dir/tls/ca.pem" ]; then
         set -- --host tcp://127.0.0.1:2376 --tlsverify --tlscacert "$dir/tls/ca.pem" \
-            --tlscert "$dir/tls/cert.pem" --tlskey "$dir/tls/key.pem"
-    else
-        set --
+            --tlscert "$dir/tls/cert.pem" --tlskey "$dir/tls/key.pem" "$@"
     fi
-    exec dockerd --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" \
-        --cgroup-parent "/${dir##*/}" --host "unix://$dir/docker.sock" "$@"
+    while :; do
+        dockerd --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/dockerd.pid" \
+            --cgroup-parent "/${dir##*/}" --host "unix://$dir/docker.sock" "$@"
+        [ -e "$dir/again" ] || exit
+        rm -f "$dir/again" "$dir/dockerd.pid"
+    done
 "#;
 
 /// A running engine with the image `busybox`, whose commands have their usual names in `/bin`.
@@ -74,7 +78,7 @@ impl Engine {
     /// # Panics
     /// In CI, when it is not installed; anywhere, when it does not start.
     pub fn start() -> Option<Self> {
-        Self::start_with(None)
+        Self::begin(None, &[])
     }
 
     /// The same; it listens on port 2376 of its own loopback, too, with a certificate of `ca` and for clients that
@@ -83,10 +87,18 @@ impl Engine {
     /// # Panics
     /// As [`Engine::start`].
     pub fn start_with_tls(ca: &TestCa) -> Option<Self> {
-        Self::start_with(Some(ca))
+        Self::begin(Some(ca), &[])
     }
 
-    fn start_with(ca: Option<&TestCa>) -> Option<Self> {
+    /// Starts an engine of its own with these options beside.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    pub fn start_with(options: &[&str]) -> Option<Self> {
+        Self::begin(None, options)
+    }
+
+    fn begin(ca: Option<&TestCa>, options: &[&str]) -> Option<Self> {
         let installed = home()
             .map(|home| home.join("engine"))
             .filter(|engine| engine.join("bin/dockerd").exists());
@@ -136,7 +148,11 @@ impl Engine {
         let bin = installed.as_ref().map(|engine| engine.join("bin"));
         let log = fs::File::create(path.join("log")).expect("a writable directory");
         let mut command = Command::new("sh");
-        command.args(["-c", GUARD, "engine"]).arg(path).arg(INSIDE);
+        command
+            .args(["-c", GUARD, "engine"])
+            .arg(path)
+            .arg(INSIDE)
+            .args(options);
         surround(&mut command, path, bin.as_deref());
         if let Some(engine) = &installed {
             command.env("LD_LIBRARY_PATH", engine.join("lib"));
@@ -153,14 +169,40 @@ impl Engine {
             bin,
             guard,
         };
+        engine.wait();
+        engine.import_busybox();
+        Some(engine)
+    }
+
+    fn wait(&self) {
         for _ in 0..LOOKS {
-            if engine.answers() {
-                engine.import_busybox();
-                return Some(engine);
+            if self.answers() {
+                return;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("{}", engine.log());
+        panic!("{}", self.log());
+    }
+
+    /// Ends the engine with a signal, and starts it again in the same place. Its containers and plugins are left to
+    /// what an engine does about them.
+    ///
+    /// # Panics
+    /// It does not end, or does not start.
+    pub fn restart(&self, signal: &str) {
+        let path = self.directory.path();
+        let number = || fs::read_to_string(path.join("dockerd.pid")).unwrap_or_default();
+        let before = number();
+        fs::write(path.join("again"), "").expect("a writable directory");
+        let killed = self.inside("kill").args(["-s", signal, before.trim()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the engine is told");
+        for _ in 0..LOOKS {
+            if !path.join("again").exists() && !number().is_empty() {
+                return self.wait();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it did not end: {}", self.log());
     }
 
     /// The client `docker`, with `compose` and `buildx`, in an environment of its own.
