@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::builder::styling::Styles;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, ColorChoice};
-use locket_docker::plugin;
+use locket_docker::cli_plugin as plugin;
 
 use crate::commands::{COMMANDS, Command, KNOWN};
 use crate::context::{Context, Style};

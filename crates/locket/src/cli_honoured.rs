@@ -632,6 +632,54 @@ const OWN: &[(&str, &str, Proof)] = &[
         ),
     ),
     (
+        "plugin",
+        "socket",
+        (
+            "a_plugin_is_where_flags_else_the_file_say",
+            "src/commands/plugin/settle.rs",
+        ),
+    ),
+    (
+        "plugin",
+        "runtime_dir",
+        (
+            "a_plugin_is_where_flags_else_the_file_say",
+            "src/commands/plugin/settle.rs",
+        ),
+    ),
+    (
+        "volume",
+        "socket",
+        (
+            "a_plugin_is_where_flags_else_the_file_say",
+            "src/commands/plugin/settle.rs",
+        ),
+    ),
+    (
+        "volume",
+        "runtime_dir",
+        (
+            "a_plugin_is_where_flags_else_the_file_say",
+            "src/commands/plugin/settle.rs",
+        ),
+    ),
+    (
+        "swarm sync",
+        "dry_run",
+        (
+            "a_new_value_is_a_new_object_that_services_get_under_the_same_name",
+            "tests/it/plugin/swarm.rs",
+        ),
+    ),
+    (
+        "swarm sync",
+        "timeout",
+        (
+            "an_update_that_does_not_end_in_time_is_told_and_loses_no_object",
+            "tests/it/plugin/swarm.rs",
+        ),
+    ),
+    (
         "providers",
         "format",
         (

@@ -1,5 +1,6 @@
 //! A client of one engine, over its socket or TCP, through the one HTTP seam of the project.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -13,10 +14,10 @@ use serde_json::json;
 
 use super::endpoint::Endpoint;
 use super::error::EngineError;
-use super::wire::{Container, Listed, Service};
+use super::wire::{Container, Listed, Service, Using};
 
 /// Time limit of a question or a signal.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// Time limit of a restart: the engine waits for the container's own stop timeout first.
 const RESTART_LIMIT: Duration = Duration::from_secs(150);
@@ -100,10 +101,21 @@ impl Client {
     /// # Errors
     /// The engine does not answer.
     pub async fn labelled(&self, labels: &[String]) -> Result<Vec<Listed>, EngineError> {
-        let filters = json!({ "label": labels }).to_string();
-        let filters = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
+        let filters = encoded(&json!({ "label": labels }));
         self.read(&format!("/containers/json?all=true&filters={filters}"))
             .await
+    }
+
+    /// The volumes that containers use which run, are paused or are just being restarted.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn volumes_in_use(&self) -> Result<BTreeSet<String>, EngineError> {
+        let filters = encoded(&json!({ "status": ["running", "paused", "restarting"] }));
+        let running: Vec<Using> = self.read(&format!("/containers/json?filters={filters}")).await?;
+        let mounts = running.into_iter().flat_map(|container| container.mounts);
+        let volumes = mounts.filter(|mount| mount.kind == "volume");
+        Ok(volumes.filter_map(|mount| mount.name).collect())
     }
 
     /// Lets a swarm replace every task of a service, as its update settings say.
@@ -123,7 +135,7 @@ impl Client {
         self.ask(Method::POST, &path, Some(spec), LIMIT).await.map(|_| ())
     }
 
-    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
+    pub(super) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
         let body = self.ask(Method::GET, path, None, LIMIT).await?;
         serde_json::from_slice(&body).map_err(|_| {
             EngineError::Unavailable(format!(
@@ -140,6 +152,32 @@ impl Client {
         body: Option<serde_json::Value>,
         limit: Duration,
     ) -> Result<Vec<u8>, EngineError> {
+        let (status, body) = self.send(method, path, body, limit).await?;
+        match status {
+            _ if status.is_success() || status == StatusCode::NOT_MODIFIED => Ok(body),
+            StatusCode::NOT_FOUND => Err(EngineError::Missing),
+            StatusCode::CONFLICT => Err(EngineError::Stopped),
+            _ => Err(self.refused(status)),
+        }
+    }
+
+    /// What is not explained by the status alone.
+    pub(super) fn refused(&self, status: StatusCode) -> EngineError {
+        let endpoint = &self.endpoint;
+        EngineError::Unavailable(match status {
+            StatusCode::SERVICE_UNAVAILABLE => format!("{endpoint} is not a manager of a swarm (503)"),
+            _ => format!("{endpoint} answered {}", status.as_u16()),
+        })
+    }
+
+    /// The status and body of an answer.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+        limit: Duration,
+    ) -> Result<(StatusCode, Vec<u8>), EngineError> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.base))
@@ -152,22 +190,7 @@ impl Client {
         let unreached = |error: reqwest::Error| self.unreached(&error);
         let answer = request.send().await.map_err(unreached)?;
         let status = answer.status();
-        match status {
-            _ if status.is_success() || status == StatusCode::NOT_MODIFIED => {
-                Ok(answer.bytes().await.map_err(unreached)?.to_vec())
-            }
-            StatusCode::NOT_FOUND => Err(EngineError::Missing),
-            StatusCode::CONFLICT => Err(EngineError::Stopped),
-            StatusCode::SERVICE_UNAVAILABLE => Err(EngineError::Unavailable(format!(
-                "{} is not a manager of a swarm (503)",
-                self.endpoint
-            ))),
-            _ => Err(EngineError::Unavailable(format!(
-                "{} answered {}",
-                self.endpoint,
-                status.as_u16()
-            ))),
-        }
+        Ok((status, answer.bytes().await.map_err(unreached)?.to_vec()))
     }
 
     fn unreached(&self, error: &reqwest::Error) -> EngineError {
@@ -191,6 +214,12 @@ impl Client {
             _ => format!("{endpoint} cannot be reached: {words}"),
         })
     }
+}
+
+/// A filter as a part of an address.
+pub(super) fn encoded(filters: &serde_json::Value) -> String {
+    let text = filters.to_string();
+    percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// Who may open a socket.

@@ -3,9 +3,11 @@
 mod client;
 mod endpoint;
 mod error;
+mod swarm;
 mod wire;
 
 pub use client::Client;
 pub use endpoint::{Endpoint, Tls};
 pub use error::EngineError;
+pub use swarm::{SecretObject, SwarmError, SwarmService, SwarmTask};
 pub use wire::{Container, Listed};

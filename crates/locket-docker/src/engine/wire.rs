@@ -50,6 +50,23 @@ pub struct Listed {
     pub labels: Option<HashMap<String, String>>,
 }
 
+/// What a container uses, as `GET /containers/json` lists it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Using {
+    #[serde(default)]
+    pub(super) mounts: Vec<Mounted>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Mounted {
+    #[serde(rename = "Type", default)]
+    pub(super) kind: String,
+    /// Of a volume.
+    pub(super) name: Option<String>,
+}
+
 /// A service of a swarm, as `GET /services/{id}` describes it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

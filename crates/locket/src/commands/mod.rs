@@ -39,6 +39,16 @@ mod plan;
     feature = "command-rotate"
 ))]
 mod project;
+#[cfg(any(
+    feature = "command-get",
+    feature = "command-providers",
+    feature = "command-plugin"
+))]
+mod once;
+#[cfg(feature = "command-plan")]
+mod plan;
+#[cfg(feature = "command-plugin")]
+mod plugin;
 #[cfg(feature = "command-providers")]
 mod providers;
 #[cfg(feature = "command-get")]
@@ -50,6 +60,8 @@ mod run;
 mod schema;
 #[cfg(feature = "store")]
 mod store;
+#[cfg(feature = "command-plugin")]
+mod swarm;
 #[cfg(feature = "command-sync")]
 mod sync;
 #[cfg(feature = "command-systemd")]
@@ -79,6 +91,12 @@ pub(crate) static COMMANDS: &[Command] = &[
     compose::COMMAND,
     #[cfg(feature = "command-build")]
     build::COMMAND,
+    #[cfg(feature = "command-plugin")]
+    plugin::COMMAND,
+    #[cfg(feature = "command-plugin")]
+    plugin::VOLUME,
+    #[cfg(feature = "command-plugin")]
+    swarm::COMMAND,
     #[cfg(feature = "command-sync")]
     sync::COMMAND,
     #[cfg(feature = "command-systemd")]
@@ -126,13 +144,16 @@ pub(crate) static KNOWN: &[(&str, &str)] = &[
     ("man", "command-manual"),
     ("migrate", "command-migrate"),
     ("plan", "command-plan"),
+    ("plugin", "command-plugin"),
     ("providers", "command-providers"),
     ("render", "command-get"),
     ("rotate", "command-rotate"),
     ("schema", "command-manual"),
     ("store", "store"),
+    ("swarm", "command-plugin"),
     ("sync", "command-sync"),
     ("systemd", "command-systemd"),
+    ("volume", "command-plugin"),
 ];
 
 /// One command.

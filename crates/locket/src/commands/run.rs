@@ -182,15 +182,15 @@ fn outcome(mut ending: Ending, mode: Mode) -> Result<Exit, Failure> {
     })
 }
 
-/// The signals that an agent minds.
-struct Signals {
+/// The signals that a process minds which stays.
+pub(super) struct Signals {
     hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    pub(super) fn listen() -> Result<Self, Failure> {
         let open = |kind| {
             signal(kind).map_err(|error| Failure::work(format!("signals cannot be received: {error}")))
         };
@@ -201,15 +201,20 @@ impl Signals {
         })
     }
 
+    /// What the process is told next.
+    pub(super) async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.hangup.recv() => Order::Reload,
+            _ = self.interrupt.recv() => Order::Stop,
+            _ = self.terminate.recv() => Order::Stop,
+        }
+    }
+
     /// Passes signals on as orders, until somebody asks to stop for the second time.
     async fn pass_on(&mut self, orders: &mpsc::Sender<Order>) {
         let mut is_stopping = false;
         loop {
-            let order = tokio::select! {
-                _ = self.hangup.recv() => Order::Reload,
-                _ = self.interrupt.recv() => Order::Stop,
-                _ = self.terminate.recv() => Order::Stop,
-            };
+            let order = self.next().await;
             if order == Order::Stop && std::mem::replace(&mut is_stopping, true) {
                 return;
             }

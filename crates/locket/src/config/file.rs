@@ -14,6 +14,7 @@ use super::entries::{
 use super::mask;
 use super::providers::{self, ProviderTable};
 use super::reader::{Numbers, Reader, Reading};
+use super::swarm::{SwarmTable, read_plugin, read_swarm};
 use crate::options::{Given, Key, Opt, Shape, table};
 use crate::report::{Problem, SourceText};
 
@@ -34,6 +35,10 @@ pub(crate) struct ConfigFile {
     pub(crate) notifies: Vec<NotifyEntry>,
     /// `[PREFIX]` and `[providers.NAME]`.
     pub(crate) providers: Vec<ProviderTable>,
+    /// `[plugin]`, by the names of the options.
+    pub(crate) plugin: BTreeMap<&'static str, Given>,
+    /// `[swarm]`.
+    pub(crate) swarm: SwarmTable,
 }
 
 /// A table of options, by their names.
@@ -45,7 +50,7 @@ pub(super) struct OptionTable {
 }
 
 /// Tables of commands that other versions have: the names are kept, nothing in them is read.
-pub(super) const RESERVED: &[&str] = &["plugin", "swarm", "labels"];
+pub(super) const RESERVED: &[&str] = &["labels"];
 
 impl ConfigFile {
     /// What it says of an option that has one value.
@@ -125,6 +130,8 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
         everys: Vec::new(),
         notifies: Vec::new(),
         providers: Vec::new(),
+        plugin: BTreeMap::new(),
+        swarm: SwarmTable::default(),
     };
     for (key, value) in document {
         match key.get_ref().as_ref() {
@@ -152,6 +159,14 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
                 } else if name == "exec" {
                     let mut reader = Reader::new(reading, "[exec]", inside);
                     file.exec = read_options(&mut reader, Key::Exec);
+                    reader.finish();
+                } else if name == "plugin" {
+                    let mut reader = Reader::new(reading, "[plugin]", inside);
+                    file.plugin = read_plugin(&mut reader);
+                    reader.finish();
+                } else if name == "swarm" {
+                    let mut reader = Reader::new(reading, "[swarm]", inside);
+                    file.swarm = read_swarm(&mut reader);
                     reader.finish();
                 } else if name == "providers" {
                     file.providers.extend(providers::read_instances(reading, inside));
@@ -211,7 +226,16 @@ fn broken_toml(error: &toml::de::Error) -> Diagnostic {
 
 /// The names that a table may have.
 fn names() -> Vec<&'static str> {
-    let mut names = vec!["run", "exec", "map", "secret", "notify", "providers"];
+    let mut names = vec![
+        "run",
+        "exec",
+        "map",
+        "secret",
+        "notify",
+        "providers",
+        "plugin",
+        "swarm",
+    ];
     names.extend(RESERVED);
     names.extend(providers::prefixes());
     names

@@ -192,6 +192,19 @@ impl<'a> Reader<'a> {
         self.file.found.push(given.placed(finding));
     }
 
+    /// Reads a table that stands below this one.
+    pub(super) fn inside<T>(
+        &mut self,
+        name: &str,
+        table: &DeTable<'_>,
+        read: impl FnOnce(&mut Reader<'_>) -> T,
+    ) -> T {
+        let mut inside = Reader::new(self.file, name, table);
+        let found = read(&mut inside);
+        inside.finish();
+        found
+    }
+
     /// The file.
     pub(super) fn source(&self) -> Arc<SourceText> {
         self.file.source.clone()

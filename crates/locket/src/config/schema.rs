@@ -13,6 +13,7 @@ use super::entries::{read_every, read_map, read_notify, read_secret};
 use super::file::{RESERVED, read_options};
 use super::providers::read_settings;
 use super::reader::{Numbers, Reader, Reading, Wanted};
+use super::swarm::{read_plugin, read_swarm};
 use crate::options::{Key, Opt, Shape, table};
 use crate::providers::{kinds, literal_name, sections};
 use crate::report::SourceText;
@@ -56,6 +57,29 @@ pub(crate) fn schema() -> Value {
         add(section.prefix, described);
     }
     add("providers", instances());
+    let plain = |_: &str, wanted| value(wanted);
+    add(
+        "plugin",
+        table_of(&known(|reader| drop(read_plugin(reader))), plain),
+    );
+    let mut swarm = table_of(&known(|reader| drop(read_swarm(reader))), plain);
+    swarm["properties"]["allow"] = grants();
+    let text = json!({ "type": "string" });
+    swarm["properties"]["secret"] = json!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["name", "template"],
+            "properties": {
+                "name": text,
+                "template": text,
+                "target": text,
+                "services": { "type": ["string", "array"], "items": text },
+            },
+        },
+    });
+    add("swarm", swarm);
     for name in RESERVED {
         add(name, json!({ "type": "object", "additionalProperties": false }));
     }
@@ -67,6 +91,18 @@ pub(crate) fn schema() -> Value {
         "additionalProperties": false,
         "properties": properties,
     })
+}
+
+/// What `allow` grants: references, all services or those of a pattern.
+fn grants() -> Value {
+    let text = json!({ "type": "string" });
+    let limited = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["reference"],
+        "properties": { "reference": text, "service": text },
+    });
+    json!({ "type": "array", "items": { "anyOf": [text, limited] } })
 }
 
 /// A key and what is wanted under it.

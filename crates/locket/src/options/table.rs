@@ -440,6 +440,16 @@ pub(crate) static SYNC: &[&Opt] = &[
     &SANDBOX,
 ];
 
+/// What `plugin` takes beside: what its volumes say of themselves it does not.
+pub(crate) static PLUGIN: &[&Opt] = &[
+    &PROVIDER,
+    &TOKEN_FILE,
+    &REQUEST_TIMEOUT,
+    &STATE_DIR,
+    &AUDIT_LOG,
+    &NOTIFY_TIMEOUT,
+];
+
 /// What `healthcheck` takes.
 pub(crate) static HEALTH: &[&Opt] = &[&STATUS_FILE, &MAX_STALE];
 

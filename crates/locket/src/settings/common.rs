@@ -117,7 +117,7 @@ impl<T> Loaded<T> {
     }
 
     /// The settings alone.
-    #[cfg(any(test, feature = "command-systemd"))]
+    #[cfg(any(test, feature = "command-systemd", feature = "command-plugin"))]
     pub(crate) fn quietly(self) -> T {
         self.settings
     }

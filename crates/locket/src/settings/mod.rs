@@ -8,9 +8,15 @@ mod state_dir;
 mod sync;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "command-plugin")]
+mod volume;
 
 pub(crate) use common::{Common, Loaded, load, load_quietly};
 pub(crate) use program::{Form as VariableForm, Keys, Named, ProgramSettings};
+#[cfg(feature = "command-plugin")]
+pub(crate) use run::audit;
 pub(crate) use run::{Form, RunSettings};
 pub(crate) use state_dir::state_dir;
 pub(crate) use sync::SyncSettings;
+#[cfg(feature = "command-plugin")]
+pub(crate) use volume::{Inherited, VolumeSettings, Writing, load_volume, provider_options};

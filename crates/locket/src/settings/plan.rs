@@ -300,7 +300,7 @@ fn named_actions<'a>(files: impl Iterator<Item = &'a ConfigFile>) -> impl Fn(&st
     }
 }
 
-fn parse_actions(list: &str) -> Result<Vec<Action>, Vec<Diagnostic>> {
+pub(super) fn parse_actions(list: &str) -> Result<Vec<Action>, Vec<Diagnostic>> {
     let mut actions = Vec::new();
     let mut found = Vec::new();
     for entry in lists::split(list)? {

@@ -90,12 +90,7 @@ impl RunSettings {
         let mode = layers.settle(&table::MODE, Mode::default(), |text| values::word(text, &MODES));
         let at_end = at_end(layers, form, mode);
         let outlets = Outlets {
-            audit: layers
-                .text(&table::AUDIT_LOG)
-                .map(|given| match given.text.as_str() {
-                    "journald" => AuditTarget::Journal(JOURNAL_SOCKET.into()),
-                    _ => AuditTarget::File(given.path()),
-                }),
+            audit: audit(layers),
             metrics: metrics(layers),
         };
         let settings = Self {
@@ -134,6 +129,15 @@ impl RunSettings {
         }
         settings
     }
+}
+
+/// Where the audit log goes.
+pub(crate) fn audit(layers: &mut Layers<'_>) -> Option<AuditTarget> {
+    let given = layers.text(&table::AUDIT_LOG)?;
+    Some(match given.text.as_str() {
+        "journald" => AuditTarget::Journal(JOURNAL_SOCKET.into()),
+        _ => AuditTarget::File(given.path()),
+    })
 }
 
 fn at_end(layers: &mut Layers<'_>, form: Form, mode: Mode) -> AtEnd {

@@ -31,6 +31,7 @@ mod op_run;
 mod openbao;
 mod plan;
 mod project;
+mod plugin;
 mod providers;
 mod readme;
 mod reference;
