@@ -259,7 +259,8 @@ fn an_update_that_fails_is_rolled_back_and_keeps_its_old_object() {
     world.swarm();
     world.keep_db();
     assert_eq!(world.synced(&[]).0, 3);
-    let picky = "grep -q bad /run/secrets/password && exit 1; cat /run/secrets/password; exec sleep 100000";
+    let picky =
+        "grep -q bad /run/secrets/password && exit 1; cat /run/secrets/password; echo; exec sleep 100000";
     world.app(
         "web",
         &["--restart-condition", "none", "--update-monitor", "3s"],
