@@ -29,16 +29,6 @@ mod init;
 mod man;
 #[cfg(feature = "command-migrate")]
 mod migrate;
-#[cfg(any(feature = "command-get", feature = "command-providers"))]
-mod once;
-#[cfg(feature = "command-plan")]
-mod plan;
-#[cfg(any(
-    feature = "command-init",
-    feature = "command-migrate",
-    feature = "command-rotate"
-))]
-mod project;
 #[cfg(any(
     feature = "command-get",
     feature = "command-providers",
@@ -49,6 +39,12 @@ mod once;
 mod plan;
 #[cfg(feature = "command-plugin")]
 mod plugin;
+#[cfg(any(
+    feature = "command-init",
+    feature = "command-migrate",
+    feature = "command-rotate"
+))]
+mod project;
 #[cfg(feature = "command-providers")]
 mod providers;
 #[cfg(feature = "command-get")]
