@@ -109,8 +109,7 @@ impl Allowance {
         match self.0.iter().any(|grant| grant.covers(reference, service)) {
             true => Ok(()),
             false => Err(format!(
-                "{reference} is not allowed for the service {service}: `[swarm] allow` in the plugin's configuration has \
-                 no pattern for it"
+                "{reference} is not allowed for the service {service}: `allow` in the configuration has no pattern for it"
             )),
         }
     }

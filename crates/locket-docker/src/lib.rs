@@ -5,6 +5,7 @@ pub mod build;
 pub mod cli_plugin;
 pub mod compose;
 pub mod engine;
+pub mod labels;
 pub mod notify;
 pub mod plugin;
 pub mod swarm;

@@ -14,6 +14,7 @@ mod context;
 mod couriers;
 mod diagnostics;
 mod exit;
+mod labels;
 mod logging;
 mod options;
 mod output;

@@ -96,6 +96,33 @@ impl Client {
         self.read(&format!("/containers/{container}/json")).await
     }
 
+    /// Every container, running or not, the newest first.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn containers(&self) -> Result<Vec<Listed>, EngineError> {
+        self.read("/containers/json?all=true").await
+    }
+
+    /// What happens to containers from now on: those that are made, renamed and removed.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn changes(&self) -> Result<Changes, EngineError> {
+        let filters = json!({ "type": ["container"], "event": ["create", "rename", "destroy"] }).to_string();
+        let filters = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
+        let request = self.http.get(format!("{}/events?filters={filters}", self.base));
+        let answer = request.send().await.map_err(|error| self.unreached(&error))?;
+        match answer.status().is_success() {
+            true => Ok(Changes(answer)),
+            false => Err(EngineError::Unavailable(format!(
+                "{} answered {}",
+                self.endpoint,
+                answer.status().as_u16()
+            ))),
+        }
+    }
+
     /// Every container with these labels, running or not.
     ///
     /// # Errors
@@ -231,6 +258,18 @@ fn let_in(path: &Path) -> String {
             metadata.gid()
         ),
         Err(_) => "run locket as a user that may open it".to_owned(),
+    }
+}
+
+/// Word of containers that come and go, as long as the engine keeps the connection.
+#[derive(Debug)]
+pub struct Changes(reqwest::Response);
+
+impl Changes {
+    /// Waits until something happened; `None` when the connection ended.
+    pub async fn next(&mut self) -> Option<()> {
+        // What happened is found by looking: word of it may come in pieces.
+        self.0.chunk().await.ok().flatten().map(drop)
     }
 }
 

@@ -6,7 +6,7 @@ mod error;
 mod swarm;
 mod wire;
 
-pub use client::Client;
+pub use client::{Changes, Client};
 pub use endpoint::{Endpoint, Tls};
 pub use error::EngineError;
 pub use swarm::{SecretObject, SwarmError, SwarmService, SwarmTask};

@@ -42,6 +42,9 @@ pub struct ContainerConfig {
 pub struct Listed {
     /// Its id.
     pub id: String,
+    /// Its names, each behind a `/`.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// `running`, `exited` and others.
     #[serde(default)]
     pub state: String,

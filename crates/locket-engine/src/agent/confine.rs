@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use locket_core::plan::{Access, Place as SecretPlace, Plan, Source};
+use locket_core::plan::{Access, Place as SecretPlace, Source};
 use locket_core::{Action, Reach};
 use locket_sys::landlock::{self, Confined, Rules, Signals};
 use locket_sys::mount::is_mount_point;
@@ -25,6 +25,8 @@ const SECRETS: &str = "/run/secrets";
 enum Open {
     /// A consumer is told by running a program.
     Notification(Action),
+    /// Consumers that may come are told by running a program.
+    Consumers,
     /// A provider runs programs.
     Provider(String),
     /// An output stands in the root directory, so that everything would be open.
@@ -45,7 +47,7 @@ pub(super) fn confine(setup: &Setup, scan: &Scan) {
             return;
         }
     };
-    make_destinations(&setup.plan);
+    make_destinations(setup);
     make_state_dir(setup);
     match landlock::confine(&rules) {
         Ok(Confined { version, rules, .. }) => tracing::debug!(
@@ -123,8 +125,15 @@ fn rules(setup: &Setup, scan: &Scan) -> Result<Rules, Open> {
                 .extend(Some(referenced.base.clone()).filter(|base| base != Path::new("/")));
         }
     }
+    for reach in &surroundings.later.consumers {
+        if reach.runs_programs {
+            return Err(Open::Consumers);
+        }
+        reach.files.iter().for_each(|file| follow(file, &mut rules.read));
+        rules.read.extend(reach.fixed.iter().cloned());
+    }
     read_sources(setup, scan, &mut rules);
-    for (place, _) in destinations(&setup.plan) {
+    for (place, _) in destinations(setup) {
         place.open(&mut rules)?;
     }
     rules.write.extend(setup.state_dir.clone());
@@ -197,7 +206,8 @@ fn follow(path: &Path, read: &mut BTreeSet<PathBuf>) {
 }
 
 /// Where outputs go, and how what is missing on the way is made.
-fn destinations(plan: &Plan) -> impl Iterator<Item = (Place, &Access)> {
+fn destinations(setup: &Setup) -> impl Iterator<Item = (Place, &Access)> {
+    let plan = &setup.plan;
     let of_maps = plan.maps.iter().map(|map| {
         let destination = map.destination.clone();
         let place = match map.source.is_dir() {
@@ -214,7 +224,9 @@ fn destinations(plan: &Plan) -> impl Iterator<Item = (Place, &Access)> {
         let (directory, _) = secret.output(&plan.out);
         (Place::Directory(directory.to_owned()), &secret.settings.access)
     });
-    of_maps.chain(of_secrets)
+    let later = setup.surroundings.later.outputs.iter();
+    let later = later.map(|(directory, access)| (Place::Directory(directory.clone()), access));
+    of_maps.chain(of_secrets).chain(later)
 }
 
 /// Where outputs of one map or secret go.
@@ -256,9 +268,9 @@ impl Place {
 }
 
 /// Makes the directories of destinations that are missing. What cannot be made is told by the round that needs it.
-fn make_destinations(plan: &Plan) {
+fn make_destinations(setup: &Setup) {
     let mut sink = Sink::new();
-    for (place, access) in destinations(plan) {
+    for (place, access) in destinations(setup) {
         let root = place.directory().into();
         if let Err(error) = sink.make_root(&root, access) {
             tracing::debug!("{error}");
@@ -269,8 +281,10 @@ fn make_destinations(plan: &Plan) {
 
 /// Makes the state directory if this run keeps anything there.
 fn make_state_dir(setup: &Setup) {
-    let is_used =
-        setup.outlets.audit.is_some() || actions(setup).next().is_some() || setup.instances.has_budgets();
+    let is_used = setup.outlets.audit.is_some()
+        || actions(setup).next().is_some()
+        || !setup.surroundings.later.consumers.is_empty()
+        || setup.instances.has_budgets();
     if let Some(directory) = setup.state_dir.as_deref().filter(|_| is_used)
         && let Err(error) = crate::state_dir::make(directory)
     {
@@ -285,6 +299,9 @@ impl fmt::Display for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Notification(action) => write!(f, "`{action}` runs a program, which may need anything"),
+            Self::Consumers => {
+                f.write_str("containers are told by running `podman`, which may need anything")
+            }
             Self::Provider(name) => write!(f, "`{name}://` runs programs, which may need anything"),
             Self::RootDirectory(path) => write!(
                 f,

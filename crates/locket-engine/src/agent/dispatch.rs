@@ -261,6 +261,11 @@ impl Agent {
                     }
                     self.read_again("reload", &mut cx, &mut watcher);
                 }
+                Event::Command(Command::Replan) => {
+                    self.take_over(&mut cx, &mut watcher);
+                    self.open_round("plan", Duration::ZERO);
+                    self.rescan = true;
+                }
                 Event::Applied((applier, done)) => {
                     self.applier = Some(applier);
                     self.applying = None;
@@ -294,14 +299,19 @@ impl Agent {
 
     /// Reads the configuration again and refreshes, whether or not it can be used.
     fn read_again(&mut self, why: &'static str, cx: &mut AgentCx<'_>, watcher: &mut Option<Watcher>) {
+        self.take_over(cx, watcher);
+        self.refresh(why);
+        self.rescan = true;
+    }
+
+    /// Puts a configuration that was read again into force, if it can be used.
+    fn take_over(&mut self, cx: &mut AgentCx<'_>, watcher: &mut Option<Watcher>) {
         if let Some(setup) = (cx.reload)().filter(is_within_reach) {
             self.reload(setup);
             // The old watches go first: there may not be room for both.
             drop(watcher.take());
             *watcher = self.watcher();
         }
-        self.refresh(why);
-        self.rescan = true;
     }
 
     /// Lets what is being written come to its end, and consumers that were to be told be told.
@@ -385,7 +395,9 @@ fn notifies(setup: &Setup) -> bool {
         .iter()
         .map(|map| &map.settings)
         .chain(plan.secrets.iter().map(|secret| &secret.settings));
-    !setup.actions.is_empty() || own.into_iter().any(|settings| !settings.notify.is_empty())
+    !setup.actions.is_empty()
+        || !setup.surroundings.later.consumers.is_empty()
+        || own.into_iter().any(|settings| !settings.notify.is_empty())
 }
 
 /// The result of work on another thread; pending when there is none. A panic there ends the agent's loop as one

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use locket_core::plan::Plan;
+use locket_core::plan::{Access, Plan};
 use locket_core::{Action, Clock, Reach};
 use tokio::sync::mpsc;
 
@@ -56,6 +56,17 @@ pub struct Surroundings {
     pub credentials: Vec<SecretKey>,
     /// Whether anybody can have read what the first round replaces.
     pub audience: Audience,
+    /// What a plan may need that takes the place of this one while the agent runs.
+    pub later: Later,
+}
+
+/// What may come to a plan while the agent runs.
+#[derive(Debug, Default)]
+pub struct Later {
+    /// Directories below which outputs may appear, and how they are made.
+    pub outputs: Vec<(PathBuf, Access)>,
+    /// What telling consumers may need that nobody names yet; empty when none can come.
+    pub consumers: Vec<Reach>,
 }
 
 /// Whether anybody can have read what the first round replaces.
@@ -124,6 +135,8 @@ pub enum Mode {
 pub enum Command {
     /// Reads the configuration again and refreshes.
     Reload,
+    /// Reads the configuration again, since what goes where has changed; what is known is not asked for again.
+    Replan,
     /// Ends after what is being written.
     Stop,
 }

@@ -582,6 +582,30 @@ async fn an_output_that_somebody_takes_away_and_that_cannot_be_had_is_missing() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_plan_that_changed_asks_for_what_is_new_and_for_nothing_else() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.fake.set("a", "v");
+    scene.fake.set("b", "w");
+    scene.template("old", "{{ fake://a }}");
+    scene
+        .run(async |commands| {
+            tokio::time::sleep(SECOND).await;
+            scene.fake.set("a", "rotated");
+            scene.template("new", "{{ fake://a }} {{ fake://b }}");
+            commands.send(Command::Replan).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(scene.output("new").as_deref(), Some("v w"));
+            assert_eq!(scene.fake.calls(), [["a/"], ["b/"]]);
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(scene.output("new").as_deref(), Some("rotated w"));
+            assert_eq!(scene.output("old").as_deref(), Some("rotated"));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_placeholder_of_an_earlier_run_is_no_good_output() {
     let mut scene = Scene::new();
     scene.on_error = OnError::Passthrough;

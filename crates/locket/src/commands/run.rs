@@ -16,6 +16,7 @@ use super::Command;
 use crate::context::{Context, Style};
 use crate::couriers::Couriers;
 use crate::exit::Exit;
+use crate::labels::Labels;
 use crate::logging::LogFormat;
 use crate::options::{self, Notice, table};
 use crate::report::{self, Cause, Failure, Problem, SourceText};
@@ -56,7 +57,18 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     let mode = settings.schedule.mode;
     let files = config::places(matches, context);
     let instances = settings.common.providers.instances(context);
-    let first = setup(&settings, instances.clone(), &files, context);
+    let labels = settings.labels.is_some().then(|| Labels::new(context));
+    if let Some(labels) = &labels {
+        runtime::block_on(labels.look_once())?;
+    }
+    let planned = |settings: &RunSettings, instances| {
+        let mut setup = setup(settings, instances, &files, context);
+        if let (Some(labels), Some(settings)) = (&labels, &settings.labels) {
+            labels.extend(&mut setup, settings);
+        }
+        setup
+    };
+    let first = planned(&settings, instances.clone());
     let mut providers = settings.common.providers;
     let mut running = instances;
     let mut reload = || {
@@ -65,14 +77,17 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
             .common
             .providers
             .instances_after(&providers, &running, context);
-        let setup = setup(&settings, running.clone(), &files, context);
+        let setup = planned(&settings, running.clone());
         providers = settings.common.providers;
         Some(setup)
     };
-    outcome(drive(first, &mut reload, &screen, context)?, mode)
+    outcome(
+        drive(first, &mut reload, &screen, labels.as_ref(), context)?,
+        mode,
+    )
 }
 
-/// Runs an agent to its end; signals of the process are its orders.
+/// Runs an agent to its end; signals of the process are its orders, and containers whose `labels` are followed.
 ///
 /// # Errors
 /// It was told to stop twice.
@@ -80,6 +95,7 @@ pub(super) fn drive(
     first: Setup,
     reload: &mut dyn FnMut() -> Option<Setup>,
     observer: &dyn Observer,
+    labels: Option<&Labels<'_>>,
     context: &Context,
 ) -> Result<Ending, Failure> {
     runtime::block_on(async {
@@ -92,8 +108,15 @@ pub(super) fn drive(
             commands,
             reload,
         };
+        let follow = async {
+            match labels {
+                Some(labels) => labels.follow(&orders).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             ending = agent::run(first, cx) => Ok(ending),
+            () = follow => Err(Failure::work("containers are not followed any more")),
             () = signals.pass_on(&orders) => Err(Failure::work("it was told to stop twice and did not wait")),
         }
     })?

@@ -109,7 +109,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
             }
         }
     };
-    let ending = drive(first, &mut reload, &lines, context)?;
+    let ending = drive(first, &mut reload, &lines, None, context)?;
     lines.written()?;
     outcome(ending, mode)
 }

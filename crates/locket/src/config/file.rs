@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::{Diagnostic, Span};
+use locket_docker::allow::Allowance;
 use toml::de::{DeTable, DeValue};
 
 use super::entries::{
@@ -14,7 +15,7 @@ use super::entries::{
 use super::mask;
 use super::providers::{self, ProviderTable};
 use super::reader::{Numbers, Reader, Reading};
-use super::swarm::{SwarmTable, read_plugin, read_swarm};
+use super::swarm::{SwarmTable, read_allow, read_plugin, read_swarm};
 use crate::options::{Given, Key, Opt, Shape, table};
 use crate::report::{Problem, SourceText};
 
@@ -25,6 +26,8 @@ pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
     run: OptionTable,
     exec: OptionTable,
+    /// `allow` of `[labels]`.
+    pub(crate) labels: Option<Allowance>,
     /// `[[map]]`.
     pub(crate) maps: Vec<MapEntry>,
     /// `[[secret]]`.
@@ -48,9 +51,6 @@ pub(super) struct OptionTable {
     /// Those of repeatable options. None is empty.
     lists: BTreeMap<&'static str, Vec<Given>>,
 }
-
-/// Tables of commands that other versions have: the names are kept, nothing in them is read.
-pub(super) const RESERVED: &[&str] = &["labels"];
 
 impl ConfigFile {
     /// What it says of an option that has one value.
@@ -125,6 +125,7 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
         path: path.to_owned(),
         run: OptionTable::default(),
         exec: OptionTable::default(),
+        labels: None,
         maps: Vec::new(),
         secrets: Vec::new(),
         everys: Vec::new(),
@@ -168,10 +169,12 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
                     let mut reader = Reader::new(reading, "[swarm]", inside);
                     file.swarm = read_swarm(&mut reader);
                     reader.finish();
+                } else if name == "labels" {
+                    let mut reader = Reader::new(reading, "[labels]", inside);
+                    file.labels = read_allow(&mut reader);
+                    reader.finish();
                 } else if name == "providers" {
                     file.providers.extend(providers::read_instances(reading, inside));
-                } else if RESERVED.contains(&name) {
-                    Reader::new(reading, format!("[{name}]"), inside).finish();
                 } else if let Some(table) = providers::read_section(reading, name, inside, key.span().into())
                 {
                     file.providers.push(table);
@@ -229,6 +232,7 @@ fn names() -> Vec<&'static str> {
     let mut names = vec![
         "run",
         "exec",
+        "labels",
         "map",
         "secret",
         "notify",
@@ -236,7 +240,6 @@ fn names() -> Vec<&'static str> {
         "plugin",
         "swarm",
     ];
-    names.extend(RESERVED);
     names.extend(providers::prefixes());
     names
 }

@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use toml::de::DeTable;
 
 use super::entries::{read_every, read_map, read_notify, read_secret};
-use super::file::{RESERVED, read_options};
+use super::file::read_options;
 use super::providers::read_settings;
 use super::reader::{Numbers, Reader, Reading, Wanted};
-use super::swarm::{read_plugin, read_swarm};
+use super::swarm::{read_allow, read_plugin, read_swarm};
 use crate::options::{Key, Opt, Shape, table};
 use crate::providers::{kinds, literal_name, sections};
 use crate::report::SourceText;
@@ -80,9 +80,9 @@ pub(crate) fn schema() -> Value {
         },
     });
     add("swarm", swarm);
-    for name in RESERVED {
-        add(name, json!({ "type": "object", "additionalProperties": false }));
-    }
+    let mut labels = table_of(&known(|reader| drop(read_allow(reader))), plain);
+    labels["properties"]["allow"] = grants();
+    add("labels", labels);
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "locket.toml",

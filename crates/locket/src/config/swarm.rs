@@ -85,7 +85,8 @@ fn read_secrets(reader: &mut Reader<'_>) -> Vec<SwarmSecret> {
 const FORM: &str = "Write `allow = [\"bao://kv/shop/**\"]`, or `{ reference = \"bao://kv/shop/**\", service = \"shop_*\" }` in \
                     the place of a text.";
 
-fn read_allow(reader: &mut Reader<'_>) -> Option<Allowance> {
+/// Reads `allow` of `[swarm]` or `[labels]`: what labels may ask for.
+pub(super) fn read_allow(reader: &mut Reader<'_>) -> Option<Allowance> {
     let value = reader.value("allow")?;
     let Some(entries) = value.get_ref().as_array() else {
         reader.found(value, "`allow` is a list of patterns", FORM);

@@ -352,6 +352,14 @@ pub(crate) static NO_RENEW: Opt = Opt::new(
 .key(Key::Exec)
 .default("false");
 
+pub(crate) static DOCKER_LABELS: Opt = Opt::new(
+    "docker-labels",
+    Shape::Switch,
+    "Make files of what containers ask for by labels, as far as `[labels] allow` lets them",
+)
+.variables(&["LOCKET_DOCKER_LABELS"])
+.default("false");
+
 /// What every command takes.
 pub(crate) static EVERY: &[&Opt] = &[&CONFIG, &LOG_LEVEL, &LOG_FORMAT];
 
@@ -388,6 +396,7 @@ pub(crate) static RUN: &[&Opt] = &[
     &METRICS,
     &METRICS_PUBLIC,
     &SANDBOX,
+    &DOCKER_LABELS,
 ];
 
 /// What `inject` takes beside: whatever does not need an agent that stays.

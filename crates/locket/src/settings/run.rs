@@ -1,7 +1,7 @@
 //! What `locket run` was told.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use locket_core::plan::{Owner, Plan};
@@ -13,6 +13,7 @@ use super::common::Common;
 use super::plan;
 use super::state_dir::state_dir;
 use crate::context::Context;
+use crate::labels::LabelSettings;
 use crate::options::{Layers, Notice, table, values};
 use crate::report::Problem;
 
@@ -37,6 +38,8 @@ pub(crate) struct RunSettings {
     pub(crate) outlets: Outlets,
     /// Whether the agent gives up what it will not need.
     pub(crate) sandbox: Sandbox,
+    /// Whether and how labels of containers count.
+    pub(crate) labels: Option<LabelSettings>,
     /// What holds for every command.
     pub(crate) common: Common,
 }
@@ -93,6 +96,7 @@ impl RunSettings {
             audit: audit(layers),
             metrics: metrics(layers),
         };
+        let labels = labels(layers, &plan.out);
         let settings = Self {
             schedule: Schedule {
                 mode: match form {
@@ -115,10 +119,11 @@ impl RunSettings {
             actions,
             at_end,
             outlets,
+            labels,
             common,
         };
         let is_empty = settings.plan.maps.is_empty() && settings.plan.secrets.is_empty();
-        if form.has_work() && is_empty && layers.problems.is_empty() {
+        if form.has_work() && is_empty && settings.labels.is_none() && layers.problems.is_empty() {
             layers.problems.push(Problem::Told {
                 message: "there is nothing to render".to_owned(),
                 help: Some("Give `--map SRC:DST`, `--secret NAME=TEMPLATE` or `--secret-from REF/*`, or write `[[map]]` or `[[secret]]` in locket.toml.".to_owned()),
@@ -137,6 +142,25 @@ pub(crate) fn audit(layers: &mut Layers<'_>) -> Option<AuditTarget> {
     Some(match given.text.as_str() {
         "journald" => AuditTarget::Journal(JOURNAL_SOCKET.into()),
         _ => AuditTarget::File(given.path()),
+    })
+}
+
+/// Labels are of no use to whoever names nothing that they may ask for.
+fn labels(layers: &mut Layers<'_>, out: &Path) -> Option<LabelSettings> {
+    if !layers.settle(&table::DOCKER_LABELS, false, values::switch) {
+        return None;
+    }
+    let allow = layers.files().find_map(|file| file.labels.clone());
+    if allow.is_none() {
+        layers.notices.push(Notice::Warning(
+            "labels of containers get nothing: no file has `[labels]` with `allow = [\"REFERENCE\"]`"
+                .to_owned(),
+        ));
+    }
+    Some(LabelSettings {
+        allow: allow.unwrap_or_default(),
+        outputs: plan::defaults(layers),
+        out: out.to_owned(),
     })
 }
 

@@ -107,6 +107,7 @@ const ELSEWHERE: &[&str] = &[
     "provider",
     "token-file",
     "metrics-public",
+    "docker-labels",
 ];
 
 /// Something to do, so that a run can be settled; it stands in the weakest layer.
@@ -654,6 +655,29 @@ fn metrics_are_for_this_machine_unless_that_is_waived() {
             .is_some()
     );
     assert_eq!(settled(&[], &[], WORK).outlets.metrics, None);
+}
+
+#[test]
+fn labels_count_when_that_is_asked_for_and_are_work_enough() {
+    assert!(settled(&[], &[], WORK).labels.is_none());
+    let allow = "[labels]\nallow = ['bao://kv/**']\n";
+    for (flags, variables, toml) in [
+        (&["--docker-labels"][..], &[][..], allow.to_owned()),
+        (&[], &[("LOCKET_DOCKER_LABELS", "true")], allow.to_owned()),
+        (
+            &[],
+            &[],
+            format!("[run]\ndocker-labels = true\nout = '/x'\n{allow}"),
+        ),
+    ] {
+        let settled = settled(flags, variables, &toml);
+        assert!(settled.plan.secrets.is_empty());
+        let labels = settled.labels.unwrap();
+        assert_eq!(labels.out, settled.plan.out);
+        assert_ne!(labels.allow, locket_docker::allow::Allowance::default());
+    }
+    let nothing = settled(&["--docker-labels"], &[], "").labels.unwrap();
+    assert_eq!(nothing.allow, locket_docker::allow::Allowance::default());
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn what_locket_refuses_the_schema_refuses() {
         "[exec]\nanything = 1\n",
         "[exec]\nwatch = 'yes'\n",
         "[exec]\nenv = 1\n",
-        "[swarm]\nanything = 1\n",
+        "[labels]\nanything = 1\n",
     ] {
         let (is_accepted, told) = judge.accepts(wrong);
         assert!(!is_accepted, "the schema accepts\n{wrong}{told}");

@@ -156,7 +156,7 @@ impl Plugin<'_> {
                 biased;
                 order = signals.next() => match order {
                     Order::Stop => break,
-                    Order::Reload => Event::Reload,
+                    Order::Reload | Order::Replan => Event::Reload,
                 },
                 Some(told) = news.recv() => Event::News(told),
                 Some(told) = heard.recv() => Event::Heard(told),

@@ -3,6 +3,7 @@
 mod build;
 mod compose;
 mod deploy;
+mod labels;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,0 +1,196 @@
+//! `--docker-labels`: what containers ask for by their labels becomes a part of the plan, as they come and go. Labels are
+//! written by whoever may start containers, so that they get only what `[labels] allow` names.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use locket_core::action::ContainerOrder;
+use locket_core::plan::{OutputSettings, Place, Secret, Source};
+use locket_core::template::TemplateOptions;
+use locket_core::{Action, Template};
+use locket_docker::allow::Allowance;
+use locket_docker::engine::{Client, Endpoint, EngineError};
+use locket_docker::labels::{Wish, wishes};
+use locket_engine::Instances;
+use locket_engine::agent::{Command as Order, Later, Setup};
+use tokio::sync::mpsc;
+
+use crate::context::Context;
+
+/// Quiet time after a container came or went: Compose makes many at once.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Pauses between looks at an engine that does not answer: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// What was settled about labels.
+#[derive(Clone, Debug)]
+pub(crate) struct LabelSettings {
+    /// What they may ask for.
+    pub(crate) allow: Allowance,
+    /// How their files are written.
+    pub(crate) outputs: OutputSettings,
+    /// Below which directory.
+    pub(crate) out: PathBuf,
+}
+
+/// The containers of one engine, and what they ask for.
+#[derive(Debug)]
+pub(crate) struct Labels<'a> {
+    context: &'a Context,
+    known: Mutex<Vec<Wish>>,
+    told: Mutex<BTreeSet<String>>,
+}
+
+impl<'a> Labels<'a> {
+    /// Nothing is known yet.
+    pub(crate) fn new(context: &'a Context) -> Self {
+        Self {
+            context,
+            known: Mutex::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    /// Looks once, so that the first round has what can be had.
+    pub(crate) async fn look_once(&self) {
+        if let Err(error) = self.look(&mut None).await {
+            tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
+        }
+    }
+
+    /// Adds to `setup` what containers ask for now, and may ask for later.
+    pub(crate) fn extend(&self, setup: &mut Setup, settings: &LabelSettings) {
+        let any = Action::Container {
+            name: String::new(),
+            order: ContainerOrder::Restart,
+        };
+        setup.surroundings.later = Later {
+            outputs: vec![(settings.out.clone(), settings.outputs.access)],
+            consumers: vec![setup.notifier.courier.reach(&any)],
+        };
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for wish in known.iter() {
+            for (name, text) in &wish.secrets {
+                let shown = format!("the label locket.secret.{name} of {}", wish.owner);
+                if let Err(reason) = may(text, &wish.owner, settings, &setup.instances) {
+                    self.warn_once(format!("{shown} gets nothing: {reason} (`[labels]`)"));
+                    continue;
+                }
+                let path = settings.out.join(wish.directory()).join(name);
+                setup.plan.secrets.push(Secret {
+                    name: path.to_string_lossy().into_owned(),
+                    place: Place::File,
+                    source: Source::Inline {
+                        name: format!("{}/{name}", wish.owner),
+                        text: text.clone(),
+                    },
+                    settings: OutputSettings {
+                        notify: wish.notify.iter().cloned().collect(),
+                        ..settings.outputs.clone()
+                    },
+                });
+            }
+        }
+    }
+
+    /// Follows containers, and asks the agent to look at its plan again when what they ask for has changed.
+    pub(crate) async fn follow(&self, orders: &mpsc::Sender<Order>) {
+        let mut engine = None;
+        let mut pause = PAUSES.0;
+        let mut is_lost = false;
+        loop {
+            let followed = self.listen(&mut engine, orders, &mut is_lost).await;
+            match followed {
+                Ok(()) => pause = PAUSES.0,
+                Err(error) if !std::mem::replace(&mut is_lost, true) => {
+                    tracing::warn!(
+                        "containers cannot be followed: {error}; what is in place stays, and this is tried again"
+                    );
+                }
+                Err(error) => tracing::debug!("containers cannot be followed: {error}"),
+            }
+            engine = None;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Until the engine ends the connection.
+    async fn listen(
+        &self,
+        engine: &mut Option<Client>,
+        orders: &mpsc::Sender<Order>,
+        is_lost: &mut bool,
+    ) -> Result<(), EngineError> {
+        let mut changes = self.engine(engine)?.changes().await?;
+        loop {
+            // What came while nobody listened is found here, whatever the order of events.
+            if self.look(engine).await? {
+                let _ = orders.send(Order::Replan).await;
+            }
+            if std::mem::take(is_lost) {
+                tracing::info!("containers are followed again");
+            }
+            if changes.next().await.is_none() {
+                return Ok(());
+            }
+            while let Ok(more) = tokio::time::timeout(QUIET, changes.next()).await {
+                if more.is_none() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Whether containers ask for something else than before.
+    async fn look(&self, engine: &mut Option<Client>) -> Result<bool, EngineError> {
+        let containers = self.engine(engine)?.containers().await?;
+        let (wishes, wrong) = wishes(&containers);
+        for wrong in wrong {
+            self.warn_once(format!(
+                "the label {} of {} is left out: {}",
+                wrong.label, wrong.owner, wrong.reason
+            ));
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *known != wishes;
+        *known = wishes;
+        Ok(is_new)
+    }
+
+    fn engine<'e>(&self, kept: &'e mut Option<Client>) -> Result<&'e Client, EngineError> {
+        if kept.is_none() {
+            let environment = &self.context.environment;
+            let endpoint = Endpoint::find(environment).map_err(EngineError::Unavailable)?;
+            *kept = Some(Client::new(endpoint, environment)?);
+        }
+        kept.as_ref().ok_or(EngineError::Missing)
+    }
+
+    fn warn_once(&self, text: String) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(text.clone()) {
+            tracing::warn!("{text}");
+        }
+    }
+}
+
+/// Whether the containers of `owner` may have what this template refers to.
+fn may(text: &str, owner: &str, settings: &LabelSettings, instances: &Instances) -> Result<(), String> {
+    let template = Template::parse(
+        text.as_bytes().to_vec(),
+        &TemplateOptions::default(),
+        instances.schemes(),
+    );
+    let template = template.map_err(|found| {
+        let messages: Vec<_> = found.into_iter().map(|finding| finding.message).collect();
+        messages.join("; ")
+    })?;
+    template
+        .references()
+        .iter()
+        .try_for_each(|reference| settings.allow.permits(reference, owner))
+}
