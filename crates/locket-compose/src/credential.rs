@@ -97,7 +97,7 @@ pub fn is_secret_name(name: &str) -> bool {
             "ALLOW" | "RANDOM" | "PUBLIC" | "DISABLE" | "ENABLE" | "SKIP" | "NO"
         )
     };
-    if ABOUT.contains(last) || words.iter().any(|word| says_how(word)) {
+    if ABOUT.contains(last) || words.iter().any(says_how) {
         return false;
     }
     let is_key = |pair: &[&str]| pair[1] == "KEY" && KEYS.contains(&pair[0]);

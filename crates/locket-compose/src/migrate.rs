@@ -183,7 +183,12 @@ impl Planner<'_> {
             }
             let password = url_password(&text.value);
             if is_secret || password.is_some() {
-                self.text(service, &variable.name, text, password.filter(|_| !is_secret));
+                self.text(
+                    service,
+                    &variable.name,
+                    text,
+                    password.filter(|_| !is_secret).as_ref(),
+                );
             }
         }
         for words in [&service.command, &service.entrypoint].into_iter().flatten() {
@@ -201,7 +206,7 @@ impl Planner<'_> {
                     .find(char::is_whitespace)
                     .map_or(word.value.len(), |length| start + length);
                 if end > start && !word.value[start..end].contains(['$', '"', '\'']) {
-                    self.text(service, "requirepass", word, Some(start..end));
+                    self.text(service, "requirepass", word, Some(&(start..end)));
                 }
             }
             return;
@@ -218,7 +223,7 @@ impl Planner<'_> {
     }
 
     /// A value of a service, or the part of it that is the password.
-    fn text(&mut self, service: &Service, variable: &str, text: &Text, part: Option<Range<usize>>) {
+    fn text(&mut self, service: &Service, variable: &str, text: &Text, part: Option<&Range<usize>>) {
         let source = self.project.sources.get(text.place.source);
         let path = source.path.clone();
         let Some(raw) = source.text.get(text.place.span.start..text.place.span.end) else {
@@ -230,7 +235,7 @@ impl Planner<'_> {
             self.fallback(&told, &path, text, raw);
             return;
         }
-        let value = match &part {
+        let value = match part {
             Some(part) => &text.value[part.clone()],
             None => text.value.as_str(),
         };

@@ -76,7 +76,7 @@ impl<'a> Labels<'a> {
             for (name, text) in &wish.secrets {
                 let shown = format!("the label locket.secret.{name} of {}", wish.owner);
                 if let Err(reason) = may(text, &wish.owner, settings, &setup.instances) {
-                    self.warn_once(format!("{shown} gets nothing: {reason} (`[labels]`)"));
+                    self.warn_once(&format!("{shown} gets nothing: {reason} (`[labels]`)"));
                     continue;
                 }
                 let path = settings.out.join(wish.directory()).join(name);
@@ -150,7 +150,7 @@ impl<'a> Labels<'a> {
         let containers = self.engine(engine)?.containers().await?;
         let (wishes, wrong) = wishes(&containers);
         for wrong in wrong {
-            self.warn_once(format!(
+            self.warn_once(&format!(
                 "the label {} of {} is left out: {}",
                 wrong.label, wrong.owner, wrong.reason
             ));
@@ -170,9 +170,9 @@ impl<'a> Labels<'a> {
         kept.as_ref().ok_or(EngineError::Missing)
     }
 
-    fn warn_once(&self, text: String) {
+    fn warn_once(&self, text: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(text.clone()) {
+        if told.insert(text.to_owned()) {
             tracing::warn!("{text}");
         }
     }

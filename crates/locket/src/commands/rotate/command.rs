@@ -237,7 +237,7 @@ fn told(plan: &Rotation, exec: Option<&str>) -> String {
             text += &format!(
                 "would change the password of {} in {}\n",
                 inside.user, inside.service
-            )
+            );
         }
         (None, None) => {}
     }

@@ -43,13 +43,13 @@ impl Work<'_> {
             })?;
         let journal = Journal::of(&self.plan.path);
         journal.begin(&old, new)?;
-        self.forward(&journal, &old, new, &running).or_else(|failure| {
+        self.forward(&journal, &old, new, &running).map_err(|failure| {
             report::tell(&format!("{}: going back to the old value\n", self.plan.secret));
             match self.back(&journal, &old, new) {
-                Ok(()) => Err(failure.help("The old value is in force again.")),
+                Ok(()) => failure.help("The old value is in force again."),
                 Err(worse) => {
                     report::tell(&worse.draw(crate::context::Style::Plain));
-                    Err(failure.help(self.way_out()))
+                    failure.help(self.way_out())
                 }
             }
         })

@@ -134,7 +134,7 @@ fn white_space_at_the_ends_is_removed_and_nothing_else_changes() {
 #[test]
 fn a_file_that_the_services_user_cannot_read_is_opened_to_that_user() {
     for scene in both_ways(&["secret-file-unreadable"], |scene| {
-        mode(&scene.path(GRAFANA), 0o600)
+        mode(&scene.path(GRAFANA), 0o600);
     }) {
         let there = fs::metadata(scene.path(GRAFANA)).unwrap();
         let is_given = there.uid() == 472;

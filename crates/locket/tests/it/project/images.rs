@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use locket_testkit::services::Engine;
+use locket_testkit::services::{Engine, find};
 use tempfile::TempDir;
 
 /// An image to be.
@@ -126,19 +126,9 @@ impl Image {
     }
 }
 
-/// A program of this machine, or nothing and a word about it.
+/// A program of this machine, where it really is.
 pub(super) fn program(name: &str) -> Option<PathBuf> {
-    let found = Command::new("sh")
-        .args(["-c", &format!("command -v {name}")])
-        .output()
-        .unwrap();
-    let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
-    if path.is_empty() {
-        assert!(std::env::var("CI").is_err(), "{name} is not installed");
-        println!("skipped: there is no {name}");
-        return None;
-    }
-    Some(fs::canonicalize(path).unwrap())
+    Some(fs::canonicalize(find(&format!("bin/{name}"))?).unwrap())
 }
 
 /// `redis:7-alpine`: the real server, started as the official image starts it.
