@@ -443,6 +443,29 @@ fn calls() -> Vec<(&'static str, Vec<Call>)> {
                 call(&["doctor", "--config", "given/literal.toml"], Badly),
             ],
         ),
+        // What they hand out on an engine is searched where there is one.
+        (
+            "plugin",
+            vec![call(&["plugin", "--config", "given/literal.toml"], Badly)],
+        ),
+        (
+            "volume",
+            vec![call(&["volume", "--config", "given/literal.toml"], Badly)],
+        ),
+        (
+            "swarm sync",
+            vec![
+                call(&["swarm", "sync", "--config", "given/literal.toml"], Badly),
+                call(&["swarm", "sync", "--dry-run"], Badly).with(&[("DOCKER_HOST", "unix:///nowhere.sock")]),
+            ],
+        ),
+        (
+            "systemd",
+            vec![
+                call(&["systemd", "run"], Somehow),
+                call(&["systemd", "run", "--config", "given/literal.toml"], Badly),
+            ],
+        ),
         (
             "check",
             vec![
