@@ -1,6 +1,6 @@
 //! From references to calls of the core: names by lists where they are not known, then all items of a vault at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -264,6 +264,9 @@ impl Talk<'_> {
                     filters: [],
                 };
                 let list = self.list(call).await;
+                if let Ok(list) = &list {
+                    names.remember(&vault, list);
+                }
                 lists.insert(vault.clone(), list);
             }
             let list = match lists.get(&vault) {
@@ -457,6 +460,20 @@ impl Talk<'_> {
 }
 
 impl Names {
+    /// Takes in a vault's list, so that the next title of it is read together with those that were looked up before.
+    fn remember(&mut self, vault: &str, list: &[Overview]) {
+        self.items.retain(|(of, _), _| of != vault);
+        let mut several = HashSet::new();
+        for item in list {
+            let key = (vault.to_owned(), item.title.clone());
+            if self.items.insert(key.clone(), item.id.clone()).is_some() {
+                several.insert(key);
+            }
+        }
+        // Which of them is meant is for `pick` to refuse.
+        self.items.retain(|key, _| !several.contains(key));
+    }
+
     /// The ids of an item, where no list has to be asked for them.
     fn ids(&self, reference: &OpReference) -> Option<Ids> {
         let own = |name: &String| is_id(name).then(|| name.clone());

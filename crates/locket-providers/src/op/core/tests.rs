@@ -235,6 +235,23 @@ async fn a_hundred_references_over_twenty_items_are_eight_requests_at_first_and_
 }
 
 #[tokio::test]
+async fn a_new_reference_is_read_together_with_those_that_are_known() {
+    let Some(rig) = Rig::new() else { return };
+    for title in ["a", "b", "twice", "twice"] {
+        rig.add(title, &["f"]);
+    }
+    let provider = rig.provider();
+    assert!(is_text(&rig.fetch_one(&provider, "op://vault/a/f").await, "a-f"));
+    rig.server.forget();
+    let both = ["op://vault/a/f", "op://vault/b/f"].map(str::to_owned);
+    let answers = rig.fetch(&provider, &both).await;
+    assert!(is_text(&answers[0], "a-f") && is_text(&answers[1], "b-f"));
+    assert_eq!(rig.server.request_count(), 1);
+    let twice = rig.fetch_one(&provider, "op://vault/twice/f").await.unwrap_err();
+    assert_eq!(twice.kind, ErrorKind::Invalid, "{twice}");
+}
+
+#[tokio::test]
 async fn names_sections_codes_and_the_item_itself_come_by_the_common_rules() {
     let Some(rig) = Rig::new() else { return };
     let seed = "otpauth://totp/x?secret=JBSWY3DPEHPK3PXP";
