@@ -11,6 +11,8 @@ pub mod postgres;
 pub use engine::Engine;
 pub use machine::Machine;
 pub use openbao::OpenBao;
-pub use place::{contract_python, find, find_for_contract, openbao_program, python, release};
+pub use place::{
+    contract_python, find, find_for_contract, in_contract_lane, openbao_program, python, release,
+};
 pub use podman::Podman;
 pub use postgres::Postgres;

@@ -91,6 +91,18 @@ pub fn contract_python(client: &str) -> Option<PathBuf> {
     Some(python.unwrap_or_else(|| panic!("{name} is missing")))
 }
 
+/// Whether this is a run of `cargo xtask test --contract`. Where it is not, says aloud that `what`, which takes too long
+/// for every run, is skipped.
+pub fn in_contract_lane(what: &str) -> bool {
+    let is_in = variable("LOCKET_CONTRACT").is_some();
+    if !is_in {
+        say_skipped(&format!(
+            "{what} is only in the lane of `cargo xtask test --contract`"
+        ));
+    }
+    is_in
+}
+
 /// The directory that `cargo xtask services` fills.
 pub(super) fn home() -> Option<PathBuf> {
     let directory = |name: &str| variable(name).map(PathBuf::from);
