@@ -463,7 +463,7 @@ fn calls() -> Vec<(&'static str, Vec<Call>)> {
             "systemd",
             vec![
                 call(&["systemd", "run"], Somehow),
-                call(&["systemd", "run", "--config", "given/literal.toml"], Badly),
+                call(&["systemd", "run", "--config", "given/literal.toml"], Somehow),
             ],
         ),
         (
