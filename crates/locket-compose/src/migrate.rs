@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use locket_core::{Environment, env_file};
 use zeroize::Zeroizing;
 
-use crate::credential::{is_secret_name, url_password};
+use crate::credential::{is_credential_name, url_password};
 use crate::images;
 use crate::model::{Project, Service, Text, Words};
 
@@ -142,7 +142,7 @@ impl Planner<'_> {
         if value.is_empty() || value.contains("{{") {
             return;
         }
-        if !is_secret_name(&variable.name) && url_password(value).is_none() {
+        if !is_credential_name(&variable.name) && url_password(value).is_none() {
             return;
         }
         let Some(statement) = text.get(variable.span.start..variable.span.end) else {
@@ -176,7 +176,7 @@ impl Planner<'_> {
             .and_then(|image| images::find(&image.value));
         for variable in &service.resolved {
             let Some(text) = &variable.value else { continue };
-            let is_secret = is_secret_name(&variable.name)
+            let is_secret = is_credential_name(&variable.name)
                 || image.is_some_and(|image| image.secret(&variable.name).is_some());
             if text.value.is_empty() || is_place(&text.value) {
                 continue;
@@ -215,7 +215,7 @@ impl Planner<'_> {
             let name = pair[0].value.trim_start_matches('-');
             if pair[0].value.starts_with("--")
                 && !name.contains('=')
-                && (name == "requirepass" || is_secret_name(name))
+                && (name == "requirepass" || is_credential_name(name))
             {
                 self.text(service, name, &pair[1], None);
             }

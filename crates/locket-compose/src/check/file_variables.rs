@@ -1,9 +1,9 @@
 //! Variables that name a secret's file: whether the image reads them, and whether the file is there.
 
-use super::credentials::name_sort;
 use super::rules::{FILE_VARIABLE_DANGLING, FILE_VARIABLE_DOUBLED, FILE_VARIABLE_UNREAD};
 use super::run::Scene;
 use super::{Finding, Fix};
+use crate::credential::name_sort;
 use crate::images::{self, Image};
 use crate::model::{Project, Service, Text, Variable};
 

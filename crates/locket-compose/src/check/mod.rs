@@ -17,7 +17,7 @@ mod secret_files;
 mod shown;
 mod surroundings;
 
-pub use credentials::{env_credentials, is_credential_name};
+pub use credentials::env_credentials;
 pub use finding::{Checked, Finding};
 pub use fix::Fix;
 pub use ignore::is_ignored;

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::access::{Reader, readers};
-use super::credentials::{Sort, name_sort};
 use super::rules::{
     SECRET_FILE_EMPTY, SECRET_FILE_MISSING, SECRET_FILE_MODE, SECRET_FILE_OLD, SECRET_FILE_TRACKED,
     SECRET_FILE_UNIGNORED, SECRET_FILE_UNREADABLE, SECRET_FILE_WHITESPACE,
 };
 use super::run::Scene;
 use super::{Finding, Fix, Git, Kind, Stat};
+use crate::credential::{Sort, name_sort};
 use crate::images;
 use crate::model::{Definition, Origin, Text};
 use crate::place::Place;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::earlier::Earlier;
 use super::start::{self, Start};
-use crate::credential::{is_secret_name, url_password};
+use crate::credential::{is_credential_name, url_password};
 use crate::images::{self, FileForm, Image};
 use crate::model::{Origin, Project, Service, Text};
 
@@ -407,7 +407,8 @@ impl<'a> Planner<'a> {
                 continue;
             };
             let secret = image.and_then(|image| image.secret(name));
-            let is_secret = secret.is_some() || is_secret_name(name) || url_password(&text.value).is_some();
+            let is_secret =
+                secret.is_some() || is_credential_name(name) || url_password(&text.value).is_some();
             let form = image.and_then(|image| image.file_form(name));
             if !is_secret
                 || is_path(&text.value)

@@ -1,8 +1,8 @@
 //! Passwords on command lines: `--requirepass X`, `-pX`, `PASSWORD=X` in a script.
 
 use super::literal::{is_value, literal};
-use super::name::{Sort, name_sort};
 use super::{shape, url};
+use crate::credential::{Sort, name_sort};
 
 /// Programs whose `-pX` is a password, without a space.
 const MYSQL: [&str; 6] = [

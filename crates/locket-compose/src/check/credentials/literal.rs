@@ -1,6 +1,6 @@
 //! Whether a text is a value, or only stands where one belongs.
 
-use super::name::Sort;
+use crate::credential::Sort;
 
 /// The part of what was written that is a value of its own: the text itself, or the default of its variable. `None`
 /// where everything comes from elsewhere.

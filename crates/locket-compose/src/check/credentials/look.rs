@@ -4,11 +4,11 @@ use locket_core::{Span, env_file};
 
 use super::command;
 use super::literal::{entropy, is_value, literal};
-use super::name::{Sort, name_sort};
 use super::{shape, url};
 use crate::check::Finding;
 use crate::check::rules::{BUILD_ARG_CREDENTIAL, ENV_FILE_CREDENTIAL, PLAIN_CREDENTIAL, Rule};
 use crate::check::run::Scene;
+use crate::credential::{Sort, name_sort};
 use crate::images;
 use crate::model::{EnvText, Project, Service, Text, Variable, Words};
 use crate::place::{Place, Source, Sources};

@@ -3,14 +3,11 @@
 mod command;
 mod literal;
 mod look;
-mod name;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod url;
 
 pub use look::env_credentials;
-pub use name::is_credential_name;
 
 pub(super) use look::{look, places};
-pub(super) use name::{Sort, name_sort};

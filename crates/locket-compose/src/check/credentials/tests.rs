@@ -1,7 +1,7 @@
 use super::command;
 use super::literal::{is_value, literal};
-use super::name::{Sort, name_sort};
 use super::{shape, url};
+use crate::credential::{Sort, name_sort};
 
 #[test]
 fn names_say_what_they_hold() {

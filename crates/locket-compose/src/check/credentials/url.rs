@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::literal::{is_value, literal};
-use super::name::Sort;
+use crate::credential::Sort;
 
 /// Where in `text` a password stands: `scheme://user:PASSWORD@host`, `Password=PASSWORD;`.
 pub(super) fn find(text: &str) -> Option<Range<usize>> {

@@ -2,7 +2,7 @@
 
 /// What kind of credential a name announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::check) enum Sort {
+pub(crate) enum Sort {
     /// A word that somebody chose: anything may be one.
     Password,
     /// Something that a program made, or a key: long, and no word.
@@ -78,7 +78,7 @@ const SWITCHES: &[&str] = &[
 ];
 
 /// What `name` announces: a variable, an option or a secret.
-pub(in crate::check) fn name_sort(name: &str) -> Option<Sort> {
+pub(crate) fn name_sort(name: &str) -> Option<Sort> {
     if matches!(name, "PWD" | "OLDPWD") {
         return None;
     }
@@ -155,4 +155,48 @@ fn words(name: &str) -> Vec<String> {
     words.push(word);
     words.retain(|word| !word.is_empty());
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_told_from_names_about_them() {
+        for name in [
+            "POSTGRES_PASSWORD",
+            "DB_PASS",
+            "db_passwd",
+            "MYSQL_PWD",
+            "SECRET_KEY",
+            "API_KEY",
+            "GITEA__database__PASSWD",
+            "JWT_SECRET",
+            "AWS_SECRET_ACCESS_KEY",
+            "database__connection__password",
+            "N8N_ENCRYPTION_KEY",
+            "MEILI_MASTER_KEY",
+            "PAPERLESS_DBPASS",
+            "AUTH_TOKEN",
+            "APP_KEY",
+        ] {
+            assert!(is_credential_name(name), "{name}");
+        }
+        for name in [
+            "POSTGRES_PASSWORD_FILE",
+            "PASSWORD_LENGTH",
+            "TOKEN_TTL",
+            "MYSQL_ALLOW_EMPTY_PASSWORD",
+            "MYSQL_RANDOM_ROOT_PASSWORD",
+            "PUBLIC_KEY",
+            "KEYBOARD",
+            "COMPASS",
+            "SECRET_NAME",
+            "AWS_ACCESS_KEY_ID",
+            "PRIMARY_KEY",
+            "",
+        ] {
+            assert!(!is_credential_name(name), "{name}");
+        }
+    }
 }
