@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{Change, Variable};
+use super::decision::{Change, Variable};
 use super::start::Start;
 use crate::model::{Project, Service, Words};
 

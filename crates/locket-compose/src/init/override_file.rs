@@ -6,7 +6,7 @@ use std::fmt::Write;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::plan::{Change, DIRECTORY, Plan, Unset};
+use super::decision::{Change, DIRECTORY, Plan, Unset};
 
 const MARK: &str = "# Made by `locket init`, which makes it anew as long as nobody edits it. ";
 

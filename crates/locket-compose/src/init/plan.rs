@@ -1,161 +1,18 @@
 //! Which secrets a project gets, and how each service comes to read them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use locket_core::suggest;
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use super::earlier::Earlier;
+use super::decision::{
+    Change, DIRECTORY, Fresh, ImageFacts, Left, Options, Plan, Planned, Unset, Value, Variable,
+};
 use super::start::{self, Start};
 use crate::credential::{is_credential_name, url_password};
 use crate::images::{self, FileForm, Image};
 use crate::model::{Origin, Project, Service, Text};
-
-/// The directory of the secret files, beside the Compose file.
-pub const DIRECTORY: &str = "secrets";
-
-/// What the user decided.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Only these services; none means all.
-    pub only: Vec<String>,
-    /// Secrets that get a new value although the project has one.
-    pub fresh: Fresh,
-    /// Secrets that are left as they are.
-    pub skip: Vec<String>,
-    /// Services that get a secret even where the image would do without.
-    pub protect: BTreeSet<String>,
-    /// More secrets, which no service is given.
-    pub more: Vec<String>,
-    /// What an earlier run decided.
-    pub earlier: Earlier,
-}
-
-/// Which secrets get a new value.
-#[derive(Clone, Debug, Default)]
-pub enum Fresh {
-    /// Those that have none.
-    #[default]
-    Missing,
-    /// These, too.
-    Named(Vec<String>),
-    /// All of them.
-    All,
-}
-
-/// What is known of an image that is on this machine.
-#[derive(Clone, Debug, Default)]
-pub struct ImageFacts {
-    /// Whom it runs as, where that is a number.
-    pub user: Option<u32>,
-    /// What it starts.
-    pub entrypoint: Vec<String>,
-    /// What it gives that.
-    pub command: Vec<String>,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// Secret files, those of which others are made first.
-    pub secrets: Vec<Planned>,
-    /// What the override says of each service, in the order of the project.
-    pub changes: Vec<Change>,
-    /// Plain values that stay where they are.
-    pub left: Vec<Left>,
-}
-
-/// One secret file.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    /// Its name, which is that of the file without `.txt`.
-    pub name: String,
-    /// What it holds when it is made.
-    pub value: Value,
-    /// The users of the containers that read it, root left out.
-    pub readers: BTreeSet<u32>,
-    /// Whether some image refuses a file that others can read.
-    pub owner_only: bool,
-    /// The services that read it.
-    pub services: Vec<String>,
-    /// Where the project had its value: `SERVICE: VARIABLE`.
-    pub found: Option<String>,
-}
-
-/// What a secret file holds when it is made.
-#[derive(Clone)]
-pub enum Value {
-    /// New random bytes.
-    Random,
-    /// The present value, so that what it opens stays open.
-    Present(Zeroizing<String>),
-    /// What a template makes of another secret.
-    Template {
-        /// The template.
-        text: String,
-        /// The secret in it.
-        of: String,
-    },
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Random => "Random",
-            Self::Present(_) => "Present(…)",
-            Self::Template { .. } => "Template",
-        })
-    }
-}
-
-/// What the override says of one service.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// The service.
-    pub service: String,
-    /// Variables that it gets.
-    pub variables: Vec<Variable>,
-    /// Variables that it no longer gets.
-    pub unset: Vec<Unset>,
-    /// All its other variables as they were written, where the list has to be replaced as a whole.
-    pub instead: Option<Vec<(String, Option<String>)>>,
-    /// The secrets that it gets.
-    pub secrets: Vec<String>,
-    /// What it starts, where the image reads no file by itself.
-    pub start: Option<Start>,
-    /// The words of its health check, where that used a variable that is gone.
-    pub health: Option<Vec<String>>,
-}
-
-/// A variable of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variable {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-}
-
-/// How a variable with a plain value is taken from a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unset {
-    /// It is removed.
-    Removed(String),
-    /// It becomes empty: Compose removes no variable of a list or of a file.
-    Emptied(String),
-}
-
-/// A plain value that stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Left {
-    /// The service that gets it.
-    pub service: String,
-    /// The variable, or `command`.
-    pub variable: String,
-    /// Why, as a lower-case fragment.
-    pub reason: String,
-}
 
 /// Decides everything. `inspect` tells of images that the table does not know.
 pub fn plan(project: &Project, options: &Options, inspect: &dyn Fn(&str) -> Option<ImageFacts>) -> Plan {
@@ -199,18 +56,6 @@ pub fn plan(project: &Project, options: &Options, inspect: &dyn Fn(&str) -> Opti
         secrets,
         changes,
         left: planner.left,
-    }
-}
-
-impl Plan {
-    /// The secrets that the override declares.
-    pub fn declared(&self) -> impl Iterator<Item = &Planned> {
-        let is_used = |planned: &&Planned| {
-            self.changes
-                .iter()
-                .any(|change| change.secrets.contains(&planned.name))
-        };
-        self.secrets.iter().filter(is_used)
     }
 }
 
@@ -505,7 +350,9 @@ impl<'a> Planner<'a> {
             return self.with_value(service, find, &wanted, value);
         };
         // The address becomes a template of the password in it.
-        let plain = Zeroizing::new(decode(&value[range.clone()]));
+        let written = &value[range.clone()];
+        let decoded = percent_decode_str(written).decode_utf8();
+        let plain = Zeroizing::new(decoded.map_or_else(|_| written.to_owned(), Cow::into_owned));
         let password = match self.known_value(&plain) {
             Some(name) => name,
             None => {
@@ -816,47 +663,5 @@ fn expand(written: &str, project: &Project) -> Zeroizing<String> {
     match locket_core::env_file::expand(written, &mut look_up) {
         Ok(text) => Zeroizing::new(text),
         Err(_) => Zeroizing::new(written.to_owned()),
-    }
-}
-
-/// `%XX` decoded; what is no such sequence stays.
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                at += 3;
-            }
-            None => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
-}
-
-impl Options {
-    /// Services that were named and are not there, each with the nearest that is.
-    pub fn unknown(&self, project: &Project) -> Vec<(String, Option<String>)> {
-        let names: Vec<&str> = project
-            .services
-            .iter()
-            .map(|service| service.name.as_str())
-            .collect();
-        self.only
-            .iter()
-            .filter(|name| !names.contains(&name.as_str()))
-            .map(|name| {
-                (
-                    name.clone(),
-                    suggest::nearest(name, names.iter().copied()).map(str::to_owned),
-                )
-            })
-            .collect()
     }
 }

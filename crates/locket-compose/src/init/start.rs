@@ -4,7 +4,7 @@
 
 use locket_core::action::split_words;
 
-use super::plan::ImageFacts;
+use super::decision::ImageFacts;
 use crate::images::Image;
 use crate::model::{Service, Words};
 
