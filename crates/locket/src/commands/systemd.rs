@@ -15,7 +15,7 @@ use super::{Command, arguments};
 use crate::context::{Context, Style};
 use crate::exit::Exit;
 use crate::options::values;
-use crate::report::Failure;
+use crate::report::{self, Failure};
 use crate::settings::{self, Form, RunSettings};
 use crate::systemd::{MARK, Needs, Purpose, Unit, Units, Unsayable};
 use crate::{cli, output};
@@ -173,9 +173,14 @@ impl SystemdArgs {
 impl Units {
     /// A map that is there says where its files go. One with mistakes is told by `sync`.
     fn look_at_map(&mut self) {
-        let map = fs::read(&self.map)
-            .ok()
-            .and_then(|text| sync_map::parse(&text).ok());
+        let map = match fs::read(&self.map).map(|text| sync_map::parse(&text)) {
+            Ok(Ok(map)) => Some(map),
+            Ok(Err(_)) => {
+                unknown(&self.map, "locket sync");
+                None
+            }
+            Err(_) => None,
+        };
         for row in map.into_iter().flat_map(|map| map.rows) {
             if let Some(directory) = row.path.parent() {
                 self.sync.write_to(directory);
@@ -206,12 +211,21 @@ impl Units {
             RunSettings::settle(layers, Form::Look, &apart)
         });
         let Ok(settings) = loaded.map(settings::Loaded::quietly) else {
-            return;
+            return unknown(&self.config, "locket plan --config");
         };
         self.run.of_plan(&settings.plan);
         let is_signal = |action: &Action| matches!(action, Action::Pid { .. });
         self.run.signals |= settings.actions.iter().any(is_signal);
     }
+}
+
+/// What stands in a file with mistakes cannot be allowed for.
+fn unknown(file: &Path, shows: &str) {
+    let file = file.display();
+    report::tell(&format!(
+        "warning: {file} has mistakes, so that the units do not allow for what stands in it; `{shows} {file}` shows \
+         them. Make the units again once they are gone.\n"
+    ));
 }
 
 impl Needs {

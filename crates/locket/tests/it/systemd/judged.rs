@@ -163,3 +163,38 @@ fn the_unit_for_run_exposes_little() {
     let (_, said) = analyze(&scene, &offline, &service).unwrap();
     assert!(exposure(&said) > 9.0, "{said}");
 }
+
+#[test]
+fn a_file_with_mistakes_is_no_reason_to_be_silent_about_what_units_lack() {
+    let scene = Scene::new();
+    let said = |purpose: &str, option: &str, text: &str| {
+        scene.write("settings", text);
+        let output = scene
+            .locket(["systemd", purpose, option, "settings"])
+            .output()
+            .unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (purpose, option, right, wrong) in [
+        (
+            "run",
+            "--config",
+            "[[secret]]\nname = 'a'\ntemplate = 'x'\n",
+            "[[secret]]\nnmae = 'a'\n",
+        ),
+        (
+            "sync",
+            "--map",
+            "store://a,/run/secrets/a,0400\n",
+            "store://a,relative,0400\n",
+        ),
+    ] {
+        assert_eq!(said(purpose, option, right), "");
+        let said = said(purpose, option, wrong);
+        assert!(
+            said.contains("settings has mistakes") && said.contains("shows them"),
+            "{said}"
+        );
+    }
+}
