@@ -159,10 +159,12 @@ fn one_agent_serves_projects_that_come_change_and_go() {
 fn without_a_pattern_labels_get_nothing_and_the_agent_says_so() {
     let Some(stage) = Stage::new() else { return };
     fs::remove_file(stage.scene.path("locket.toml")).unwrap();
-    stage.up("labels-three", &[("b", stage.file("shared/a"))]);
+    let bare = "store://anything".to_owned();
+    stage.up("labels-three", &[("b", stage.file("shared/a")), ("bare", bare)]);
     let agent = stage.agent();
     agent.says("labels of containers get nothing: no file has `[labels]`");
     agent.says("the label locket.secret.b of labels-three/web gets nothing");
+    agent.says("the label locket.secret.bare of labels-three/web gets nothing");
     assert!(!stage.scene.path("out/labels-three").exists());
 }
 
