@@ -16,6 +16,13 @@ mod env;
 mod exec;
 #[cfg(any(
     feature = "command-check",
+    feature = "command-init",
+    feature = "command-migrate",
+    feature = "command-rotate"
+))]
+mod files;
+#[cfg(any(
+    feature = "command-check",
     feature = "command-plan",
     feature = "command-manual"
 ))]

@@ -52,7 +52,7 @@ impl Baseline {
         let failed =
             |reason: String| Failure::work(format!("{} cannot be written: {reason}", path.display()));
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.to_string()))?;
-        super::fix::write_text(path, &format!("{text}\n"))
+        super::super::files::write_text(path, &format!("{text}\n"))
     }
 
     pub(super) fn knows(&self, reported: &Reported, from: &Path) -> bool {

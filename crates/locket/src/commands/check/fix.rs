@@ -1,22 +1,17 @@
 //! `--fix`: what a finding's fix says, done. Files get their content through the one writer.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use locket_compose::check::Fix;
 use locket_core::SecretBytes;
 use locket_core::plan::{Access, Owner};
-use locket_engine::sink::Sink;
-use locket_engine::sources::Target;
 use rustix::fs::{Gid, Mode, Uid};
 use zeroize::Zeroizing;
 
+use super::super::files::{random_value, rewrite, unreadable, write, write_text};
 use super::reported::{Repair, Reported};
 use crate::report::{self, Failure};
-
-/// Bytes of a new secret, before they are text.
-const RANDOM_BYTES: usize = 32;
 
 /// Does everything that can be done without asking, and says whether that was anything.
 ///
@@ -53,7 +48,7 @@ fn one(fix: &Fix) -> Result<(), Failure> {
                 dir_mode: 0o700,
                 owner: owner.map(|uid| Owner { uid, gid: None }),
             };
-            write(path, &random()?, &access)
+            write(path, &random_value()?, &access)
         }
         Fix::Access { path, mode, owner } => {
             let failed = |error: rustix::io::Errno| {
@@ -109,9 +104,7 @@ fn replace(words: &[&Repair], from: &Path) -> Result<(), Failure> {
     files.sort();
     files.dedup();
     for file in files {
-        let failed =
-            |error: std::io::Error| Failure::work(format!("{} cannot be read: {error}", file.display()));
-        let mut text = fs::read_to_string(file).map_err(failed)?;
+        let mut text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
         let mut here: Vec<_> = words
             .iter()
             .filter(|repair| repair.path == *file)
@@ -136,68 +129,9 @@ fn replace(words: &[&Repair], from: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same file without white space at its ends, its mode and owner as they are.
+/// The same file without white space at its ends.
 fn trim(path: &Path) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::work(format!("{} cannot be read: {error}", path.display()));
-    let metadata = fs::metadata(path).map_err(failed)?;
-    let content = Zeroizing::new(fs::read(path).map_err(failed)?);
-    let access = Access {
-        file_mode: metadata.mode() & 0o7777,
-        dir_mode: 0o700,
-        owner: Some(Owner {
-            uid: metadata.uid(),
-            gid: Some(metadata.gid()),
-        }),
-    };
-    write(path, &SecretBytes::copy_from(content.trim_ascii()), &access)
-}
-
-/// Puts `text` at `path`, with the mode and owner that are there already.
-///
-/// # Errors
-/// It cannot be written; what was there is there still.
-pub(super) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
-    let present = fs::metadata(path).ok();
-    let access = Access {
-        file_mode: present.as_ref().map_or(0o644, |there| there.mode() & 0o7777),
-        dir_mode: 0o755,
-        owner: present.map(|there| Owner {
-            uid: there.uid(),
-            gid: Some(there.gid()),
-        }),
-    };
-    write(path, &SecretBytes::copy_from(text.as_bytes()), &access)
-}
-
-fn write(path: &Path, bytes: &SecretBytes, access: &Access) -> Result<(), Failure> {
-    // A link stays one: what it leads to gets the content.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Failure::usage(format!("{} is no file", path.display())));
-    };
-    let target = Target {
-        root: parent.into(),
-        relative: Path::new(name).into(),
-    };
-    let mut sink = Sink::new();
-    let written = sink.apply(&target, bytes, access);
-    let late = sink.finish().into_iter().next();
-    match (written, late) {
-        (Ok(_), None) => Ok(()),
-        (Err(error), _) | (_, Some(error)) => Err(Failure::work(error.to_string()).help(error.hint())),
-    }
-}
-
-/// 32 random bytes in base64.
-fn random() -> Result<SecretBytes, Failure> {
-    let mut bytes = Zeroizing::new([0_u8; RANDOM_BYTES]);
-    let mut filled = 0;
-    while filled < RANDOM_BYTES {
-        let more = rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty());
-        filled +=
-            more.map_err(|error| Failure::work(format!("the system gives no random bytes: {error}")))?;
-    }
-    Ok(SecretBytes::new(
-        data_encoding::BASE64.encode(bytes.as_slice()).into_bytes(),
-    ))
+    let content = fs::read(path).map(Zeroizing::new);
+    let content = content.map_err(|error| unreadable(path, &error))?;
+    rewrite(path, &SecretBytes::copy_from(content.trim_ascii()))
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use locket_compose::init::{self, DIRECTORY, Left, Plan, Planned, Stamp, Value};
 use locket_core::SecretBytes;
 
-use super::super::project::{Disk, Docker, Made, SecretFiles, random_value, read_text, render, write_text};
+use super::super::files::{random_value, read_text, write_text};
+use super::super::project::{Disk, Docker, Made, SecretFiles, render};
 use super::found::Found;
 use crate::context::Context;
 use crate::report::{self, Failure};

@@ -6,7 +6,8 @@ use locket_compose::init::{Earlier, Stamp, stamp};
 use locket_compose::{DEFAULT_FILES, Project, Request, load};
 use locket_core::Environment;
 
-use super::super::project::{Disk, read_text};
+use super::super::files::read_text;
+use super::super::project::Disk;
 use crate::report::{Cause, Failure, Problem};
 
 /// The files of a project.

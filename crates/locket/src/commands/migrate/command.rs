@@ -9,8 +9,9 @@ use locket_compose::migrate::{self, Edit, Migration};
 use locket_compose::{Project, Request, load};
 use locket_core::{Environment, SecretBytes};
 
+use super::super::files::{read_text, write_text};
 use super::super::init::project;
-use super::super::project::{Disk, Docker, SecretFiles, read_text, write_text};
+use super::super::project::{Disk, Docker, SecretFiles};
 use super::super::{Command, arguments};
 use super::{backup, diff};
 use crate::context::Context;

@@ -5,7 +5,7 @@ mod docker;
 mod secret_files;
 mod template;
 
-pub(super) use disk::{Disk, read_text, write_text};
+pub(super) use disk::Disk;
 pub(super) use docker::{Answer, Docker};
-pub(super) use secret_files::{Made, SecretFiles, random_value};
+pub(super) use secret_files::{Made, SecretFiles};
 pub(super) use template::{references, render};

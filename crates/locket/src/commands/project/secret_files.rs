@@ -5,21 +5,16 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64;
 use locket_compose::init::DIRECTORY;
 use locket_core::SecretBytes;
 use locket_core::plan::{Access, Owner};
 use rustix::fs::{Mode, OFlags};
-use zeroize::Zeroizing;
 
-use super::disk::{self, unreadable};
+use super::super::files::{self, unreadable};
 use crate::report::Failure;
 
 /// The directory is its owner's alone: in it, a mode that lets a container read lets nobody else on the machine.
 const DIRECTORY_MODE: u32 = 0o700;
-
-/// Bytes of a new secret, before they are text.
-const RANDOM_BYTES: usize = 32;
 
 /// The secret files of one project.
 #[derive(Clone, Debug)]
@@ -36,21 +31,6 @@ pub(in super::super) enum Made {
     Opened,
     /// It was as it should be.
     Kept,
-}
-
-/// A new value: 32 random bytes in base64, without a line end.
-///
-/// # Errors
-/// The system has no random bytes.
-pub(in super::super) fn random_value() -> Result<SecretBytes, Failure> {
-    let mut bytes = Zeroizing::new([0_u8; RANDOM_BYTES]);
-    let mut filled = 0;
-    while filled < RANDOM_BYTES {
-        let more = rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty());
-        filled +=
-            more.map_err(|error| Failure::work(format!("the system gives no random bytes: {error}")))?;
-    }
-    Ok(SecretBytes::new(BASE64.encode(bytes.as_slice()).into_bytes()))
 }
 
 impl SecretFiles {
@@ -127,10 +107,10 @@ impl SecretFiles {
         match std::fs::symlink_metadata(&path) {
             Ok(there) if readers.iter().all(|reader| can_read(&there, *reader)) => Ok(Made::Kept),
             Ok(_) => match self.read(name)? {
-                Some(present) => disk::write(&path, &present, &access).map(|()| Made::Opened),
+                Some(present) => files::write(&path, &present, &access).map(|()| Made::Opened),
                 None => Ok(Made::Kept),
             },
-            Err(_) => disk::write(&path, &value()?, &access).map(|()| Made::New),
+            Err(_) => files::write(&path, &value()?, &access).map(|()| Made::New),
         }
     }
 
@@ -139,7 +119,7 @@ impl SecretFiles {
     /// # Errors
     /// It cannot be written.
     pub(in super::super) fn keep(path: &Path, value: &SecretBytes) -> Result<(), Failure> {
-        disk::write(path, value, &access(&BTreeSet::new(), true))
+        files::write(path, value, &access(&BTreeSet::new(), true))
     }
 
     /// Gives the file at `path` another content, in place: a running container has the file itself mounted, and would
@@ -208,16 +188,6 @@ fn can_read(file: &Metadata, reader: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_new_value_is_thirty_two_bytes_in_base64_without_a_line_end() {
-        let (one, other) = (random_value().unwrap(), random_value().unwrap());
-        assert_eq!(one.len(), 44);
-        assert_ne!(one, other);
-        #[expect(clippy::disallowed_methods, reason = "its form is looked at")]
-        let decoded = BASE64.decode(one.expose()).unwrap();
-        assert_eq!(decoded.len(), 32);
-    }
 
     #[test]
     fn a_file_is_made_once_and_opened_to_new_readers_only() {

@@ -9,8 +9,9 @@ use locket_compose::model::Origin;
 use locket_compose::rotate::{self, Refused, Rotation};
 use locket_core::SecretBytes;
 
+use super::super::files::{random_value, write_text};
 use super::super::init::project;
-use super::super::project::{Disk, Docker, random_value};
+use super::super::project::{Disk, Docker};
 use super::super::{Command, arguments};
 use super::engine::Compose;
 use super::journal::Journal;
@@ -265,7 +266,7 @@ fn schedule(place: &std::path::Path, args: &RotateArgs, context: &Context) -> Re
         return Ok(Exit::Done);
     }
     for (name, text) in &units {
-        super::super::project::write_text(&context.directory.join(place).join(name), text)?;
+        write_text(&context.directory.join(place).join(name), text)?;
     }
     report::tell("`systemctl daemon-reload`, then `systemctl enable --now locket-rotate.timer`, starts it\n");
     Ok(Exit::Done)
