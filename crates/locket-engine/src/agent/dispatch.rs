@@ -322,12 +322,9 @@ impl Agent {
             // The result is of no use any more; that it is complete is.
             self.applier = applying.await.ok().map(|(applier, _)| applier);
         }
-        // Whoever stops the agent waits for it; what is still owed is kept in the journal.
-        let patience = if ending.was_stopped {
-            STOP_PATIENCE
-        } else {
-            self.setup.notifier.timeout
-        };
+        // Whoever stops the agent waits for it; what is still owed is kept in the journal. Otherwise every delivery has
+        // its own limit, and a second one beside it would only race with its last word.
+        let patience = ending.was_stopped.then_some(STOP_PATIENCE);
         let leases = self.end_leases();
         let deliveries = self.finish_deliveries(patience, observer);
         let (_, untold) = tokio::join!(leases, deliveries);
@@ -347,20 +344,34 @@ impl Agent {
         }
     }
 
-    /// Waits for consumers that are being told. Gives back those that could not be.
-    async fn finish_deliveries(&mut self, patience: Duration, observer: &dyn Observer) -> Vec<Action> {
-        let give_up = self.clock.monotonic() + patience;
+    /// Waits for consumers that are being told, for as long as there is `patience`. Gives back those that could not be.
+    async fn finish_deliveries(
+        &mut self,
+        patience: Option<Duration>,
+        observer: &dyn Observer,
+    ) -> Vec<Action> {
+        let give_up = patience.map(|patience| self.clock.monotonic() + patience);
         let mut untold = Vec::new();
-        while let Some(left) = give_up.checked_sub(self.clock.monotonic())
-            && let Ok(Some((action, delivery))) = tokio::time::timeout(left, self.deliveries.next()).await
-        {
+        while let Some((action, delivery)) = self.next_delivery(give_up).await {
             if matches!(delivery, Delivery::Failed(_)) {
                 untold.push(action.clone());
             }
             self.on_told(action, delivery, observer);
         }
+        for action in self.telling.keys() {
+            observer.untold(action, "there was no time left; the next start tells it");
+        }
         untold.extend(self.telling.keys().cloned());
         untold
+    }
+
+    /// How the next delivery ended: none when all have, or when the time is over.
+    async fn next_delivery(&mut self, give_up: Option<Duration>) -> Option<(Action, Delivery)> {
+        let Some(give_up) = give_up else {
+            return self.deliveries.next().await;
+        };
+        let left = give_up.checked_sub(self.clock.monotonic())?;
+        tokio::time::timeout(left, self.deliveries.next()).await.ok()?
     }
 
     /// `--cleanup`: removes what this run wrote.
