@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,13 @@ pub struct StatusFile {
     written: Option<Status>,
 }
 
+/// How often the lock is asked for before another agent is taken to hold it: a health check holds it for an instant, and
+/// so does a program between its fork and its start.
+const LOCK_TRIES: u32 = 20;
+
+/// How long is waited between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// Why there is no status file.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
@@ -93,14 +102,21 @@ impl StatusFile {
             .custom_flags(flags.bits().cast_signed())
             .open(path)
             .map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self {
-                file,
-                path: path.to_owned(),
-                written: None,
-            }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(StatusError::Taken(path.to_owned())),
-            Err(error) => Err(failed(error.into())),
+        let mut tries = LOCK_TRIES;
+        loop {
+            tries -= 1;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    return Ok(Self {
+                        file,
+                        path: path.to_owned(),
+                        written: None,
+                    });
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) if tries > 0 => thread::sleep(LOCK_PAUSE),
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(StatusError::Taken(path.to_owned())),
+                Err(error) => return Err(failed(error.into())),
+            }
         }
     }
 

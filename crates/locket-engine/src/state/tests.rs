@@ -1,5 +1,8 @@
+use std::fs::File;
+use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use super::*;
@@ -47,6 +50,21 @@ fn two_agents_do_not_share_a_status_file() {
     assert!(matches!(StatusFile::open(&path), Err(StatusError::Taken(_))));
     drop(first);
     assert!(StatusFile::open(&path).is_ok());
+}
+
+#[test]
+fn a_health_check_at_the_wrong_moment_keeps_no_agent_from_starting() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("status");
+    let checking = File::create(&path).unwrap();
+    flock(&checking, FlockOperation::NonBlockingLockShared).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            thread::sleep(Duration::from_millis(30));
+            drop(checking);
+        });
+        assert!(StatusFile::open(&path).is_ok());
+    });
 }
 
 #[test]
