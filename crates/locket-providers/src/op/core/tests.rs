@@ -149,7 +149,8 @@ fn is_text(answer: &Answer, text: &str) -> bool {
         .is_ok_and(|fetched| fetched.value.matches(text.as_bytes()))
 }
 
-/// What of a request does not change from run to run: the method, the address, and the headers of 1Password's own.
+/// What of a request does not change from run to run: the method, the address, the headers of 1Password's own, and how
+/// long its body is but for a login's public number, which is random and written without leading zeros.
 fn shown(request: &Request) -> String {
     let own = [
         "op-user-agent",
@@ -162,13 +163,15 @@ fn shown(request: &Request) -> String {
         .header("x-agilebits-mac")
         .map_or(0, |mac| mac.split('|').count());
     let throttled = request.header("op-throttling-token").is_some();
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let random = body["userA"].as_str().map_or(0, str::len);
     format!(
         "{} {}?{} {} signed {signed} throttled {throttled} bytes {}",
         request.method,
         request.path,
         request.query,
         own.join(" "),
-        request.body.len(),
+        request.body.len() - random,
     )
 }
 
