@@ -11,7 +11,7 @@ use crate::support::{Agent, Scene, eventually};
 pub(crate) fn scene(bao: &OpenBao, policy: &str) -> Scene {
     let admin = bao.admin();
     admin.policy("app", policy);
-    let role = json!({"token_policies": ["app"], "token_ttl": "8s", "token_max_ttl": "1h"});
+    let role = json!({"token_policies": ["app"], "token_ttl": "18s", "token_max_ttl": "1h"});
     let role_id = admin.approle("approle", "app", &role);
     let scene = Scene::new();
     scene.write("secret-id", admin.secret_id("approle", "app", &json!({})));

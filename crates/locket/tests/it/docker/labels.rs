@@ -160,12 +160,12 @@ fn without_a_pattern_labels_get_nothing_and_the_agent_says_so() {
     let Some(stage) = Stage::new() else { return };
     fs::remove_file(stage.scene.path("locket.toml")).unwrap();
     let bare = "store://anything".to_owned();
-    stage.up("labels-three", &[("b", stage.file("shared/a")), ("bare", bare)]);
+    stage.up("labels-none", &[("b", stage.file("shared/a")), ("bare", bare)]);
     let agent = stage.agent();
     agent.says("labels of containers get nothing: no file has `[labels]`");
-    agent.says("the label locket.secret.b of labels-three/web gets nothing");
-    agent.says("the label locket.secret.bare of labels-three/web gets nothing");
-    assert!(!stage.scene.path("out/labels-three").exists());
+    agent.says("the label locket.secret.b of labels-none/web gets nothing");
+    agent.says("the label locket.secret.bare of labels-none/web gets nothing");
+    assert!(!stage.scene.path("out/labels-none").exists());
 }
 
 #[test]
