@@ -73,10 +73,11 @@ impl Stage {
         (output.status.success(), all(&output))
     }
 
-    fn told(&self, project: &str) -> usize {
+    /// How often the containers of `project` printed `word`.
+    fn said(&self, project: &str, word: &str) -> usize {
         self.compose(project, &["logs", "--no-log-prefix"])
             .1
-            .matches("told")
+            .matches(word)
             .count()
     }
 }
@@ -113,13 +114,16 @@ fn one_agent_serves_projects_that_come_change_and_go() {
     agent.says("the label locket.secret.own of labels-two/web gets nothing");
     assert!(!stage.scene.path("out/labels-two/web/own").exists());
 
-    // A rotation reaches all of them, and tells each once.
-    eventually("all have been told of their first files", || {
-        ["labels-two", "labels-three"]
-            .iter()
-            .all(|project| stage.told(project) == 1)
+    // A rotation reaches all of them, and tells each once. Who was told of its first files while it was starting may
+    // not have listened yet.
+    let projects = ["labels-one", "labels-two", "labels-three"];
+    for project in ["labels-two", "labels-three"] {
+        agent.says(&format!("told container:{project}-web-1:SIGHUP"));
+    }
+    eventually("all of them listen", || {
+        projects.iter().all(|project| stage.said(project, "ready") == 1)
     });
-    let before = stage.told("labels-one");
+    let before = projects.map(|project| stage.said(project, "told"));
     fs::write(stage.scene.path("secrets/shared/a"), "second").unwrap();
     agent.signal("HUP");
     for (file, text) in [
@@ -130,10 +134,8 @@ fn one_agent_serves_projects_that_come_change_and_go() {
         stage.scene.becomes(&format!("out/{file}"), text);
     }
     eventually("each is told once", || {
-        stage.told("labels-one") == before + 1
-            && ["labels-two", "labels-three"]
-                .iter()
-                .all(|project| stage.told(project) == 2)
+        let now = projects.map(|project| stage.said(project, "told"));
+        now == before.map(|count| count + 1)
     });
 
     // One changes what it asks for, another leaves.
