@@ -21,6 +21,8 @@ pub struct KnownImage {
     pub names: &'static [&'static str],
     /// What it needs.
     pub reload: Reload,
+    /// What it reads again then.
+    pub reads: &'static str,
     /// Where its makers say so.
     pub source: &'static str,
 }
@@ -28,10 +30,16 @@ pub struct KnownImage {
 const HUP: Reload = Reload::Signal(Signal::HUP);
 const USR1: Reload = Reload::Signal(Signal::USR1);
 
-const fn image(names: &'static [&'static str], reload: Reload, source: &'static str) -> KnownImage {
+const fn image(
+    names: &'static [&'static str],
+    reload: Reload,
+    reads: &'static str,
+    source: &'static str,
+) -> KnownImage {
     KnownImage {
         names,
         reload,
+        reads,
         source,
     }
 }
@@ -41,75 +49,104 @@ pub const KNOWN: &[KnownImage] = &[
     image(
         &["nginx", "nginx-unprivileged", "openresty"],
         HUP,
+        "its configuration, and with it certificates and keys",
         "https://nginx.org/en/docs/control.html",
     ),
-    image(&["haproxy"], HUP, "https://hub.docker.com/_/haproxy"),
+    image(
+        &["haproxy"],
+        HUP,
+        "its configuration, and with it certificates and keys",
+        "https://hub.docker.com/_/haproxy",
+    ),
     image(
         &["httpd", "apache"],
         USR1,
+        "its configuration, when the requests under way are finished",
         "https://httpd.apache.org/docs/2.4/stopping.html",
     ),
     image(
         &["traefik"],
         Reload::Itself,
+        "its dynamic configuration; a file that this names, such as a certificate, only together with it",
         "https://doc.traefik.io/traefik/providers/file/",
     ),
     image(
         &["caddy"],
         Reload::Restart,
-        "https://caddyserver.com/docs/command-line",
+        "everything: no signal makes it, `caddy reload` is a command inside",
+        "https://hub.docker.com/_/caddy",
     ),
     image(
         &["envoy"],
         Reload::Restart,
+        "everything: it follows secrets of a file-based SDS by itself, static ones not",
         "https://www.envoyproxy.io/docs/envoy/latest/configuration/security/secret",
     ),
-    image(&["postfix"], HUP, "https://www.postfix.org/master.8.html"),
+    image(
+        &["postfix"],
+        HUP,
+        "`main.cf` and `master.cf`; its processes end when they are done",
+        "https://www.postfix.org/master.8.html",
+    ),
     image(
         &["dovecot"],
         HUP,
-        "https://doc.dovecot.org/main/core/man/doveadm.1.html",
+        "its configuration",
+        "https://doc.dovecot.org/main/core/admin/running.html",
     ),
     image(
         &["openldap", "slapd"],
         Reload::Restart,
+        "everything: it ends on `SIGHUP`, gently with `gentlehup`",
         "https://www.openldap.org/software/man.cgi?query=slapd.conf",
     ),
     image(
         &["postgres", "postgresql", "timescaledb", "postgis"],
         HUP,
+        "its configuration, `pg_hba.conf`, certificates and keys; not the passwords of its users",
         "https://www.postgresql.org/docs/current/app-postgres.html",
     ),
-    image(&["pgbouncer"], HUP, "https://www.pgbouncer.org/usage.html"),
+    image(
+        &["pgbouncer"],
+        HUP,
+        "its configuration",
+        "https://www.pgbouncer.org/usage.html",
+    ),
     image(
         &["prometheus"],
         HUP,
+        "its configuration and rules",
         "https://prometheus.io/docs/prometheus/latest/configuration/configuration/",
     ),
     image(
         &["alertmanager"],
         HUP,
+        "its configuration",
         "https://prometheus.io/docs/alerting/latest/configuration/",
     ),
     image(
         &["redis", "valkey"],
         Reload::Restart,
+        "everything: a running server takes a change by `CONFIG SET` alone",
         "https://redis.io/docs/latest/operate/oss_and_stack/management/config/",
     ),
     image(
         &["mosquitto", "eclipse-mosquitto"],
         HUP,
+        "most of its configuration, and since 2.0 certificates",
         "https://mosquitto.org/man/mosquitto-8.html",
     ),
     image(
         &["nats"],
         HUP,
+        "its configuration",
         "https://docs.nats.io/running-a-nats-service/nats_admin/signals",
     ),
     image(
         &["vault", "openbao"],
         HUP,
-        "https://developer.hashicorp.com/vault/docs/commands/server",
+        "certificates and keys of its listeners; a restart would seal it",
+        "https://developer.hashicorp.com/vault/docs/configuration/listener/tcp",
     ),
 ];
 
@@ -171,7 +208,10 @@ mod tests {
                 .filter(|line| line.starts_with("| `"))
                 .find(|line| line.contains(&format!("`{}`", known.names[0])));
             let row = row.unwrap_or_else(|| panic!("{:?} has no row", known.names));
-            assert!(row.contains(&need) && row.contains(known.source), "{row}");
+            assert!(
+                row.contains(&need) && row.contains(known.reads) && row.contains(known.source),
+                "{row}"
+            );
         }
     }
 }
