@@ -3,6 +3,7 @@
 pub mod azure;
 pub mod bitwarden;
 pub mod connect;
+pub mod docker;
 pub mod infisical;
 pub mod oci;
 pub mod onepassword;

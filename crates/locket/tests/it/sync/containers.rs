@@ -112,6 +112,48 @@ fn containers_get_their_signal_once_and_missing_or_stopped_ones_hold_nobody_up()
 }
 
 #[test]
+fn a_container_is_restarted_after_those_that_it_depends_on() {
+    let Some(engine) = Engine::shared() else { return };
+    let host = format!("unix://{}", engine.socket().display());
+    for (project, first, then) in [
+        ("forth", "ordered-a", "ordered-b"),
+        ("back", "ordered-d", "ordered-c"),
+    ] {
+        for (name, depends_on) in [
+            (first, String::new()),
+            (then, format!("{first}:service_started:true")),
+        ] {
+            let labels = [
+                format!("com.docker.compose.project={project}"),
+                format!("com.docker.compose.service={name}"),
+                format!("com.docker.compose.depends_on={depends_on}"),
+            ];
+            let mut more = vec!["--stop-signal", "KILL"];
+            more.extend(labels.iter().flat_map(|label| ["--label", label]));
+            start(engine, name, &more);
+        }
+        let scene = Scene::new();
+        scene.write("secrets/a", "1");
+        // In the order of their names, whatever depends on what.
+        let mut names = [first, then];
+        names.sort_unstable();
+        let rows = names.map(|name| format!("file://secrets/a,BASE/out/{name},,{name},restart\n"));
+        map(&scene, &rows.concat());
+        let (code, log) = sync(&scene, &host, &[]);
+        assert_eq!(code, 3, "{log}");
+        let started = |name: &str| {
+            let at = engine.run(&["inspect", "--format", "{{.State.StartedAt}}", name]);
+            at.trim_end_matches('Z').to_owned()
+        };
+        assert_eq!(
+            (times(engine, first, "ready"), times(engine, then, "ready")),
+            (2, 2)
+        );
+        assert!(started(first) < started(then), "{first} before {then}");
+    }
+}
+
+#[test]
 fn an_engine_that_is_down_costs_a_line_and_no_file_and_is_told_when_it_is_back() {
     let Some(engine) = Engine::start() else { return };
     start(&engine, "app", &[]);
