@@ -11,7 +11,7 @@ use locket_engine::agent::{self, AgentCx, Generation, Mode};
 use locket_engine::supervise::{Masking, OnChange, Program, RunError, Signals, Supervision, supervise};
 use tokio::sync::mpsc;
 
-use super::variables::{self, Variables};
+use super::variables::{self, Telling, Variables};
 use super::{Command, run::Screen};
 use crate::context::Context;
 use crate::exit::Exit;
@@ -45,6 +45,14 @@ struct ExecArgs {
     #[arg(long, value_name = "NAME=TEMPLATE|NAME=@FILE")]
     secret: Vec<String>,
 
+    /// Tell a consumer when a file of --map or --secret changed, and stay for that; repeatable
+    #[arg(long, value_name = "ACTION")]
+    notify: Vec<String>,
+
+    /// Where it is kept whom --notify has still to tell if locket is killed; nowhere without it
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<String>,
+
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -63,6 +71,7 @@ struct ExecSettings {
     mode: Mode,
     refresh: Option<Duration>,
     supervision: Supervision,
+    telling: Telling,
     leases: Leases,
     keeps_credentials: bool,
 }
@@ -94,6 +103,18 @@ impl ExecSettings {
                 timeout: layers.settle(&table::END_TIMEOUT, TIMEOUT, values::positive_duration),
                 masking,
             },
+            telling: Telling {
+                timeout: layers.settle(
+                    &table::NOTIFY_TIMEOUT,
+                    settings::NOTIFY_TIMEOUT,
+                    values::positive_duration,
+                ),
+                // Programs that run at once must not share what they owe: only who names a place has one.
+                state_dir: layers
+                    .flags(&table::STATE_DIR)
+                    .first()
+                    .map(|given| context.directory.join(&given.text)),
+            },
             leases: match is_on(layers, &table::NO_RENEW) {
                 true => Leases::Leave,
                 false => Leases::Renew,
@@ -107,6 +128,7 @@ impl ExecSettings {
         self.mode == Mode::Watch
             || self.refresh.is_some()
             || self.supervision.masking != Masking::Off
+            || settings::tells_somebody(&self.program.plan)
             || (generation.is_leased && self.leases == Leases::Renew)
             || std::process::id() == 1
     }
@@ -176,6 +198,7 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
         program: &settings.program,
         mode: settings.mode,
         refresh: settings.refresh,
+        telling: settings.telling.clone(),
     };
     let (setup, mut generations) = variables::setup(&plan, context);
     let clock: Arc<dyn Clock> = context.clock.clone();

@@ -1,5 +1,6 @@
 //! What commands have in common whose target is an environment: a plan of variables, and what came of it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use locket_engine::agent::{
     self, AgentCx, AtEnd, Ending, Generation, Handover, Mode, Observer, Refusal, Sandbox, Schedule, Setup,
     Surroundings,
 };
-use locket_engine::notify::{LocalCourier, Notifier};
+use locket_engine::notify::Notifier;
 use locket_engine::telemetry::Outlets;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
+use crate::couriers::Couriers;
 use crate::report::{Cause, Failure, Problem};
 use crate::settings::ProgramSettings;
 use crate::{providers, runtime};
@@ -24,6 +26,16 @@ pub(super) struct Variables<'a> {
     pub(super) program: &'a ProgramSettings,
     pub(super) mode: Mode,
     pub(super) refresh: Option<Duration>,
+    pub(super) telling: Telling,
+}
+
+/// How consumers are told of files that change beside the variables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Telling {
+    /// How long a failing notification is tried again.
+    pub(super) timeout: Duration,
+    /// Where what is owed outlives the process; nowhere unless somebody said where.
+    pub(super) state_dir: Option<PathBuf>,
 }
 
 /// What an agent is to do, and where the variables will come from.
@@ -52,15 +64,15 @@ pub(super) fn setup(
         },
         actions: Vec::new(),
         notifier: Notifier {
-            courier: Arc::new(LocalCourier {
-                environment: providers::without_credentials(&context.environment),
-            }),
-            timeout: Duration::ZERO,
+            courier: Arc::new(Couriers::new(providers::without_credentials(
+                &context.environment,
+            ))),
+            timeout: variables.telling.timeout,
         },
         status_file: None,
         at_end: AtEnd::Keep,
         outlets: Outlets::default(),
-        state_dir: None,
+        state_dir: variables.telling.state_dir.clone(),
         handover: Some(Handover { to }),
     };
     (setup, generations)
@@ -79,6 +91,7 @@ pub(super) fn resolve(
         program,
         mode: Mode::OneShot,
         refresh: None,
+        telling: Telling::default(),
     };
     let (setup, mut generations) = setup(&plan, context);
     let ending = runtime::block_on(async {

@@ -434,7 +434,14 @@ pub(crate) static KEEPING: &[&Opt] = &[
 ];
 
 /// What `exec` takes beside: files.
-pub(crate) static EXEC: &[&Opt] = &[&OUT, &FILE_MODE, &DIR_MODE, &USER, &MAX_FILE_SIZE];
+pub(crate) static EXEC: &[&Opt] = &[
+    &OUT,
+    &FILE_MODE,
+    &DIR_MODE,
+    &USER,
+    &MAX_FILE_SIZE,
+    &NOTIFY_TIMEOUT,
+];
 
 /// What `sync` takes beside: who reads what it writes, and how it tells of itself.
 pub(crate) static SYNC: &[&Opt] = &[

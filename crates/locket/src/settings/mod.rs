@@ -12,10 +12,10 @@ mod tests;
 mod volume;
 
 pub(crate) use common::{Common, Loaded, load, load_quietly};
-pub(crate) use program::{Form as VariableForm, Keys, Named, ProgramSettings};
+pub(crate) use program::{Form as VariableForm, Keys, Named, ProgramSettings, tells_somebody};
 #[cfg(feature = "command-plugin")]
 pub(crate) use run::audit;
-pub(crate) use run::{Form, RunSettings};
+pub(crate) use run::{Form, NOTIFY_TIMEOUT, RunSettings};
 pub(crate) use state_dir::state_dir;
 pub(crate) use sync::SyncSettings;
 #[cfg(feature = "command-plugin")]

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use locket_core::glob::{Pattern, Selection};
 use locket_core::plan::{OnError, OutputSettings, Place, Plan, Secret, Source};
 use locket_core::spec::{self, MapSpec, SecretSpec};
-use locket_core::{Diagnostic, lists};
+use locket_core::{Action, Diagnostic, lists};
 
 use super::common::Common;
 use super::plan::{default_out, defaults, limits};
@@ -273,9 +273,27 @@ fn is_name(name: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
 
+/// Whether a change of some output is told.
+pub(crate) fn tells_somebody(plan: &Plan) -> bool {
+    let maps = plan.maps.iter().map(|map| &map.settings);
+    let mut outputs = maps.chain(plan.secrets.iter().map(|secret| &secret.settings));
+    outputs.any(|settings| !settings.notify.is_empty())
+}
+
 /// Files beside the variables: those that the command line names, and no others.
 fn files(layers: &mut Layers<'_>, context: &Context, plan: &mut Plan) {
-    let settings = program_defaults(layers);
+    let given = layers.flags(&table::NOTIFY);
+    let mut notify = Vec::with_capacity(given.len());
+    for given in &given {
+        match Action::parse(&given.text) {
+            Ok(action) => notify.push(action),
+            Err(wrong) => layers.problems.extend(given.wrong([wrong])),
+        }
+    }
+    let settings = OutputSettings {
+        notify,
+        ..program_defaults(layers)
+    };
     let directory = &context.directory;
     for given in layers.flags(&table::MAP) {
         match MapSpec::parse(&given.text) {
@@ -299,6 +317,18 @@ fn files(layers: &mut Layers<'_>, context: &Context, plan: &mut Plan) {
             }
             Err(found) => layers.problems.extend(given.wrong(found)),
         }
+    }
+    if let Some(given) = given.first()
+        && !tells_somebody(plan)
+        && layers.problems.is_empty()
+    {
+        let wrong = Diagnostic::error(
+            0..given.text.len(),
+            "there is no file whose changes could be told",
+        );
+        let help =
+            "Make one with `--map` or `--secret`; what happens to the program itself is `--on-change`.";
+        layers.problems.extend(given.wrong([wrong.help(help)]));
     }
     let out = layers.path(&table::OUT);
     plan.out = match plan.writes_to_out() {

@@ -72,7 +72,7 @@ const JITTER: Duration = Duration::from_secs(5 * 60);
 
 const DEBOUNCE: Duration = Duration::from_millis(500);
 
-const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub(crate) const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 const MODES: [(&str, Mode); 3] = [
     ("one-shot", Mode::OneShot),

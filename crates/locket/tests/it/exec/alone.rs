@@ -401,3 +401,32 @@ fn variables_are_printed_in_every_format() {
     let again = exec(&scene, &["-e", "again.env"], &["sh", "-c", "printf %s \"$B\""]);
     assert_eq!(stdout(&again), "$HOME \"b\" #x\nsecond line");
 }
+
+#[test]
+fn who_is_to_be_told_without_a_file_to_be_told_of_is_refused() {
+    let scene = scene();
+    let words = ["-e", "A={{ file://secrets/a }}", "--notify", "exec:touch told"];
+    let refused = exec(&scene, &words, &["touch", "ran"]);
+    assert_eq!(refused.status.code(), Some(125));
+    let told = stderr(&refused);
+    assert!(
+        told.contains("there is no file whose changes could be told"),
+        "{told}"
+    );
+    assert!(told.contains("Make one with `--map` or `--secret`"), "{told}");
+    assert!(scene.read("ran").is_none());
+    let with_one = exec(
+        &scene,
+        &[
+            "--secret",
+            "t={{ file://secrets/a }}",
+            "--out",
+            "out",
+            "--notify",
+            "exec:touch told",
+        ],
+        &["sleep", "0.3"],
+    );
+    assert!(with_one.status.success(), "{}", stderr(&with_one));
+    assert!(scene.read("told").is_some());
+}

@@ -3,6 +3,7 @@
 mod secrets;
 mod state;
 mod swarm;
+mod told;
 mod volumes;
 
 use std::fs;
