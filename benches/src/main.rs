@@ -1,6 +1,7 @@
 //! Measures the built binary beside the bare minimum, in one run, and fails when a ratio is past its bound.
 //!
-//! Usage: `locket-bench LOCKET BARE [SCENE…]` with the paths of the two release binaries; `cargo xtask bench` does it.
+//! Usage: `locket-bench LOCKET BARE [SCENE…]` with the paths of the release binaries, beside which
+//! the other programs of this package are; `cargo xtask bench` does it.
 
 mod bare_round;
 mod checks;
@@ -10,6 +11,7 @@ mod process;
 mod programs;
 mod scenes;
 mod server;
+mod syncs;
 mod table;
 
 use std::path::PathBuf;
@@ -32,6 +34,7 @@ const SCENES: &[(&str, Scene)] = &[
     ("exec", programs::exec),
     ("mask", programs::mask),
     ("check", checks::check),
+    ("sync", syncs::sync),
 ];
 
 fn main() -> ExitCode {

@@ -5,8 +5,9 @@ use std::fmt::Write;
 /// One bar.
 pub(crate) struct Bar<'a> {
     pub(crate) label: &'a str,
-    pub(crate) shown: &'a str,
-    pub(crate) number: f64,
+    pub(crate) shown: String,
+    /// `None` where there is nothing to draw.
+    pub(crate) number: Option<f64>,
     /// Whether it is ours.
     pub(crate) is_ours: bool,
 }
@@ -31,19 +32,19 @@ pub(crate) fn svg(groups: &[Group<'_>]) -> String {
         .sum();
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+         font-size=\"12\" role=\"img\">\n<title>What each tool needs; less is better</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
     let mut y = 0.0;
     for group in groups {
         let most = group
             .bars
             .iter()
-            .map(|bar| bar.number)
+            .filter_map(|bar| bar.number)
             .fold(f64::MIN_POSITIVE, f64::max);
         y += TITLE;
         text(&mut out, 4.0, y - 8.0, "font-weight=\"bold\"", group.title);
         for bar in &group.bars {
-            let length = (WIDTH - LABELS - NUMBERS) * bar.number / most;
+            let length = (WIDTH - LABELS - NUMBERS) * bar.number.unwrap_or_default() / most;
             let colour = if bar.is_ours { "#1b7f5c" } else { "#9aa5ab" };
             text(&mut out, 12.0, y + 13.0, "", bar.label);
             let _ = writeln!(
@@ -52,7 +53,7 @@ pub(crate) fn svg(groups: &[Group<'_>]) -> String {
                 y + 2.0,
                 BAR - 4.0
             );
-            text(&mut out, LABELS + length + 6.0, y + 13.0, "", bar.shown);
+            text(&mut out, LABELS + length + 6.0, y + 13.0, "", &bar.shown);
             y += BAR;
         }
         y += 10.0;

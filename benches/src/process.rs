@@ -18,10 +18,15 @@ pub(crate) fn command(program: &Path) -> Command {
 
 /// How long a command takes from start to a successful end.
 pub(crate) fn time(command: &mut Command) -> Duration {
+    time_to(0, command)
+}
+
+/// How long a command takes from start to an end with this exit code.
+pub(crate) fn time_to(code: i32, command: &mut Command) -> Duration {
     let start = Instant::now();
     let status = command.status().expect("the command starts");
     let took = start.elapsed();
-    assert!(status.success(), "{command:?} ended with {status}");
+    assert!(status.code() == Some(code), "{command:?} ended with {status}");
     took
 }
 

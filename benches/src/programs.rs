@@ -46,7 +46,7 @@ pub(crate) fn exec(binaries: &Binaries<'_>, table: &mut Table) {
             "--",
             "sh",
             "-c",
-            "echo > up; exec sleep 1000",
+            "echo > up; exec sleep 60",
         ])
         .current_dir(dir.path())
         .spawn()

@@ -238,7 +238,7 @@ fn await_text(path: &Path, text: &str) {
 }
 
 /// In memory, as outputs are.
-fn scratch() -> TempDir {
+pub(crate) fn scratch() -> TempDir {
     TempDir::new_in("/dev/shm").expect("there is a /dev/shm")
 }
 

