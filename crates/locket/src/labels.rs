@@ -41,7 +41,30 @@ pub(crate) struct LabelSettings {
 pub(crate) struct Labels<'a> {
     context: &'a Context,
     known: Mutex<Vec<Wish>>,
-    told: Mutex<BTreeSet<String>>,
+    /// Labels that are no labels of ours.
+    wrong: Told,
+    /// Labels that may not have what they ask for.
+    refused: Told,
+}
+
+/// What was told and still holds. What is over is forgotten, so that this grows no larger than what is wrong now.
+#[derive(Debug, Default)]
+struct Told(Mutex<BTreeSet<String>>);
+
+impl Told {
+    /// Warns of what is among `now` and was not before.
+    fn warn_of(&self, now: BTreeSet<String>) {
+        for text in self.renew(now) {
+            tracing::warn!("{text}");
+        }
+    }
+
+    /// What is among `now` and was not before; `now` takes the place of what was.
+    fn renew(&self, now: BTreeSet<String>) -> Vec<String> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *told, now);
+        told.difference(&before).cloned().collect()
+    }
 }
 
 impl<'a> Labels<'a> {
@@ -50,7 +73,8 @@ impl<'a> Labels<'a> {
         Self {
             context,
             known: Mutex::default(),
-            told: Mutex::default(),
+            wrong: Told::default(),
+            refused: Told::default(),
         }
     }
 
@@ -72,11 +96,14 @@ impl<'a> Labels<'a> {
             consumers: vec![setup.notifier.courier.reach(&any)],
         };
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = BTreeSet::new();
         for wish in known.iter() {
             for (name, text) in &wish.secrets {
-                let shown = format!("the label locket.secret.{name} of {}", wish.owner);
                 if let Err(reason) = may(text, &wish.owner, settings, &setup.instances) {
-                    self.warn_once(&format!("{shown} gets nothing: {reason} (`[labels]`)"));
+                    refused.insert(format!(
+                        "the label locket.secret.{name} of {} gets nothing: {reason} (`[labels]`)",
+                        wish.owner
+                    ));
                     continue;
                 }
                 let path = settings.out.join(wish.directory()).join(name);
@@ -94,6 +121,7 @@ impl<'a> Labels<'a> {
                 });
             }
         }
+        self.refused.warn_of(refused);
     }
 
     /// Follows containers, and asks the agent to look at its plan again when what they ask for has changed.
@@ -149,12 +177,13 @@ impl<'a> Labels<'a> {
     async fn look(&self, engine: &mut Option<Client>) -> Result<bool, EngineError> {
         let containers = self.engine(engine)?.containers().await?;
         let (wishes, wrong) = wishes(&containers);
-        for wrong in wrong {
-            self.warn_once(&format!(
+        let wrong = wrong.into_iter().map(|wrong| {
+            format!(
                 "the label {} of {} is left out: {}",
                 wrong.label, wrong.owner, wrong.reason
-            ));
-        }
+            )
+        });
+        self.wrong.warn_of(wrong.collect());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = *known != wishes;
         *known = wishes;
@@ -168,13 +197,6 @@ impl<'a> Labels<'a> {
             *kept = Some(Client::new(endpoint, environment)?);
         }
         kept.as_ref().ok_or(EngineError::Missing)
-    }
-
-    fn warn_once(&self, text: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(text.to_owned()) {
-            tracing::warn!("{text}");
-        }
     }
 }
 
@@ -193,4 +215,24 @@ fn may(text: &str, owner: &str, settings: &LabelSettings, instances: &Instances)
         .references()
         .iter()
         .try_for_each(|reference| settings.allow.permits(reference, owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_told_once_and_forgotten_with_the_container_that_it_is_about() {
+        let told = Told::default();
+        let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        assert_eq!(told.renew(set(&["a", "b"])), ["a", "b"]);
+        assert!(told.renew(set(&["b", "a"])).is_empty());
+        assert_eq!(told.renew(set(&["b", "c"])), ["c"]);
+        assert_eq!(told.0.lock().unwrap().len(), 2, "nothing is kept of what is gone");
+        assert_eq!(told.renew(set(&["a", "b"])), ["a"], "it is back, and told again");
+        for number in 0..1000 {
+            told.renew(set(&[&format!("container {number}")]));
+        }
+        assert_eq!(told.0.lock().unwrap().len(), 1);
+    }
 }
