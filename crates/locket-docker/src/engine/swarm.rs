@@ -80,6 +80,8 @@ struct SecretSpec {
     labels: Option<BTreeMap<String, String>>,
     #[serde(default)]
     driver: Option<Driver>,
+    #[serde(default)]
+    templating: Option<Driver>,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +150,21 @@ impl Client {
             driver: spec.driver.map(|driver| driver.name),
         };
         Ok(all.into_iter().map(object).collect())
+    }
+
+    /// Whether the nodes of a swarm take the value of this secret for a Go template, and expand it for each task
+    /// (`--template-driver golang`).
+    ///
+    /// # Errors
+    /// There is none of this name, the engine does not answer, or this node is no manager.
+    pub async fn is_secret_expanded(&self, name: &str) -> Result<bool, EngineError> {
+        let name_in_path = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        let Secret { spec, .. } = self.read(&format!("/secrets/{name_in_path}")).await?;
+        // The engine finds secrets by the beginning of their numbers, too.
+        match spec.name == name {
+            true => Ok(spec.templating.is_some_and(|driver| driver.name == "golang")),
+            false => Err(EngineError::Missing),
+        }
     }
 
     /// Makes a secret.

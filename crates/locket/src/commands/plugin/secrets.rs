@@ -13,6 +13,7 @@ use locket_engine::telemetry::{HandOut, Outcome, Trail};
 use locket_engine::{Instances, once, tasks};
 use tokio::sync::{mpsc, oneshot};
 
+use super::expanded;
 use crate::context::Context;
 use crate::providers;
 use crate::settings::Common;
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const PERSISTENCE: Duration = Duration::from_secs(30);
 
 /// A Swarm secret holds fewer bytes than these: 500 KiB (swarmkit's `MaxSecretSize`).
-const MOST: usize = 500 << 10;
+pub(super) const MOST: usize = 500 << 10;
 
 const REF: &str = "locket.ref";
 const TEMPLATE: &str = "locket.template";
@@ -124,7 +125,7 @@ impl Desk {
                 tracing::warn!("{} for {}: {reason}", request.secret_name, request.task_name);
                 let shown = labelled(&request, REF).or_else(|| labelled(&request, TEMPLATE));
                 self.note(&request, shown.unwrap_or_default(), Outcome::Refused(&reason));
-                let _ = reply.send(Err(reason));
+                self.answer(&request, Err(reason), reply);
                 return;
             }
         };
@@ -304,7 +305,7 @@ impl Desk {
                 let reason = format!("{shown}: {reason}");
                 tracing::error!("{} for {}: {reason}", request.secret_name, request.task_name);
                 self.note(request, shown, Outcome::Failed(&reason));
-                let _ = waiting.reply.send(Err(reason));
+                self.answer(&waiting.request, Err(reason), waiting.reply);
             }
         }
     }
@@ -325,7 +326,7 @@ impl Desk {
             let reason = format!("the value of {} ({shown}) {size}", request.secret_name);
             tracing::error!("{reason}");
             self.note(&request, &shown, Outcome::Failed(&reason));
-            let _ = reply.send(Err(reason));
+            self.answer(&request, Err(reason), reply);
             return;
         }
         self.note(&request, &shown, Outcome::Given(value));
@@ -334,8 +335,12 @@ impl Desk {
             reason = "a copy goes to the engine that asks for it"
         )]
         let value = SecretBytes::copy_from(value.expose());
-        let _ = reply.send(Ok(SecretValue { value, may_be_reused }));
+        self.answer(&request, Ok(SecretValue { value, may_be_reused }), reply);
         tracing::info!("{} is handed out for {}", request.secret_name, request.task_name);
+    }
+
+    fn answer(&self, request: &SecretRequest, answer: Result<SecretValue, String>, reply: Reply) {
+        expanded::deliver(&self.context.environment, &request.secret_name, answer, reply);
     }
 
     fn note(&self, request: &SecretRequest, shown: &str, outcome: Outcome<'_>) {

@@ -157,6 +157,93 @@ fn each_task_gets_the_value_of_its_start_and_no_object_is_made_for_it() {
 }
 
 #[test]
+fn a_refusal_stands_with_its_reason_where_the_tasks_of_a_service_are_listed() {
+    let Some(world) = World::new() else { return };
+    world.swarm();
+    let base = world.scene.base().display().to_string();
+    let allow = format!("[swarm]\nallow = [\"file://{base}/secrets/*\"]\n");
+    world.scene.write("locket.toml", allow);
+    let _plugin = world.plugin_with(&["--config", &world.place("locket.toml")]);
+    world.scene.write("other/key", "not yours");
+    let create = |name: &str, label: &str, more: &[&str]| {
+        let mut arguments = vec!["secret", "create", "--driver", "locket", "--label", label];
+        arguments.extend(more);
+        arguments.push(name);
+        world.engine.run(&arguments);
+    };
+    let expanded = ["--template-driver", "golang"];
+    for (name, reference, reason) in [
+        ("refused", "other/key", "is not allowed for the service refused"),
+        ("missing", "secrets/none", "secrets/none"),
+    ] {
+        create(name, &format!("locket.ref=file://{base}/{reference}"), &expanded);
+        world.service(name, name);
+        eventually("the reason is where people look", || {
+            world.tasks(name).contains(reason)
+        });
+        assert_eq!(world.logs(name), "", "nothing of it started");
+        world.engine.run(&["service", "rm", name]);
+    }
+
+    // The control: without the template the engine says only that there is no secret.
+    create("plain", &format!("locket.ref=file://{base}/other/key"), &[]);
+    world.service("plain", "plain");
+    eventually("the task does not start", || {
+        world.tasks("plain").contains("Failed")
+    });
+    assert!(!world.tasks("plain").contains("is not allowed"));
+
+    // A value is not expanded, whatever it looks like.
+    let value = r#"a {{ env "HOME" }} {{{ "b" }}"#;
+    let tricky = world.secret("tricky", value);
+    create("tricky", &format!("locket.ref={tricky}"), &expanded);
+    world.service("tricky", "tricky");
+    eventually("it arrives as it is", || world.logs("tricky").contains(value));
+    create("bare", &format!("locket.ref={tricky}"), &[]);
+    world.service("bare", "bare");
+    eventually("it does without a template, too", || {
+        world.logs("bare").contains(value)
+    });
+}
+
+#[test]
+fn a_running_service_gets_another_secret_of_the_driver_in_the_place_of_its_own() {
+    let Some(world) = World::new() else { return };
+    world.swarm();
+    let base = world.scene.base().display().to_string();
+    let allow = format!("[swarm]\nallow = [\"file://{base}/secrets/*\"]\n");
+    world.scene.write("locket.toml", allow);
+    let _plugin = world.plugin_with(&["--config", &world.place("locket.toml")]);
+    for name in ["old", "new"] {
+        let label = format!("locket.ref={}", world.secret(name, &format!("the {name} one")));
+        world
+            .engine
+            .run(&["secret", "create", "--driver", "locket", "--label", &label, name]);
+    }
+    world.service("web", "old");
+    eventually("the task has it", || world.logs("web").contains("the old one"));
+    let update = |change: &[&str]| {
+        world
+            .engine
+            .run(&[&["service", "update", "--detach"], change, &["web"]].concat());
+    };
+    update(&["--secret-rm", "old", "--secret-add", "source=new,target=db"]);
+    eventually("the next task has the other", || {
+        world.logs("web").contains("the new one")
+    });
+    // Nobody uses it any more.
+    world.engine.run(&["secret", "rm", "old"]);
+    update(&[
+        "--secret-rm",
+        "new",
+        "--args",
+        "sh -c 'ls /run/secrets; echo empty; exec sleep 100000'",
+    ]);
+    eventually("the last task has none", || world.logs("web").contains("empty"));
+    world.engine.run(&["secret", "rm", "new"]);
+}
+
+#[test]
 fn a_provider_that_hangs_holds_up_no_other_service() {
     let Some(world) = World::new() else { return };
     world.swarm();
