@@ -5,6 +5,7 @@
 
 mod bare_round;
 mod checks;
+mod image;
 mod peers;
 mod plot;
 mod process;
@@ -50,6 +51,10 @@ fn main() -> ExitCode {
     }
     if first == "relay" {
         programs::relay();
+        return ExitCode::SUCCESS;
+    }
+    if first == "image" {
+        image::main(arguments);
         return ExitCode::SUCCESS;
     }
     if first == "peers" {

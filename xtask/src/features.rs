@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::command::{cargo, root, run as step, say};
-use crate::dist;
+use crate::{dist, image, op_core, services};
 
 /// A binary with one purpose, and the image that holds it.
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +90,10 @@ pub(crate) fn test() -> Result<(), String> {
     Ok(())
 }
 
-/// Builds every set as it is shipped, and writes what each weighs and how long it took.
+/// Builds every set as it is shipped, and writes what each weighs, how soon its container is healthy, what it holds in
+/// memory then, and how long the build took.
 pub(crate) fn sizes() -> Result<(), String> {
-    let mut table = String::from(
-        "| set | features | static binary | compressed | build |\n| --- | --- | --- | --- | --- |\n",
-    );
+    let mut table = String::from(HEAD);
     let full = ("latest", Vec::from(["default"]));
     let slim = SETS.iter().map(|set| (set.name, set.features()));
     for (name, features) in std::iter::once(full).chain(slim) {
@@ -102,25 +101,100 @@ pub(crate) fn sizes() -> Result<(), String> {
         let started = Instant::now();
         let binary = dist::build_with(&features)?;
         let took = started.elapsed().as_secs();
-        let bytes = fs::metadata(&binary).map_err(|error| error.to_string())?.len();
-        let listed: Vec<_> = features.iter().map(|feature| format!("`{feature}`")).collect();
-        let _ = writeln!(
-            table,
-            "| `{name}` | {} | {:.1} MB | {:.1} MB | {took} s |",
-            listed.join(", "),
-            bytes as f64 / 1e6,
-            compressed(&binary)? as f64 / 1e6
-        );
+        table.push_str(&row(name, &features, &binary, &format!("{took} s"))?);
+        // What takes an hour is seen as it grows.
+        say(&table);
     }
+    let core = op_core::make(&[])?;
+    let _ = writeln!(
+        table,
+        "\n1Password's own core, which `op` hosts and which stands beside the binary, has {} ({} compressed).",
+        megabytes(weight(&core)?),
+        megabytes(compressed(&core)?)
+    );
     write(&table)
 }
 
+/// The row of one binary that is there already, for whoever wants to know without waiting.
+pub(crate) fn size(binary: &str) -> Result<(), String> {
+    let row = row("latest", &["default"], Path::new(binary), "")?;
+    say(&format!("{HEAD}{row}"));
+    Ok(())
+}
+
+const HEAD: &str =
+    "| set | features | static binary | compressed | image | healthy after | resident | build |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+";
+
+fn row(name: &str, features: &[&str], binary: &Path, took: &str) -> Result<String, String> {
+    let listed: Vec<_> = features.iter().map(|feature| format!("`{feature}`")).collect();
+    let [image, healthy, resident] = measure(name, features, binary)?;
+    Ok(format!(
+        "| `{name}` | {} | {} | {} | {image} | {healthy} | {resident} | {took} |\n",
+        listed.join(", "),
+        megabytes(weight(binary)?),
+        megabytes(compressed(binary)?),
+    ))
+}
+
+/// What an engine says of the image: its size, the time from `docker run` to healthy, and what is resident.
+fn measure(name: &str, features: &[&str], binary: &Path) -> Result<[String; 3], String> {
+    let listed = features.join(",");
+    let context = image::context(name, binary, &image::chosen(&listed))?;
+    // As a part of the workspace, so that what it is made of is not built a second time.
+    let bench = [
+        "build",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--bin",
+        "locket-bench",
+    ];
+    step(&mut cargo(&bench))?;
+    let output = Command::new(root().join("target/debug/locket-bench"))
+        .arg("image")
+        .arg(root().join(image::FILE))
+        .arg(&context)
+        .env("LOCKET_SERVICES_DIR", services::home()?)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("the benchmark cannot be run: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("the image of {name} could not be measured"));
+    }
+    let told = String::from_utf8_lossy(&output.stdout);
+    shown(&told).ok_or_else(|| "Docker Engine is missing; `cargo xtask services` installs it".to_owned())
+}
+
+/// Bytes, milliseconds and KiB as a table shows them.
+fn shown(told: &str) -> Option<[String; 3]> {
+    let numbers: Vec<u64> = told.split_whitespace().flat_map(str::parse).collect();
+    let [bytes, milliseconds, resident] = numbers[..] else {
+        return None;
+    };
+    Some([
+        megabytes(bytes),
+        format!("{:.1} s", milliseconds as f64 / 1e3),
+        format!("{:.1} MB", resident as f64 * 1024.0 / 1e6),
+    ])
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+fn weight(file: &Path) -> Result<u64, String> {
+    let metadata = fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(metadata.len())
+}
+
 /// As many bytes as the one layer of an image has when it is pulled.
-fn compressed(binary: &Path) -> Result<usize, String> {
+fn compressed(binary: &Path) -> Result<u64, String> {
     let gzip = Command::new("gzip").arg("-c").arg(binary).output();
     let output = gzip.map_err(|error| format!("gzip cannot be run: {error}"))?;
     match output.status.success() {
-        true => Ok(output.stdout.len()),
+        true => Ok(output.stdout.len() as u64),
         false => Err(format!("gzip ended with {}", output.status)),
     }
 }
@@ -158,7 +232,14 @@ fn write(table: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::names_in;
+    use super::{names_in, shown};
+
+    #[test]
+    fn numbers_of_an_image_are_shown_in_the_units_of_the_table() {
+        let row = shown("15123456 1234 6000\n").unwrap();
+        assert_eq!(row, ["15.1 MB", "1.2 s", "6.1 MB"]);
+        assert!(shown("").is_none() && shown("1 2").is_none());
+    }
 
     #[test]
     fn a_list_of_a_manifest_is_read_on_one_line_or_many() {

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{cargo, root, run as step, say};
 use crate::dist;
 use crate::features::SETS;
+
+/// What an image is made by.
+pub(crate) const FILE: &str = "deploy/image/Dockerfile";
 
 /// Builds `locket:latest`, or `locket:SET` of each set that is named.
 pub(crate) fn run(sets: &[String]) -> Result<(), String> {
@@ -20,22 +23,22 @@ pub(crate) fn run(sets: &[String]) -> Result<(), String> {
             format!("there is no slim set `{name}`; there are {}", names.join(", "))
         })?;
         let features = set.features();
-        let chosen = ["--no-default-features", "--features", &features.join(",")];
-        image(set.name, set.provider, &dist::build_with(&features)?, &chosen)?;
+        let binary = dist::build_with(&features)?;
+        let listed = features.join(",");
+        image(set.name, set.provider, &binary, &chosen(&listed))?;
     }
     Ok(())
 }
 
+/// What tells cargo that only these features count.
+pub(crate) fn chosen(features: &str) -> [&str; 3] {
+    ["--no-default-features", "--features", features]
+}
+
 fn image(tag: &str, provider: &str, binary: &Path, features: &[&str]) -> Result<(), String> {
-    let context = root().join("target/image").join(tag);
-    let failed = |error: std::io::Error| format!("{}: {error}", context.display());
-    fs::create_dir_all(&context).map_err(failed)?;
-    fs::copy(binary, context.join("locket")).map_err(failed)?;
-    fs::write(context.join("sbom.cdx.json"), bill_of_materials(features)?).map_err(failed)?;
+    let context = context(tag, binary, features)?;
     let mut build = Command::new("docker");
-    build
-        .args(["build", "--file"])
-        .arg(root().join("deploy/image/Dockerfile"));
+    build.args(["build", "--file"]).arg(root().join(FILE));
     for (name, value) in [
         ("VERSION", env!("CARGO_PKG_VERSION")),
         ("REVISION", revision().as_str()),
@@ -46,6 +49,16 @@ fn image(tag: &str, provider: &str, binary: &Path, features: &[&str]) -> Result<
     step(build.args(["--tag", &format!("locket:{tag}")]).arg(&context))?;
     say(&format!("locket:{tag}"));
     Ok(())
+}
+
+/// The directory that an image is made of.
+pub(crate) fn context(tag: &str, binary: &Path, features: &[&str]) -> Result<PathBuf, String> {
+    let context = root().join("target/image").join(tag);
+    let failed = |error: std::io::Error| format!("{}: {error}", context.display());
+    fs::create_dir_all(&context).map_err(failed)?;
+    fs::copy(binary, context.join("locket")).map_err(failed)?;
+    fs::write(context.join("sbom.cdx.json"), bill_of_materials(features)?).map_err(failed)?;
+    Ok(context)
 }
 
 /// The commit, where there is one.
@@ -62,7 +75,7 @@ fn revision() -> String {
 }
 
 /// What is in the binary, as CycloneDX 1.5 (<https://cyclonedx.org/docs/1.5/json/>).
-fn bill_of_materials(features: &[&str]) -> Result<String, String> {
+pub(crate) fn bill_of_materials(features: &[&str]) -> Result<String, String> {
     let mut tree = cargo(&["tree", "--locked", "--package", "locket", "--edges", "normal"]);
     tree.args(["--prefix", "none", "--no-dedupe", "--format", "{p}|{l}"]);
     let output = tree
