@@ -269,6 +269,37 @@ impl Engine {
         beside
     }
 
+    /// Lays a cable between this engine's machine and another's, and gives the addresses of both: what two nodes of a
+    /// swarm need.
+    ///
+    /// # Panics
+    /// The system refuses, as it does the second time.
+    pub fn connect(&self, other: &Self) -> [String; 2] {
+        let ip = |namespace: Option<u32>, words: &str| {
+            let mut command = Command::new("nsenter");
+            if let Some(pid) = namespace {
+                command.arg(format!("--net=/proc/{pid}/ns/net"));
+            }
+            let output = command.arg("ip").args(words.split(' ')).output();
+            let output = output.expect("nsenter starts");
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "ip {words}: {told}");
+        };
+        let pids = [self.pid(), other.pid()];
+        let ends = format!(
+            "link add locket0 netns {} type veth peer name locket0 netns {}",
+            pids[0], pids[1]
+        );
+        ip(None, &ends);
+        // Addresses that are only for tests of networks (RFC 2544).
+        let addresses = ["198.18.0.1", "198.18.0.2"];
+        for (pid, address) in pids.into_iter().zip(addresses) {
+            ip(Some(pid), &format!("address add {address}/24 dev locket0"));
+            ip(Some(pid), "link set locket0 up");
+        }
+        addresses.map(str::to_owned)
+    }
+
     /// Its data root: images, layers, volumes, build cache.
     pub fn data_root(&self) -> PathBuf {
         self.directory.path().join("data")
