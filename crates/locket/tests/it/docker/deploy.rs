@@ -14,7 +14,7 @@ use crate::support::{Scene, eventually};
 /// As many bytes as the image that holds everything may have, so that growth is noticed.
 const LARGEST: u64 = 16_000_000;
 
-fn deploy() -> PathBuf {
+pub(crate) fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
 }
 
@@ -24,15 +24,26 @@ fn with_image() -> Option<&'static Engine> {
     *ENGINE.get_or_init(|| {
         let binary = release()?;
         let engine = engine()?;
-        let context = tempfile::tempdir().unwrap();
-        fs::copy(binary, context.path().join("locket")).unwrap();
-        fs::write(context.path().join("sbom.cdx.json"), "{}").unwrap();
-        let file = deploy().join("image/Dockerfile");
-        let mut build = docker(engine, context.path(), &["build", "--quiet", "--file"]);
-        build.arg(file).args(["--build-arg", "VERSION=1.2.3"]);
-        succeed(build.args(["--tag", "locket:latest", "."]));
+        build_image(engine, &binary);
         Some(engine)
     })
+}
+
+/// Builds `locket:latest`.
+pub(crate) fn build_image(engine: &Engine, binary: &Path) {
+    build_image_for(engine, binary, "", "locket:latest");
+}
+
+/// The same with a provider of its own.
+fn build_image_for(engine: &Engine, binary: &Path, provider: &str, tag: &str) {
+    let context = tempfile::tempdir().unwrap();
+    fs::copy(binary, context.path().join("locket")).unwrap();
+    fs::write(context.path().join("sbom.cdx.json"), "{}").unwrap();
+    let file = deploy().join("image/Dockerfile");
+    let mut build = docker(engine, context.path(), &["build", "--quiet", "--file"]);
+    build.arg(file).args(["--build-arg", "VERSION=1.2.3"]);
+    build.args(["--build-arg", &format!("PROVIDER={provider}")]);
+    succeed(build.args(["--tag", tag, "."]));
 }
 
 /// The same, with a server for the examples to ask.
@@ -41,30 +52,35 @@ fn with_server() -> Option<&'static Engine> {
     *ENGINE.get_or_init(|| {
         let program = openbao_program()?;
         let engine = with_image()?;
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "FROM busybox\nCOPY bao /bin/bao\n").unwrap();
-        let mut build = docker(engine, program.parent().unwrap(), &["build", "--quiet", "--file"]);
-        succeed(build.arg(file.path()).args(["--tag", "openbao/openbao:2", "."]));
+        build_server(engine, &program);
         Some(engine)
     })
 }
 
-fn succeed(command: &mut Command) -> String {
+/// Builds the image of the server that the examples ask.
+pub(crate) fn build_server(engine: &Engine, program: &Path) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "FROM busybox\nCOPY bao /bin/bao\n").unwrap();
+    let mut build = docker(engine, program.parent().unwrap(), &["build", "--quiet", "--file"]);
+    succeed(build.arg(file.path()).args(["--tag", "openbao/openbao:2", "."]));
+}
+
+pub(crate) fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", all(&output));
     all(&output)
 }
 
 /// An example in a directory of its own, brought up under a name of its own. Dropped, it is taken down.
-struct Example {
-    engine: &'static Engine,
-    scene: Scene,
+pub(crate) struct Example<'a> {
+    engine: &'a Engine,
+    pub(crate) scene: Scene,
     project: String,
     user: &'static str,
 }
 
-impl Example {
-    fn new(engine: &'static Engine, name: &str, project: &str, user: &'static str) -> Self {
+impl<'a> Example<'a> {
+    pub(crate) fn new(engine: &'a Engine, name: &str, project: &str, user: &'static str) -> Self {
         let scene = Scene::new();
         // Whoever the container runs as reads what is mounted.
         fs::set_permissions(scene.path(""), fs::Permissions::from_mode(0o755)).unwrap();
@@ -79,28 +95,30 @@ impl Example {
         }
     }
 
-    fn compose(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn compose(&self, arguments: &[&str]) -> Command {
         let mut command = docker(self.engine, &self.scene.path(""), &["compose", "--project-name"]);
         command.arg(&self.project).args(arguments);
         command.env("LOCKET_USER", self.user);
+        // As a shell has it.
+        command.env("PWD", self.scene.path(""));
         command
     }
 
-    fn up(&self) {
+    pub(crate) fn up(&self) {
         succeed(&mut self.compose(&["up", "--detach", "--wait", "--wait-timeout", "120"]));
     }
 
-    fn logs(&self, service: &str) -> String {
+    pub(crate) fn logs(&self, service: &str) -> String {
         succeed(&mut self.compose(&["logs", "--no-log-prefix", service]))
     }
 
-    fn inspect(&self, service: &str, format: &str) -> String {
+    pub(crate) fn inspect(&self, service: &str, format: &str) -> String {
         let container = format!("{}-{service}-1", self.project);
         self.engine.run(&["inspect", "--format", format, &container])
     }
 }
 
-impl Drop for Example {
+impl Drop for Example<'_> {
     fn drop(&mut self) {
         let _ = self.compose(&["down", "--volumes", "--timeout", "1"]).output();
     }
@@ -134,6 +152,33 @@ fn the_image_is_one_program_that_belongs_to_nobody() {
         .filter(|name| !name.starts_with("dev/"))
         .collect();
     assert!(foreign.is_empty(), "{foreign:?}");
+}
+
+#[test]
+fn an_image_for_one_provider_asks_it_without_being_told() {
+    let (Some(engine), Some(binary)) = (with_image(), release()) else {
+        return;
+    };
+    build_image_for(engine, &binary, "op", "locket:op");
+    let ask = |image: &str| {
+        let mut run = engine.docker();
+        run.args([
+            "run",
+            "--rm",
+            "--entrypoint",
+            "/locket",
+            image,
+            "get",
+            "project/key",
+        ]);
+        let output = run.output().unwrap();
+        assert!(!output.status.success());
+        all(&output)
+    };
+    let told = ask("locket:op");
+    assert!(told.contains("OP_SERVICE_ACCOUNT_TOKEN"), "{told}");
+    let told = ask("locket:latest");
+    assert!(!told.contains("OP_SERVICE_ACCOUNT_TOKEN"), "{told}");
 }
 
 #[test]

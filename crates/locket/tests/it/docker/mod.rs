@@ -2,7 +2,7 @@
 
 mod build;
 mod compose;
-mod deploy;
+pub(crate) mod deploy;
 mod labels;
 
 use std::path::Path;
