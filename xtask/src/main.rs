@@ -12,6 +12,7 @@ mod image;
 mod mutants;
 mod op_core;
 mod peers;
+mod plugin;
 mod services;
 mod test;
 
@@ -25,8 +26,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   op-core    fetch 1Password's own core by its hash, compile it ahead of time, and say where it is; with --update, write
              the table of its imports anew
   dist       build the static release binary and check it
-  features   compile and test every feature alone; with --sizes, build the slim sets and write what each weighs
+  features   compile and test every feature alone; with --sizes, build the slim sets and write what each weighs, how
+             soon it is healthy and what it holds in memory; with --sizes BINARY, only say that of a static binary
   image      build the container image locket:latest, or locket:SET of the named slim sets, with `docker build`
+  plugin     write the directory of the managed plugin, and with a NAME run `docker plugin create NAME` on it
   fuzz       build the fuzz targets and run each, or the named one, for a while: fuzz [TARGET] [--seconds N]
   mutants    break the engine on purpose in a copy, once for each row of a list, and expect the simulation to notice;
              words choose among the rows
@@ -46,10 +49,14 @@ fn main() -> ExitCode {
         "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
         "features" => match arguments.first().map(String::as_str) {
             None => features::check().and_then(|()| features::test()),
-            Some("--sizes") => features::sizes(),
+            Some("--sizes") => match arguments.get(1) {
+                None => features::sizes(),
+                Some(binary) => features::size(binary),
+            },
             Some(_) => Err(USAGE.to_owned()),
         },
         "image" => image::run(&arguments),
+        "plugin" => plugin::run(&arguments),
         "fuzz" => fuzz::run(arguments.into_iter()),
         "mutants" => mutants::run(&arguments),
         "bench" => bench::run(&arguments),

@@ -103,7 +103,25 @@ struct Volume {
     mounted: Duration,
     /// In how many looks nobody was seen to use it.
     unseen: u32,
+    /// What containers may have of it that the plugin cannot reach.
+    left: Left,
 }
+
+/// What became of containers whose mount went away below them. They keep the files that they have, and nobody can give
+/// them new ones: that happens to a managed plugin that is disabled by force, and can only be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// There are none.
+    Nothing,
+    /// There were some when the plugin before this one ended; the engine is asked whether they run.
+    Perhaps,
+    /// They run.
+    Running,
+}
+
+/// What is said of such a volume.
+const LEFT: &str =
+    "containers that run have the files of an earlier mount and get no new ones: start them again";
 
 #[derive(Debug)]
 enum Phase {
@@ -147,17 +165,20 @@ impl<H: Host> Registry<H> {
         let mut is_changed = false;
         let mut mounted = Vec::new();
         for (name, mut stored) in state.volumes {
+            let mut left = Left::Nothing;
             match (registry.host.is_attached(&name), stored.mounts.is_empty()) {
                 (true, false) => mounted.push(name.clone()),
-                // The machine was started anew.
+                // The machine was started anew, or somebody took it away.
                 (false, false) => {
                     stored.mounts.clear();
+                    left = Left::Perhaps;
                     is_changed = true;
                 }
                 (true, true) => registry.take_away(&name),
                 (false, true) => {}
             }
-            registry.volumes.insert(name, Volume::new(stored, now));
+            let volume = Volume::new(stored, now);
+            registry.volumes.insert(name, Volume { left, ..volume });
         }
         for name in registry.host.attached() {
             if !registry.volumes.contains_key(&name) {
@@ -223,6 +244,7 @@ impl<H: Host> Registry<H> {
         };
         volume.mounted = now;
         volume.unseen = 0;
+        volume.left = Left::Nothing;
         self.mounted = now;
         let waiter = Waiter { id, reply };
         if let Phase::Ending { waiters, then, .. } = &mut volume.phase {
@@ -267,6 +289,10 @@ impl<H: Host> Registry<H> {
             refuse(reply, missing(name));
             return;
         };
+        if volume.left == Left::Running {
+            // There may be more of them.
+            volume.left = Left::Perhaps;
+        }
         if volume.stored.mounts.remove(id) {
             self.save_or_tell().await;
         }
@@ -380,13 +406,25 @@ impl<H: Host> Registry<H> {
         self.doubtful().iter().any(|name| !names.contains(name))
     }
 
-    /// Whether the engine has to be asked who uses what is mounted; a mount whose end was lost is found so.
+    /// Whether the engine has to be asked who uses what; a mount whose end was lost is found so, and a container whose
+    /// mount was.
     pub fn is_in_doubt(&self) -> bool {
-        !self.doubtful().is_empty()
+        let mut volumes = self.volumes.values();
+        volumes.any(|volume| volume.left != Left::Nothing) || !self.doubtful().is_empty()
     }
 
     /// The volumes that running containers use, as the engine tells. What nobody was seen to use twice is taken away.
     pub async fn in_use(&mut self, names: &BTreeSet<String>) {
+        for (name, volume) in &mut self.volumes {
+            volume.left = match (volume.left, names.contains(name)) {
+                (Left::Perhaps, true) => {
+                    tracing::warn!("{name}: {LEFT}");
+                    Left::Running
+                }
+                (left, true) => left,
+                (_, false) => Left::Nothing,
+            };
+        }
         let mut unused = Vec::new();
         for name in self.doubtful() {
             let Some(volume) = self.volumes.get_mut(&name) else {
@@ -435,7 +473,9 @@ impl<H: Host> Registry<H> {
 
     fn details(&self, name: &str, volume: &Volume) -> VolumeDetails {
         let is_mounted = matches!(volume.phase, Phase::Mounted { .. });
+        let is_left = volume.left == Left::Running;
         let state = match volume.phase {
+            Phase::Idle if is_left => "stale",
             Phase::Idle | Phase::Ending { .. } => "idle",
             Phase::Starting { .. } => "starting",
             Phase::Mounted { run: None } => "stale",
@@ -449,6 +489,7 @@ impl<H: Host> Registry<H> {
                 state: state.to_owned(),
                 failing: match is_mounted {
                     true => volume.health.failing.clone(),
+                    false if is_left => vec![LEFT.to_owned()],
                     false => Vec::new(),
                 },
             },
@@ -678,6 +719,7 @@ impl Volume {
             health: Health::default(),
             mounted: now,
             unseen: 0,
+            left: Left::Nothing,
         }
     }
 

@@ -404,6 +404,40 @@ async fn after_a_start_of_the_machine_nothing_counts_as_mounted() {
 }
 
 #[tokio::test]
+async fn containers_whose_mount_went_away_below_them_are_told_of_until_they_start_again() {
+    let mut world = World::new().await;
+    for name in ["gone", "used"] {
+        world.create(name, &[]).await.unwrap();
+        let reply = world.mount(name, "a").await;
+        world.ready(name).await;
+        now(reply).unwrap();
+    }
+    world.machine.0.borrow_mut().attached.clear();
+    let mut world = world.killed().await;
+    assert!(world.registry.is_in_doubt(), "the engine knows who runs");
+    let in_use: BTreeSet<_> = ["used".to_owned()].into();
+    world.registry.in_use(&in_use).await;
+    assert_eq!(world.registry.get("gone").unwrap().health, health("idle"));
+    let told = world.registry.get("used").unwrap().health;
+    assert_eq!(told.state, "stale");
+    assert!(told.failing[0].contains("start them again"), "{told:?}");
+
+    now(world.unmount("used", "a").await).unwrap();
+    assert_eq!(world.registry.get("used").unwrap().health.state, "idle");
+    world.registry.in_use(&in_use).await;
+    assert_eq!(
+        world.registry.get("used").unwrap().health.state,
+        "stale",
+        "another one runs"
+    );
+    let again = world.mount("used", "b").await;
+    world.ready("used").await;
+    now(again).unwrap();
+    assert_eq!(world.registry.get("used").unwrap().health, health("ready"));
+    assert!(!world.registry.is_in_doubt());
+}
+
+#[tokio::test]
 async fn what_a_killed_plugin_had_not_taken_away_yet_is_taken_away() {
     let machine = Machine::default();
     machine.0.borrow_mut().attached.insert("orphan".to_owned());

@@ -1,5 +1,8 @@
 //! The plugin of a real Docker Engine: volumes and Swarm secrets.
 
+mod deploy;
+mod managed;
+mod nodes;
 mod secrets;
 mod state;
 mod swarm;
