@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use locket_testkit::Server;
 use locket_testkit::fakes::connect::{Connect, Item};
-use locket_testkit::services::{self, OpenBao};
+use locket_testkit::services::{self, Engine, OpenBao};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -123,6 +123,14 @@ fn the_readme_reads_from_connect() {
 }
 
 #[test]
+fn the_readme_serves_a_docker_engine() {
+    let Some(engine) = Engine::start() else { return };
+    run_where("README.md", Some("engine"), &engine.environment(), &[], || {
+        engine.inside("timeout")
+    });
+}
+
+#[test]
 fn the_page_about_openbao_does_what_it_says() {
     let (Some(bao), Some(program)) = (OpenBao::start(), services::openbao::program()) else {
         return;
@@ -173,6 +181,21 @@ fn the_page_about_permissions_does_what_it_says() {
 /// Runs the steps of `page` that need this server, with these variables, in an empty home. Each of `places`, a host or a
 /// directory that the page makes up, becomes what the test has instead.
 fn run(page: &str, needs: Option<&str>, variables: &[(&str, String)], places: &[(&str, String)]) {
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    run_where(page, needs, &variables, places, || Command::new("timeout"));
+}
+
+/// The same, with `timeout` as it is where the page's machine is.
+fn run_where(
+    page: &str,
+    needs: Option<&str>,
+    variables: &[(String, String)],
+    places: &[(&str, String)],
+    timeout: impl Fn() -> Command,
+) {
     let text = Page::at(page).text;
     let placed = |text: &str| {
         places.iter().fold(text.to_owned(), |text, (made_up, real)| {
@@ -196,10 +219,9 @@ fn run(page: &str, needs: Option<&str>, variables: &[(&str, String)], places: &[
     }
     let script = directory.path().join("script");
     std::fs::write(&script, write_script(&steps)).expect("the script can be written");
-    let output = shell(&directory)
-        .arg(&script)
-        .current_dir(&clone)
-        .envs(variables.iter().map(|(name, value)| (name, value)))
+    let output = shell(&directory, timeout(), variables)
+        .args(["-c", "cd \"$1\" && . \"$2\"", "page"])
+        .args([&clone, &script])
         .output()
         .expect("bash runs");
     let told = String::from_utf8_lossy(&output.stderr);
@@ -226,20 +248,19 @@ fn run(page: &str, needs: Option<&str>, variables: &[(&str, String)], places: &[
 }
 
 /// A shell that finds our program and nothing of whoever runs the test.
-fn shell(directory: &TempDir) -> Command {
+fn shell(directory: &TempDir, mut shell: Command, variables: &[(String, String)]) -> Command {
     let bin = directory.path().join("bin");
     std::fs::create_dir(&bin).expect("a directory for programs");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_locket"), bin.join("locket"))
         .expect("a link to our program");
+    let given = variables.iter().find(|(name, _)| name == "PATH");
+    let path = given.map_or("/usr/local/bin:/usr/bin:/bin:/usr/sbin", |(_, path)| path);
     // An hour-glass for commands that wait for what never comes.
-    let mut shell = Command::new("timeout");
     shell
         .args(["120", "bash", "-eu"])
         .env_clear()
-        .env(
-            "PATH",
-            format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin", bin.display()),
-        )
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .env("PATH", format!("{}:{path}", bin.display()))
         .env("HOME", directory.path().join("home"))
         .env("LOCKET_STATE_DIR", directory.path().join("state"))
         .env("OUT", directory.path())
