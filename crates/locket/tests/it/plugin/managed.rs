@@ -26,14 +26,17 @@ impl World {
             "locket",
             &source("config", &self.place("etc")),
             &source("engine", &self.engine.socket().display().to_string()),
-            "LOCKET_LOG_LEVEL=debug",
+            "LOCKET_LOG_LEVEL=info",
         ]);
         self.engine.run(&["plugin", "enable", "locket"]);
     }
 
     /// How often the managed plugin has begun to listen.
     fn starts(&self) -> usize {
-        self.engine.log().matches("INFO listening at").count()
+        self.engine
+            .log()
+            .matches("listening at /run/docker/plugins")
+            .count()
     }
 
     fn state_of(&self, volume: &str) -> String {
@@ -100,7 +103,7 @@ fn a_managed_plugin_keeps_volumes_fresh_and_says_what_it_cannot_keep() {
         let state = world.state_of("vol");
         state.contains(r#""state":"stale""#) && state.contains("start them again")
     });
-    assert!(world.engine.log().contains("WARN vol: containers that run"));
+    assert!(world.engine.log().contains("vol: containers that run"));
     world.engine.run(&["restart", "--time", "1", "app"]);
     world.scene.write("etc/db", "four");
     eventually("the value is new", || world.read("app", "db") == "four");
