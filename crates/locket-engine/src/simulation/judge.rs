@@ -296,12 +296,17 @@ fn removals(world: &mut World) -> Verdict {
     Ok(())
 }
 
+/// From a change, or the start of an agent that owes it, until everybody who listens knows of it.
+pub(super) fn longest_telling() -> Duration {
+    ROUND + CALL * 2 + TELLING
+}
+
 /// Nobody waits for a word for too long.
 fn told(world: &mut World) -> Verdict {
     let (now, up) = (world.now(), world.up_since.unwrap_or_default());
     for (action, consumer) in &world.consumers.table {
         for (path, owed) in &consumer.owed {
-            let due = owed.at.max(up).max(consumer.since) + ROUND + CALL * 2 + TELLING;
+            let due = owed.at.max(up).max(consumer.since) + longest_telling();
             if consumer.mood.is_fine() && owed.excuse.is_none() && now > due {
                 let detail = format!(
                     "{action} does not know that {} changed at {:?}",

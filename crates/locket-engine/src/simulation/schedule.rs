@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::consumers::Mood;
 use super::dice::Dice;
+use super::drill::NOTIFY_TIMEOUT;
 use super::editor::Editor;
 use super::judge;
 use super::vault::{INSTANCES, ITEMS, Mode, PARTS};
@@ -31,6 +32,8 @@ pub(super) struct Schedule {
     editor: Editor,
     is_stopping: bool,
     is_done: bool,
+    /// The last agent ended after it had given up telling somebody.
+    owes: bool,
 }
 
 /// What a step leads to beside what it did.
@@ -41,6 +44,8 @@ enum Then {
     /// The agent dies within the pause after the step, or at its end.
     Kill,
     Stop,
+    /// The agent goes on until it has given up telling somebody, and ends then.
+    GiveUp,
 }
 
 /// Lets time pass, with an agent or without.
@@ -63,6 +68,7 @@ impl Schedule {
             editor: Editor::default(),
             is_stopping: false,
             is_done: false,
+            owes: false,
         }
     }
 
@@ -101,6 +107,13 @@ impl Schedule {
     /// What happens while no agent runs.
     pub(super) fn while_down(&mut self, world: &Shared) {
         self.is_stopping = false;
+        if self.owes {
+            // Nothing else changes: what the last agent owed is still what is in place.
+            let mut world = lock(world);
+            world.listen();
+            world.pass(SECOND);
+            return self.clear_away(&mut world);
+        }
         let mut dice = Dice::new(self.seed, 0x1000 + self.next as u64);
         for _ in 0..dice.below(4) {
             if let Some(mut dice) = self.step(world) {
@@ -128,6 +141,10 @@ impl Schedule {
     pub(super) async fn run(&mut self, world: &Shared, commands: mpsc::Sender<Command>) {
         // A first turn for the agent alone.
         tokio::time::sleep(MILLISECOND).await;
+        if std::mem::take(&mut self.owes) {
+            tokio::time::sleep(judge::longest_telling() + SECOND).await;
+            judge::check(&mut lock(world));
+        }
         while let Some(step) = self.next_step() {
             let Some(mut dice) = step else { continue };
             let then = self.act(&mut dice, world).await;
@@ -145,6 +162,7 @@ impl Schedule {
                     });
                 }
                 Then::Stop => return self.stop(&commands).await,
+                Then::GiveUp => return self.give_up(&mut dice, world, &commands).await,
             }
             let refresh = lock(world).drill.longest_refresh();
             tokio::time::sleep(gap(&mut dice, refresh)).await;
@@ -179,6 +197,19 @@ impl Schedule {
         }
         self.is_done = true;
         self.stop(commands).await;
+    }
+
+    /// Lets the agent notice what changed and try for as long as it does, and ends it.
+    async fn give_up(&mut self, dice: &mut Dice, world: &Shared, commands: &mpsc::Sender<Command>) {
+        reload(world, commands).await;
+        tokio::time::sleep(NOTIFY_TIMEOUT + judge::longest_telling()).await;
+        judge::check(&mut lock(world));
+        self.owes = true;
+        if dice.chance(50) {
+            return self.stop(commands).await;
+        }
+        lock(world).fuse = Some(Fuse::Events(0));
+        std::future::pending::<()>().await;
     }
 
     async fn stop(&mut self, commands: &mpsc::Sender<Command>) {
@@ -246,6 +277,10 @@ impl Schedule {
             91..94 => {
                 lock(world).trace(&format!("step {step}: the agent is to stop"));
                 Then::Stop
+            }
+            94..98 => {
+                deafen(&mut lock(world), dice, step);
+                Then::GiveUp
             }
             _ => {
                 lock(world).trace(&format!("step {step}: nothing"));
@@ -377,6 +412,29 @@ fn spoil_consumer(world: &mut World, dice: &mut Dice, step: usize) {
     world.trace(&line);
 }
 
+/// Changes every secret that can be had, and lets somebody not want to know.
+fn deafen(world: &mut World, dice: &mut Dice, step: usize) {
+    let now = world.now();
+    world.recover();
+    for (name, item) in &mut world.vault.items {
+        if !name.is_leased() {
+            item.version += 1;
+            item.exists = true;
+            item.changed_at = now;
+        }
+    }
+    let actions: Vec<_> = world.consumers.table.keys().cloned().collect();
+    let action = dice.pick(&actions);
+    let consumer = world.consumers.table.get_mut(action).unwrap();
+    consumer.mood = *dice.pick(&[Mood::Failing, Mood::Hanging]);
+    consumer.since = now;
+    let line = format!(
+        "step {step}: everything rotates, and {action} is {:?}",
+        consumer.mood
+    );
+    world.trace(&line);
+}
+
 /// Heals one thing that is not well, if anything is.
 fn mend_one(world: &mut World, dice: &mut Dice) {
     let now = world.now();
@@ -400,38 +458,13 @@ fn mend_one(world: &mut World, dice: &mut Dice) {
                 item.since = now;
             }
         }
-        _ => {
-            for consumer in world.consumers.table.values_mut() {
-                if consumer.mood != Mood::Fine {
-                    consumer.mood = Mood::Fine;
-                    consumer.since = now;
-                }
-            }
-        }
+        _ => world.listen(),
     }
 }
 
 fn heal(world: &mut World) {
-    let now = world.now();
-    for source in &mut world.vault.sources {
-        if source.mode != Mode::Up {
-            source.mode = Mode::Up;
-            source.since = now;
-        }
-    }
-    for item in world.vault.items.values_mut() {
-        if !item.is_sound() {
-            item.denied = false;
-            item.broken = None;
-            item.since = now;
-        }
-    }
-    for consumer in world.consumers.table.values_mut() {
-        if consumer.mood != Mood::Fine {
-            consumer.mood = Mood::Fine;
-            consumer.since = now;
-        }
-    }
+    world.recover();
+    world.listen();
     let blocked: Vec<PathBuf> = world
         .destinations
         .table
@@ -452,6 +485,35 @@ pub(super) fn unblock(world: &mut World, path: &Path) {
 }
 
 impl World {
+    /// Every provider serves every item.
+    fn recover(&mut self) {
+        let now = self.now();
+        for source in &mut self.vault.sources {
+            if source.mode != Mode::Up {
+                source.mode = Mode::Up;
+                source.since = now;
+            }
+        }
+        for item in self.vault.items.values_mut() {
+            if !item.is_sound() {
+                item.denied = false;
+                item.broken = None;
+                item.since = now;
+            }
+        }
+    }
+
+    /// Every consumer wants to know.
+    fn listen(&mut self) {
+        let now = self.now();
+        for consumer in self.consumers.table.values_mut() {
+            if consumer.mood != Mood::Fine {
+                consumer.mood = Mood::Fine;
+                consumer.since = now;
+            }
+        }
+    }
+
     /// Whether something is in the way of a start.
     pub(super) fn has_obstacle(&self) -> bool {
         self.drill.plan.maps.iter().any(|map| !map.source.exists())
