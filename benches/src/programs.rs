@@ -55,11 +55,13 @@ pub(crate) fn exec(binaries: &Binaries<'_>, table: &mut Table) {
     while !dir.path().join("up").exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
+    // What was needed for the start only is given back in time.
+    std::thread::sleep(Duration::from_secs(5));
     let resident = supervisor.number("VmRSS") as f64 / 1024.0;
     table.gate(
-        "a supervised program",
+        "a supervised program, after five seconds",
         format!("{resident:.1} MB resident"),
-        "",
+        format!("peak {:.1} MB", supervisor.number("VmHWM") as f64 / 1024.0),
         "10 MB",
         resident <= 10.0,
     );

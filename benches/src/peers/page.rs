@@ -25,14 +25,14 @@ measures again and writes this page.
   seconds does not follow such edits.
 - Memory is what the kernel counts as resident. Of a tool that follows, after it has had nothing to do for twenty seconds.
 - A program is `/bin/true`, run with one secret in its environment; what it takes by itself is taken off. A supervisor is
-  the process that stays beside a running program.
+  the process that stays beside a running program; its memory is that of its sixth second.
 - `bao agent` waits for two seconds before it starts a program, in case that further secrets arrive. `sops exec-env` runs
   the program through a shell; it is measured with `--same-process`, as locket too replaces itself with the program. Its
   secret stands in a dotenv file for age; locket's in its store, which is a file for age, too.
 ";
 
-/// The whole page.
-pub(crate) fn page(sections: &[Section]) -> String {
+/// The whole page. Tools that are `absent` could not be had.
+pub(crate) fn page(sections: &[Section], absent: &[&str]) -> String {
     let mut page = HEAD.to_owned();
     let mut versions: Vec<_> = sections
         .iter()
@@ -43,13 +43,21 @@ pub(crate) fn page(sections: &[Section]) -> String {
     let (first, rest) = versions.split_first().expect("there are tools");
     let others = rest.iter().filter(|version| *version != first).cloned();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel: Vec<_> = kernel.split('.').take(2).collect();
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let _ = writeln!(
         page,
         "\nThis run: {first} beside {}; Linux {}, {processors} processors.",
         others.collect::<Vec<_>>().join(", "),
-        kernel.trim()
+        kernel.join(".")
     );
+    if !absent.is_empty() {
+        let _ = writeln!(
+            page,
+            "\nCould not be had, and is left out: {}.",
+            absent.join(", ")
+        );
+    }
     let _ = writeln!(page, "\n{}", summary(sections));
     for section in sections {
         let _ = write!(

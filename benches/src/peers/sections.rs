@@ -33,7 +33,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) {
     };
     let (directory, locket, bao, other, sops) = (path(), path(), path(), path(), path());
     let ours = |speaks| tool("locket", &locket, speaks);
-    let sections = [
+    let pairs = [
         (
             "Secrets in OpenBao",
             "peers-openbao.svg",
@@ -61,8 +61,13 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) {
             ],
             About::Programs,
         ),
-    ]
-    .map(|(title, picture, tools, about)| {
+    ];
+    let (mut sections, mut absent) = (Vec::new(), Vec::new());
+    for (title, picture, tools, about) in pairs {
+        if !tools[1].binary.exists() {
+            absent.push(tools[1].name);
+            continue;
+        }
         eprintln!("{title}");
         let mut lines = Vec::new();
         let mut note = |done: Vec<Line>| {
@@ -77,18 +82,18 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) {
         }
         note(jobs::exec(&tools).into());
         note(vec![jobs::size(&tools)]);
-        Section {
+        sections.push(Section {
             title,
             tools,
             lines,
             picture,
-        }
-    });
+        });
+    }
     for section in &sections {
         let picture = plot::svg(&page::groups(section));
         fs::write(directory.join(section.picture), picture).expect("the picture can be written");
     }
-    let page = page::page(&sections);
+    let page = page::page(&sections, &absent);
     fs::write(directory.join("peers.md"), &page).expect("the page can be written");
     println!("{page}");
 }
