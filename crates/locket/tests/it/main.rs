@@ -11,6 +11,7 @@ mod azkv_official_client;
 mod azkv_run;
 mod bao_leases;
 mod bao_wrapping;
+mod beside_others;
 mod bitwarden_official_client;
 mod canaries;
 mod check;
