@@ -1,9 +1,10 @@
 //! What a service waits for.
 
-use super::rules::UNKNOWN_CONDITION;
+use super::rules::{UNASKED_HEALTH, UNKNOWN_CONDITION};
 use super::run::Scene;
 use super::{Finding, Fix};
-use crate::model::{Condition, Text};
+use crate::images;
+use crate::model::{Condition, Service, Text};
 
 const KNOWN: [&str; 3] = [
     "service_started",
@@ -19,7 +20,52 @@ pub(super) fn look(scene: &mut Scene<'_>) {
             {
                 scene.add(unknown(&service.name, &dependency.service, text));
             }
+            if let (Some(Condition::Healthy), Some(text), Some(on)) = (
+                dependency.condition,
+                &dependency.condition_text,
+                project.service(&dependency.service),
+            ) && is_unasked(on)
+            {
+                scene.add(unasked(service, on, text));
+            }
         }
+    }
+}
+
+/// Whether nobody asks for the health of a service: neither the project nor, as far as is known, its image.
+fn is_unasked(service: &Service) -> bool {
+    match &service.healthcheck {
+        Some(check) if check.is_disabled => true,
+        // Intervals alone make no check.
+        Some(check) if check.test.is_some() => false,
+        _ => {
+            let image = service.image.as_ref();
+            service.build.is_none() && image.is_some_and(|image| images::is_unasked(&image.value))
+        }
+    }
+}
+
+fn unasked(service: &Service, on: &Service, text: &Text) -> Finding {
+    let finding = Finding::new(
+        &UNASKED_HEALTH,
+        text.place,
+        format!("{}: {}", service.name, on.name),
+        format!("{} has no health check", on.name),
+    );
+    let image = on.image.as_ref().and_then(|image| images::find(&image.value));
+    let test = image.and_then(|image| image.health.as_ref());
+    match test.filter(|test| on.healthcheck.is_none() && !test.contains("{secret}")) {
+        Some(test) => {
+            let test = test.replace('$', "$$").replace('\'', "''");
+            finding.help(format!(
+                "Give {} a check: `healthcheck: {{test: [CMD-SHELL, '{test}']}}`.",
+                on.name
+            ))
+        }
+        None => finding.help(format!(
+            "Give {} a `healthcheck:` with a `test:`, or wait for `service_started`.",
+            on.name
+        )),
     }
 }
 

@@ -119,6 +119,10 @@ rules! {
         "A condition of `depends_on` does not exist"
         "Compose refuses the project. It knows `service_started`, `service_healthy` and `service_completed_successfully`."
         "Write one of these. `--fix` corrects `healthy`, `started` and `completed`.";
+    UNASKED_HEALTH = "unasked-health" Error false
+        "A service waits for the health of one that has no health check"
+        "Compose does not start it: `container … has no healthcheck configured`. Reported for images that are known to bring no check of their own."
+        "Give the other service a `healthcheck:`, such as the one that is shown, or wait for `service_started`.";
     BAD_REFERENCE = "bad-reference" Error false
         "A reference to a secret has a mistake"
         "It will not be resolved, and what needs it does not start."

@@ -24,6 +24,13 @@ pub fn find(image: &str) -> Option<&'static Image> {
         })
 }
 
+/// Whether the image is known to bring no health check of its own.
+pub fn is_unasked(image: &str) -> bool {
+    let name = ImageName::of(image);
+    let mut known = all().iter().flat_map(|image| &image.unasked);
+    known.any(|known| *known == name.repository || is_mirrored(known, &name))
+}
+
 fn is_mirrored(known: &str, name: &ImageName<'_>) -> bool {
     let Some(before) = name.repository.strip_suffix(known) else {
         return false;

@@ -4,7 +4,7 @@ mod find;
 mod page;
 mod table;
 
-pub use find::find;
+pub use find::{find, is_unasked};
 pub use page::page;
 pub use table::{Family, FileForm, Image, Recipe, Role, Start, Variable, all};
 

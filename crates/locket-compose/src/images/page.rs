@@ -30,6 +30,9 @@ fn section(image: &Image, text: &mut String) {
         }
     }
     let _ = writeln!(text, " Source: <{}>", image.source);
+    if let Some(what) = &image.unverified {
+        let _ = writeln!(text, "\nNot compared with it: {what}.");
+    }
     if !image.secrets.is_empty() {
         text.push_str("\n| secret | from a file |\n| --- | --- |\n");
     }

@@ -12,8 +12,13 @@ pub struct Image {
     pub title: String,
     /// Repositories without registry and tag; `OWNER/*` is every other image of an owner.
     pub names: Vec<String>,
+    /// Those of the names whose images bring no health check of their own.
+    #[serde(default)]
+    pub unasked: Vec<String>,
     /// Where its makers say what this row says.
     pub source: String,
+    /// What of the row could not be compared with that source.
+    pub unverified: Option<String>,
     /// The user that reads the files; 0 where the container starts as root and reads before it steps down.
     pub reader: u32,
     /// A variable of the container that names another user.
