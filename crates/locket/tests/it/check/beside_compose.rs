@@ -56,7 +56,8 @@ fn projects_are_to_us_what_they_are_to_compose() {
     assert!(differences.is_empty(), "\n{differences}");
 }
 
-type Texts = Vec<(String, String)>;
+/// The files of a project, by their paths in it.
+pub(crate) type Texts = Vec<(String, String)>;
 
 /// Projects for every rule of Compose.
 fn written() -> Vec<(String, Texts)> {
@@ -72,7 +73,7 @@ fn written() -> Vec<(String, Texts)> {
 }
 
 /// The projects that the checks are judged by.
-fn collected() -> Vec<(String, Texts)> {
+pub(crate) fn collected() -> Vec<(String, Texts)> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../locket-compose/tests/corpus");
     let mut projects = Vec::new();
     for part in ["blind", "known"] {

@@ -1,6 +1,6 @@
 //! `locket check`: the troubles that the guides tell of, files of every kind, and the model beside Compose.
 
-mod beside_compose;
+pub(crate) mod beside_compose;
 mod files;
 mod forms;
 mod troubles;

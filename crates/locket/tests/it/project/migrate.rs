@@ -6,6 +6,7 @@ use std::path::Path;
 use locket_testkit::services::Engine;
 
 use super::{beside, compose, printed, said};
+use crate::check::beside_compose::collected;
 use crate::support::Scene;
 
 /// Projects as people write them: the files of each.
@@ -244,4 +245,54 @@ fn values_go_to_the_store_and_backups_never_into_a_repository() {
         "API_TOKEN=\"hunter2-canary\""
     );
     assert!(Path::new(&scene.path("state/locket/backups")).exists());
+}
+
+/// Whatever moves out of a project of others, Compose makes the same of it; what Compose does not accept by itself is left
+/// out.
+#[test]
+fn projects_that_were_written_for_the_checks_are_the_same_below_exec_too() {
+    let Some(engine) = Engine::shared() else { return };
+    let (mut moved, mut refused) = (Vec::new(), Vec::new());
+    for (name, files) in collected() {
+        let scene = Scene::empty();
+        for (file, text) in &files {
+            scene.write(&format!("p/{file}"), text);
+        }
+        let directory = scene.path("p");
+        let before = compose(engine, &directory, &["config"]);
+        if !before.status.success() {
+            continue;
+        }
+        let migrated = beside(engine, &directory, &["migrate", "--apply"])
+            .env("XDG_STATE_HOME", scene.path("state"))
+            .output()
+            .unwrap();
+        if said(&migrated).contains("no plain values were found") {
+            continue;
+        }
+        if said(&migrated).contains("Nothing was changed.") {
+            for (file, text) in &files {
+                assert_eq!(scene.read(&format!("p/{file}")).as_deref(), Some(text.as_str()));
+            }
+            refused.push(name);
+            continue;
+        }
+        assert!(migrated.status.success(), "{name}: {}", said(&migrated));
+        assert!(
+            said(&migrated).contains("says the same as before"),
+            "{name}: {}",
+            said(&migrated)
+        );
+        let docker = engine.docker().get_program().to_owned();
+        let after = beside(engine, &directory, &["exec", "--env", ".env", "--"])
+            .arg(docker)
+            .args(["compose", "config"])
+            .output()
+            .unwrap();
+        assert_eq!(printed(&after), printed(&before), "{name}");
+        moved.push(name);
+    }
+    assert!(moved.len() >= 10, "only {moved:?}");
+    // An override that resets what it overrides is not followed.
+    assert_eq!(refused, ["reset"]);
 }
