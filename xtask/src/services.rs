@@ -27,6 +27,9 @@ pub(crate) fn install() -> Result<PathBuf, String> {
         apt(&["systemd", "systemd-container"])?;
     }
     postgres(&home)?;
+    if !exists("mariadbd") || !exists("mariadb-install-db") {
+        apt(&["mariadb-server"])?;
+    }
     rage(&home)?;
     onepassword(&home)?;
     engine::install(&home)?;

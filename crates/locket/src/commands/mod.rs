@@ -72,7 +72,8 @@ mod systemd;
 #[cfg(any(
     feature = "command-build",
     feature = "command-compose",
-    feature = "command-exec"
+    feature = "command-exec",
+    feature = "command-rotate"
 ))]
 mod variables;
 

@@ -329,6 +329,20 @@ pub(super) fn add(
     Ok(())
 }
 
+/// The secret `name` of the store that flags, variables and the configuration name.
+///
+/// # Errors
+/// It is no name, or the settings of the store are wrong.
+#[cfg(feature = "command-rotate")]
+pub(super) fn secret(
+    matches: &ArgMatches,
+    context: &Context,
+    name: &str,
+) -> Result<(Store, SecretName), Failure> {
+    let name = parse_name(name)?;
+    Ok((open(matches, context)?, name))
+}
+
 /// The store that flags, variables and the configuration name.
 fn open(matches: &ArgMatches, context: &Context) -> Result<Store, Failure> {
     let common = settings::load(matches, context, Common::settle)?.open(context);
@@ -405,7 +419,7 @@ fn read_all(from: &mut dyn Read, limit: usize) -> io::Result<SecretBytes> {
     Ok(value.finish())
 }
 
-fn failed(error: ProviderError) -> Failure {
+pub(super) fn failed(error: ProviderError) -> Failure {
     told_wrong(Failure::work, error)
 }
 

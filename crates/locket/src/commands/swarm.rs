@@ -40,10 +40,10 @@ pub(super) const COMMAND: Command = Command {
 };
 
 /// The label of a service that asks for a secret, before its name.
-const LABEL: &str = "locket.secret.";
+pub(super) const LABEL: &str = "locket.secret.";
 
 /// The labels of a secret with a driver.
-const DRIVEN: [&str; 2] = ["locket.ref", "locket.template"];
+pub(super) const DRIVEN: [&str; 2] = ["locket.ref", "locket.template"];
 
 /// Drivers of ours: the plugin beside the engine, and the one that the engine keeps.
 const DRIVERS: [&str; 2] = ["locket", "locket:latest"];

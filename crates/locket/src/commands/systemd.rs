@@ -126,6 +126,36 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Units that have what has grown old in the project of `directory` rotated every day; the timer is the last.
+///
+/// # Errors
+/// No unit can say the directory or the program.
+#[cfg(feature = "command-rotate")]
+pub(super) fn rotation(project: &str, directory: &Path, older_than: &str) -> Result<Vec<Unit>, Failure> {
+    let program = this_program()?;
+    crate::systemd::rotation(&program, project, directory, older_than).map_err(|wrong| unsayable(&wrong))
+}
+
+/// Writes `units` to `directory`.
+///
+/// # Errors
+/// They cannot be written, or somebody else's stand there.
+#[cfg(feature = "command-rotate")]
+pub(super) fn write(directory: &Path, units: &[Unit]) -> Result<(), Failure> {
+    let deed = Deed {
+        directory: Some(directory.to_owned()),
+        is_dry: false,
+    };
+    deed.write(directory, units)
+}
+
+fn this_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| {
+        Failure::work(format!("this program's own path is not known: {error}"))
+            .help("Name it with `--program`.")
+    })
+}
+
 fn unsayable(wrong: &Unsayable) -> Failure {
     Failure::usage(format!("no unit can say this: {wrong}"))
         .help("Name files by absolute paths of ordinary characters.")
@@ -135,10 +165,7 @@ impl SystemdArgs {
     fn units(&self, context: &Context) -> Result<Units, Failure> {
         let program = match &self.program {
             Some(program) => context.directory.join(program),
-            None => std::env::current_exe().map_err(|error| {
-                Failure::work(format!("this program's own path is not known: {error}"))
-                    .help("Name it with `--program`.")
-            })?,
+            None => this_program()?,
         };
         let asked = Needs {
             write: self

@@ -15,6 +15,7 @@ use super::entries::{
 use super::mask;
 use super::providers::{self, ProviderTable};
 use super::reader::{Numbers, Reader, Reading};
+use super::rotate::{RotateTable, read_rotate};
 use super::swarm::{SwarmTable, read_allow, read_plugin, read_swarm};
 use crate::options::{Given, Key, Opt, Shape, table};
 use crate::report::{Problem, SourceText};
@@ -42,6 +43,12 @@ pub(crate) struct ConfigFile {
     pub(crate) plugin: BTreeMap<&'static str, Given>,
     /// `[swarm]`.
     pub(crate) swarm: SwarmTable,
+    /// `[rotate]`.
+    #[cfg_attr(
+        not(feature = "command-rotate"),
+        expect(dead_code, reason = "only one command asks for it")
+    )]
+    pub(crate) rotate: RotateTable,
 }
 
 /// A table of options, by their names.
@@ -133,6 +140,7 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
         providers: Vec::new(),
         plugin: BTreeMap::new(),
         swarm: SwarmTable::default(),
+        rotate: RotateTable::default(),
     };
     for (key, value) in document {
         match key.get_ref().as_ref() {
@@ -168,6 +176,10 @@ fn read(path: &Path, document: &DeTable<'_>, reading: &mut Reading) -> ConfigFil
                 } else if name == "swarm" {
                     let mut reader = Reader::new(reading, "[swarm]", inside);
                     file.swarm = read_swarm(&mut reader);
+                    reader.finish();
+                } else if name == "rotate" {
+                    let mut reader = Reader::new(reading, "[rotate]", inside);
+                    file.rotate = read_rotate(&mut reader);
                     reader.finish();
                 } else if name == "labels" {
                     let mut reader = Reader::new(reading, "[labels]", inside);
@@ -239,6 +251,7 @@ fn names() -> Vec<&'static str> {
         "providers",
         "plugin",
         "swarm",
+        "rotate",
     ];
     names.extend(providers::prefixes());
     names

@@ -6,6 +6,7 @@ mod find;
 mod mask;
 mod providers;
 mod reader;
+mod rotate;
 mod schema;
 mod swarm;
 

@@ -61,7 +61,10 @@ pub(super) fn prefixes() -> impl Iterator<Item = &'static str> {
 /// Whether values in the table `name` could be meant as credentials: true for everything that is not known to hold
 /// none.
 pub(super) fn may_hold_credentials(name: &str) -> bool {
-    !["run", "map", "secret", "notify", "plugin", "swarm", "labels"].contains(&name)
+    ![
+        "run", "map", "secret", "notify", "plugin", "swarm", "labels", "rotate",
+    ]
+    .contains(&name)
 }
 
 /// Whether the values of a key may be shown. What stands in a table of the user's own names may be anything.

@@ -13,6 +13,7 @@ use super::entries::{read_every, read_map, read_notify, read_secret};
 use super::file::read_options;
 use super::providers::read_settings;
 use super::reader::{Numbers, Reader, Reading, Wanted};
+use super::rotate::read_rotate;
 use super::swarm::{read_allow, read_plugin, read_swarm};
 use crate::options::{Key, Opt, Shape, table};
 use crate::providers::{kinds, literal_name, sections};
@@ -80,6 +81,8 @@ pub(crate) fn schema() -> Value {
         },
     });
     add("swarm", swarm);
+    let rotate = known(|reader| drop(read_rotate(reader)));
+    add("rotate", table_of(&rotate, plain));
     let mut labels = table_of(&known(|reader| drop(read_allow(reader))), plain);
     labels["properties"]["allow"] = grants();
     add("labels", labels);

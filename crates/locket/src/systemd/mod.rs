@@ -6,4 +6,6 @@ mod units;
 
 pub(crate) use grammar::Unsayable;
 pub(crate) use unit::{MARK, Unit};
+#[cfg(feature = "command-rotate")]
+pub(crate) use units::rotation;
 pub(crate) use units::{Needs, Purpose, Units};

@@ -280,6 +280,54 @@ impl Units {
     }
 }
 
+/// The units that have what has grown old in the project of `directory` rotated every day. Each project has its own.
+///
+/// # Errors
+/// A path that no unit can hold.
+#[cfg(feature = "command-rotate")]
+pub(crate) fn rotation(
+    program: &Path,
+    project: &str,
+    directory: &Path,
+    older_than: &str,
+) -> Result<Vec<Unit>, Unsayable> {
+    let words = ["rotate", "--all", "--older-than", older_than];
+    let command = std::iter::once(grammar::file(program)?).chain(words);
+    let name = match project {
+        "" => "locket-rotate".to_owned(),
+        project => format!("locket-rotate-{project}"),
+    };
+    let service = Unit::new(format!("{name}.service"))
+        .section("Unit")
+        .set(
+            "Description",
+            format!("Old secrets of {} rotated (locket)", grammar::path(directory)?),
+        )
+        .set("Wants", "network-online.target docker.service")
+        .set("After", "network-online.target docker.service")
+        .section("Service")
+        .set("Type", "oneshot")
+        .set("WorkingDirectory", grammar::path(directory)?)
+        .set("ExecStart", grammar::command(command)?)
+        .because("Each dependent has its own time to become well; this is for all of them.")
+        .set("TimeoutStartSec", "1h");
+    let service = surroundings(service)
+        .because("It has `docker` do its work, so that little can be taken from it.")
+        .set("NoNewPrivileges", "yes")
+        .set("UMask", "0077")
+        .set("LimitCORE", "0");
+    let timer = Unit::new(format!("{name}.timer"))
+        .section("Unit")
+        .set("Description", "When old secrets are rotated (locket)")
+        .section("Timer")
+        .set("OnCalendar", "daily")
+        .set("RandomizedDelaySec", "1h")
+        .set("Persistent", "true")
+        .section("Install")
+        .set("WantedBy", "timers.target");
+    Ok(vec![service, timer])
+}
+
 /// Variables and credentials.
 fn surroundings(unit: Unit) -> Unit {
     let unit = unit.because("Settings of providers, a line each: NAME=value. No secrets.");

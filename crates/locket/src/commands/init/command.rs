@@ -136,7 +136,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// Holds the directory for as long as the result lives; a file system without locks has none.
-fn lock(directory: &Path) -> Option<std::os::fd::OwnedFd> {
+pub(in super::super) fn lock(directory: &Path) -> Option<std::os::fd::OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let held = rustix::fs::open(directory, flags, Mode::empty()).ok()?;
     rustix::fs::flock(&held, FlockOperation::LockExclusive).ok()?;

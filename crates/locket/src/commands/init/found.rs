@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use locket_compose::init::{Earlier, Stamp, stamp};
-use locket_compose::{DEFAULT_FILES, Project, Request, load};
+use locket_compose::{DEFAULT_FILES, LoadError, Project, Request, load};
 use locket_core::Environment;
 
 use super::super::files::read_text;
@@ -100,6 +100,32 @@ pub(in super::super) fn project(
         ..Request::default()
     };
     let project = load(&request, disk, environment).map_err(|error| Failure::usage(error.to_string()))?;
+    without_mistakes(project)
+}
+
+/// The same; `None` where there is no Compose file and none was named.
+///
+/// # Errors
+/// As for [`project`].
+#[cfg(feature = "command-rotate")]
+pub(in super::super) fn project_if_any(
+    files: &[PathBuf],
+    directory: &Path,
+    environment: &Environment,
+) -> Result<Option<Project>, Failure> {
+    let request = Request {
+        directory: directory.to_owned(),
+        files: files.to_vec(),
+        ..Request::default()
+    };
+    match load(&request, &Disk::default(), environment) {
+        Ok(project) => without_mistakes(project).map(Some),
+        Err(LoadError::NoFile(_)) => Ok(None),
+        Err(error) => Err(Failure::usage(error.to_string())),
+    }
+}
+
+fn without_mistakes(project: Project) -> Result<Project, Failure> {
     let mistakes: Vec<_> = project
         .mistakes
         .iter()

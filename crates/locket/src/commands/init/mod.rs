@@ -8,3 +8,5 @@ mod found;
 pub(super) use apply::ignore;
 pub(super) use command::COMMAND;
 pub(super) use found::project;
+#[cfg(feature = "command-rotate")]
+pub(super) use {command::lock, found::project_if_any};

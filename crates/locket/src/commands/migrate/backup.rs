@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use locket_core::{Environment, SecretBytes};
 
-use super::super::project::SecretFiles;
+use super::super::project::{SecretFiles, kept_apart};
 use crate::report::Failure;
 
 /// Where backups go unless somebody says otherwise.
@@ -13,16 +13,10 @@ use crate::report::Failure;
 /// # Errors
 /// There is no home directory.
 pub(super) fn place(environment: &Environment) -> Result<PathBuf, Failure> {
-    let state = environment
-        .get("XDG_STATE_HOME")
-        .filter(|path| path.starts_with('/'));
-    let home = || environment.get("HOME").filter(|path| !path.is_empty());
-    match (state, home()) {
-        (Some(state), _) => Ok(Path::new(state).join("locket/backups")),
-        (None, Some(home)) => Ok(Path::new(home).join(".local/state/locket/backups")),
-        (None, None) => Err(Failure::usage("there is no place for the backup")
-            .help("Set HOME, or name a directory outside of any repository with `--backup DIR`.")),
-    }
+    kept_apart(environment, "backups").ok_or_else(|| {
+        Failure::usage("there is no place for the backup")
+            .help("Set HOME, or name a directory outside of any repository with `--backup DIR`.")
+    })
 }
 
 /// Copies `files` into a new directory below `place`.

@@ -47,6 +47,15 @@ impl Docker {
         })
     }
 
+    /// The same program in another environment.
+    #[cfg(feature = "command-rotate")]
+    pub(in super::super) fn with(&self, environment: Environment) -> Self {
+        Self {
+            environment,
+            ..self.clone()
+        }
+    }
+
     /// Whether Compose accepts the project; what it minds otherwise.
     ///
     /// # Errors
@@ -80,16 +89,20 @@ impl Docker {
         run(command.args(arguments), input)
     }
 
-    /// Runs `docker ARGUMENTS`.
+    /// Runs `docker ARGUMENTS`, with `input` on its standard input.
     ///
     /// # Errors
     /// It cannot be run.
-    pub(in super::super) fn docker<I, S>(&self, arguments: I) -> Result<Answer, Failure>
+    pub(in super::super) fn docker<I, S>(
+        &self,
+        arguments: I,
+        input: Option<&SecretBytes>,
+    ) -> Result<Answer, Failure>
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        run(self.command().args(arguments), None)
+        run(self.command().args(arguments), input)
     }
 
     /// What is known here of `image`; nothing where it is not on this machine or no engine answers.
@@ -106,7 +119,7 @@ impl Docker {
             return None;
         }
         let answer = self
-            .docker(["image", "inspect", "--format", "{{json .Config}}", image])
+            .docker(["image", "inspect", "--format", "{{json .Config}}", image], None)
             .ok()
             .filter(|answer| answer.is_good)?;
         let config: Config = serde_json::from_slice(&answer.stdout).ok()?;

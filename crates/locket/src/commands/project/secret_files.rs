@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use locket_compose::init::DIRECTORY;
-use locket_core::SecretBytes;
 use locket_core::plan::{Access, Owner};
+use locket_core::{Environment, SecretBytes};
 use rustix::fs::{Mode, OFlags};
 
 use super::super::files::{self, unreadable};
@@ -151,6 +151,18 @@ impl SecretFiles {
         rustix::fs::ftruncate(&file, bytes.len() as u64).map_err(failed)?;
         rustix::fs::fsync(&file).map_err(failed)
     }
+}
+
+/// The directory of the user's own where `what` is kept: values among it, out of reach of any repository. `None` for a
+/// user without a home.
+pub(in super::super) fn kept_apart(environment: &Environment, what: &str) -> Option<PathBuf> {
+    let state = environment
+        .get("XDG_STATE_HOME")
+        .filter(|path| path.starts_with('/'));
+    let home = environment.get("HOME").filter(|path| !path.is_empty());
+    let state = state.map(PathBuf::from);
+    let state = state.or_else(|| Some(Path::new(home?).join(".local/state")));
+    Some(state?.join("locket").join(what))
 }
 
 /// Mode and owner with which every reader can read: the reader's own file where root makes it for one, else a file that

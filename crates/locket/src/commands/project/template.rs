@@ -23,6 +23,30 @@ pub(in super::super) fn references(text: &[u8], directory: &Path) -> Vec<PathBuf
         .collect()
 }
 
+/// What a text refers to: the scheme, the locator, and whether the text is the value alone.
+#[cfg(feature = "command-rotate")]
+pub(in super::super) fn places(text: &str) -> Vec<(String, String, bool)> {
+    let text = text.trim();
+    let options = TemplateOptions::default();
+    let Ok(template) = Template::parse(text.as_bytes().to_vec(), &options, &locket_providers::schemes())
+    else {
+        return Vec::new();
+    };
+    let inner = text
+        .strip_prefix("{{")
+        .and_then(|rest| rest.strip_suffix("}}"))
+        .unwrap_or(text);
+    let inner = inner.trim().trim_matches('"');
+    let references = template.references().iter();
+    references
+        .map(|reference| {
+            let is_whole = inner == format!("{}://{}", reference.scheme(), reference.locator());
+            let locator = reference.decoded_locator().into_owned();
+            (reference.scheme().to_owned(), locator, is_whole)
+        })
+        .collect()
+}
+
 /// What `text` comes out as, each file's content given by `content`.
 ///
 /// # Errors

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use locket_core::{Clock, SecretBytes};
+use locket_compose::rotate::{Dependent, Way};
+use locket_core::{Clock, Environment, SecretBytes};
 use serde::Deserialize;
 
 use super::super::project::{Answer, Docker};
+use super::recipe::Shell;
 use crate::report::Failure;
 use crate::runtime;
 
@@ -47,21 +49,6 @@ struct Listed {
 impl Compose {
     pub(super) fn new(docker: Docker) -> Self {
         Self { docker }
-    }
-
-    /// Runs `script` in the container of a service, with `input` on its standard input.
-    ///
-    /// # Errors
-    /// It cannot be run.
-    pub(super) fn shell(
-        &self,
-        service: &str,
-        script: &str,
-        arguments: &[&str],
-        input: &SecretBytes,
-    ) -> Result<Answer, Failure> {
-        let words = ["exec", "-T", service, "sh", "-c", script, "sh"];
-        self.docker.compose(words.iter().chain(arguments), Some(input))
     }
 
     /// How a service is; the worst of its containers counts.
@@ -107,18 +94,40 @@ impl Compose {
         Ok(states.min_by_key(rank).unwrap_or(State::Absent))
     }
 
-    /// Restarts a service and waits until it is well.
+    /// Gives a service the new value in its way, and waits until it is well. `variables` are those that a container is
+    /// made with.
     ///
     /// # Errors
-    /// It is not within `limit`.
-    pub(super) fn restart(&self, service: &str, limit: Duration, clock: &dyn Clock) -> Result<(), Failure> {
-        let answer = self.docker.compose(["restart", "--no-deps", service], None)?;
+    /// It is not well within `limit`.
+    pub(super) fn renew(
+        &self,
+        dependent: &Dependent,
+        variables: Option<&Environment>,
+        limit: Duration,
+        clock: &dyn Clock,
+    ) -> Result<(), Failure> {
+        let service = dependent.service.as_str();
+        let words: &[&str] = match dependent.way {
+            Way::Restart => &["restart", "--no-deps"],
+            Way::Recreate => &["up", "--detach", "--no-deps", "--force-recreate"],
+            // The provider gives the value only when it is called, too.
+            Way::Provide => &["up", "--detach", "--force-recreate"],
+        };
+        let docker = match variables {
+            Some(variables) => self.docker.with(variables.clone()),
+            None => self.docker.clone(),
+        };
+        let answer = docker.compose(words.iter().chain([&service]), None)?;
         if !answer.is_good {
             return Err(Failure::work(format!(
                 "{service} cannot be restarted: {}",
                 answer.stderr.trim()
             )));
         }
+        self.settle(service, limit, clock)
+    }
+
+    fn settle(&self, service: &str, limit: Duration, clock: &dyn Clock) -> Result<(), Failure> {
         let start = clock.monotonic();
         let mut running_since = None;
         loop {
@@ -144,6 +153,31 @@ impl Compose {
                 )));
             }
             runtime::block_on(async { tokio::time::sleep(PAUSE).await })?;
+        }
+    }
+}
+
+impl Shell for Compose {
+    fn shell(
+        &self,
+        service: &str,
+        script: &str,
+        arguments: &[&str],
+        input: &SecretBytes,
+    ) -> Result<Answer, Failure> {
+        let words = ["exec", "-T", service, "sh", "-c", script, "sh"];
+        self.docker.compose(words.iter().chain(arguments), Some(input))
+    }
+
+    fn reach(&self, service: &str) -> Result<(), Failure> {
+        match self.state(service)? {
+            State::Absent | State::Unhealthy => Err(Failure::work(format!(
+                "{service} does not run well, so its password cannot be changed"
+            ))
+            .help(format!(
+                "Start it with `docker compose up --detach --wait {service}`."
+            ))),
+            State::Running | State::Healthy | State::Starting => Ok(()),
         }
     }
 }

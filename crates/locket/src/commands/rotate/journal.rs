@@ -1,5 +1,5 @@
-//! What a rotation leaves for whoever comes after a kill: how far it came, and both values, beside the secret itself.
-//! All of it is gone when the rotation has ended, one way or the other.
+//! What a rotation leaves for whoever comes after a kill: how far it came, and both values. All of it is gone when the
+//! rotation has ended, one way or the other.
 
 use std::path::{Path, PathBuf};
 
@@ -17,53 +17,70 @@ pub(super) enum Step {
     Prepared,
     /// The value inside may be either.
     Inside,
-    /// The files may hold either.
-    Files,
+    /// Where it is kept, it may be either.
+    Kept,
     /// Dependents may use either.
     Dependents,
 }
 
-/// The record of one rotation.
-#[derive(Debug)]
-pub(super) struct Journal {
-    record: PathBuf,
-    old: PathBuf,
-    new: PathBuf,
+/// What is kept until a rotation has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// How far it came.
+    Record,
+    /// The value before.
+    Old,
+    /// The value after.
+    New,
 }
+
+/// Where the items of one rotation are kept: a place that is as safe as that of the value itself.
+pub(super) trait Shelf {
+    /// What is kept there of `item`.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    fn get(&self, item: Item) -> Result<Option<SecretBytes>, Failure>;
+
+    /// Keeps `value` as `item`.
+    ///
+    /// # Errors
+    /// It cannot be kept, so that nothing may be done that it stands for.
+    fn put(&self, item: Item, value: &SecretBytes) -> Result<(), Failure>;
+
+    /// Leaves nothing. The record goes last, so that what is left is never values that nobody knows of.
+    ///
+    /// # Errors
+    /// Something stays.
+    fn clear(&self) -> Result<(), Failure>;
+
+    /// Where that is, for a person.
+    fn shown(&self) -> String;
+}
+
+/// The record of one rotation.
+pub(super) struct Journal<'a>(pub(super) &'a dyn Shelf);
 
 #[derive(Serialize, Deserialize)]
 struct Record {
     step: Step,
 }
 
-impl Journal {
-    /// That of the secret whose file is `path`.
-    pub(super) fn of(path: &Path) -> Self {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let beside = |what: &str| path.with_file_name(format!(".{name}.{what}"));
-        Self {
-            record: beside("rotation"),
-            old: beside("old"),
-            new: beside("new"),
-        }
-    }
-
+impl Journal<'_> {
     /// How far an earlier rotation came that did not end.
     ///
     /// # Errors
     /// The record cannot be read.
     pub(super) fn unfinished(&self) -> Result<Option<Step>, Failure> {
-        let broken = |why: String| {
-            Failure::work(format!("the record {} cannot be read: {why}", self.record.display()))
-                .help("Both values of the interrupted rotation stand beside it; put one in force everywhere, then remove all three files.")
+        let Some(record) = self.0.get(Item::Record)? else {
+            return Ok(None);
         };
-        match std::fs::read(&self.record) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(broken(error.to_string())),
-            Ok(bytes) => serde_json::from_slice::<Record>(&bytes)
-                .map(|record| Some(record.step))
-                .map_err(|error| broken(error.to_string())),
-        }
+        #[expect(clippy::disallowed_methods, reason = "the record holds no value")]
+        let record = serde_json::from_slice::<Record>(record.expose());
+        record.map(|record| Some(record.step)).map_err(|error| {
+            Failure::work(format!("the record of a rotation in {} cannot be read: {error}", self.0.shown()))
+                .help("Both values of the interrupted rotation are kept beside it; put one in force everywhere, then remove all three.")
+        })
     }
 
     /// Begins: both values are kept before anything changes.
@@ -71,8 +88,8 @@ impl Journal {
     /// # Errors
     /// They cannot be.
     pub(super) fn begin(&self, old: &SecretBytes, new: &SecretBytes) -> Result<(), Failure> {
-        SecretFiles::keep(&self.old, old)?;
-        SecretFiles::keep(&self.new, new)?;
+        self.0.put(Item::Old, old)?;
+        self.0.put(Item::New, new)?;
         self.reach(Step::Prepared)
     }
 
@@ -82,29 +99,73 @@ impl Journal {
     /// It cannot be written, so it must not be done.
     pub(super) fn reach(&self, step: Step) -> Result<(), Failure> {
         let text = serde_json::to_vec(&Record { step }).unwrap_or_default();
-        SecretFiles::keep(&self.record, &SecretBytes::new(text))
+        self.0.put(Item::Record, &SecretBytes::new(text))
     }
 
-    /// Both values, the old one first.
+    /// Both values, the old one first; `None` where they were not both kept, or not any more.
     ///
     /// # Errors
-    /// One of them is not there.
-    pub(super) fn values(&self) -> Result<(SecretBytes, SecretBytes), Failure> {
-        let read = |path: &Path| {
-            std::fs::read(path)
-                .map(SecretBytes::new)
-                .map_err(|error| Failure::work(format!("{} cannot be read: {error}", path.display())))
-        };
-        Ok((read(&self.old)?, read(&self.new)?))
+    /// One of them cannot be read.
+    pub(super) fn values(&self) -> Result<Option<(SecretBytes, SecretBytes)>, Failure> {
+        Ok(self.0.get(Item::Old)?.zip(self.0.get(Item::New)?))
     }
 
-    /// Ends: nothing of it stays. The record goes last, so that what is left is never values that nobody knows of.
+    /// Ends: nothing of it stays.
     ///
     /// # Errors
     /// Something stays.
     pub(super) fn end(&self) -> Result<(), Failure> {
-        for path in [&self.old, &self.new, &self.record] {
-            match std::fs::remove_file(path) {
+        self.0.clear()
+    }
+}
+
+/// Files, for their owner alone.
+#[derive(Debug)]
+pub(super) struct Files {
+    directory: PathBuf,
+    name: String,
+}
+
+impl Files {
+    /// Beside the file at `path`.
+    pub(super) fn beside(path: &Path) -> Self {
+        Self {
+            directory: path.parent().unwrap_or(Path::new("/")).to_owned(),
+            name: path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        }
+    }
+
+    fn path(&self, item: Item) -> PathBuf {
+        let what = match item {
+            Item::Record => "rotation",
+            Item::Old => "old",
+            Item::New => "new",
+        };
+        self.directory.join(format!(".{}.{what}", self.name))
+    }
+}
+
+impl Shelf for Files {
+    fn get(&self, item: Item) -> Result<Option<SecretBytes>, Failure> {
+        let path = self.path(item);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(Some(SecretBytes::new(bytes))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(super::super::files::unreadable(&path, &error)),
+        }
+    }
+
+    fn put(&self, item: Item, value: &SecretBytes) -> Result<(), Failure> {
+        SecretFiles::keep(&self.path(item), value)
+    }
+
+    fn clear(&self) -> Result<(), Failure> {
+        for path in [Item::Old, Item::New, Item::Record].map(|item| self.path(item)) {
+            match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Failure::work(format!(
                         "{} cannot be removed: {error}",
@@ -115,5 +176,9 @@ impl Journal {
             }
         }
         Ok(())
+    }
+
+    fn shown(&self) -> String {
+        self.directory.display().to_string()
     }
 }

@@ -1,11 +1,16 @@
-//! `locket rotate`: a new value where the old one is in force, then in its file, then in everything that depends on it;
-//! or the old one everywhere.
+//! `locket rotate`: a new value where the old one is in force, then where it is kept, then in everything that depends on
+//! it; or the old one everywhere.
 
+mod all;
 mod command;
 mod engine;
 mod journal;
+mod keeper;
+mod one;
 mod recipe;
 mod steps;
-mod timer;
+mod subject;
+mod swarm;
+mod variables;
 
 pub(super) use command::COMMAND;

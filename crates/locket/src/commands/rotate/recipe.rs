@@ -7,8 +7,29 @@ use locket_compose::rotate::Inside;
 use locket_core::{SecretBuilder, SecretBytes};
 use sha2::{Digest, Sha256};
 
-use super::engine::Compose;
+use super::super::project::Answer;
 use crate::report::Failure;
+
+/// A place where programs can be run beside services.
+pub(super) trait Shell {
+    /// Runs `script` in a container of a service, with `input` on its standard input.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    fn shell(
+        &self,
+        service: &str,
+        script: &str,
+        arguments: &[&str],
+        input: &SecretBytes,
+    ) -> Result<Answer, Failure>;
+
+    /// Whether that can be done now.
+    ///
+    /// # Errors
+    /// The service does not run, or not here; with what to do.
+    fn reach(&self, service: &str) -> Result<(), Failure>;
+}
 
 /// `psql` itself makes the verifier that the server keeps, so that no log of statements shows the password. It is told
 /// by `\password`, whose questions it asks on standard input where there is no terminal.
@@ -39,7 +60,7 @@ const REFUSED: &str = "the service did not take the new value";
 /// # Errors
 /// None of them works, or the service refuses.
 pub(super) fn set(
-    compose: &Compose,
+    place: &dyn Shell,
     inside: &Inside,
     value: &SecretBytes,
     known: &[&SecretBytes],
@@ -54,37 +75,24 @@ pub(super) fn set(
                     input.extend(b"\n");
                 }
                 let arguments = [inside.user.as_str(), inside.database.as_str()];
-                Ok(compose
+                Ok(place
                     .shell(&inside.service, POSTGRES_SET, &arguments, &input.finish())?
                     .is_good)
             }
             Recipe::Mysql => {
-                let mut input = line(password);
-                // Neither statement goes to a log of queries.
-                input.extend(b"SET SESSION sql_log_off = 1;\n");
-                let mut plain = line(password);
-                for script in [&mut input, &mut plain] {
-                    script.extend(b"ALTER USER CURRENT_USER() IDENTIFIED BY '");
-                    extend_escaped(script, value, b"'\\");
-                    script.extend(b"';\n");
-                    if inside.user == "root" {
-                        script.extend(b"ALTER USER IF EXISTS 'root'@'%' IDENTIFIED BY '");
-                        extend_escaped(script, value, b"'\\");
-                        script.extend(b"';\n");
+                for statements in [quiet, own, altered] {
+                    let mut input = line(password);
+                    statements(&mut input, inside, value);
+                    let user = [inside.user.as_str()];
+                    let answer = place.shell(&inside.service, MYSQL, &user, &input.finish())?;
+                    if answer.is_good {
+                        return Ok(true);
                     }
                 }
-                let user = [inside.user.as_str()];
-                let quiet = compose
-                    .shell(&inside.service, MYSQL, &user, &input.finish())?
-                    .is_good;
-                // Whoever may not switch the log off has to do without that.
-                Ok(quiet
-                    || compose
-                        .shell(&inside.service, MYSQL, &user, &plain.finish())?
-                        .is_good)
+                Ok(false)
             }
             Recipe::Redis => redis(
-                compose,
+                place,
                 inside,
                 password,
                 &format!("ACL SETUSER default on #{}", digest(value)),
@@ -100,26 +108,58 @@ pub(super) fn set(
         .help("Check that the service runs and that the secret's file holds the password that is in force."))
 }
 
+/// Without a trace in a log of statements, for whoever may switch that off.
+fn quiet(input: &mut SecretBuilder, inside: &Inside, value: &SecretBytes) {
+    input.extend(b"SET SESSION sql_log_off = 1;\n");
+    own(input, inside, value);
+}
+
+/// As MariaDB has it: everybody may do so for themselves. Its `ALTER USER CURRENT_USER()` says nothing and changes
+/// nothing.
+fn own(input: &mut SecretBuilder, inside: &Inside, value: &SecretBytes) {
+    input.extend(b"SET PASSWORD = PASSWORD('");
+    extend_escaped(input, value, b"'\\");
+    input.extend(b"');\n");
+    elsewhere(input, inside, value);
+}
+
+/// As MySQL has it, which keeps passwords out of its logs by itself.
+fn altered(input: &mut SecretBuilder, inside: &Inside, value: &SecretBytes) {
+    input.extend(b"ALTER USER CURRENT_USER() IDENTIFIED BY '");
+    extend_escaped(input, value, b"'\\");
+    input.extend(b"';\n");
+    elsewhere(input, inside, value);
+}
+
+/// Images make two users of `root`.
+fn elsewhere(input: &mut SecretBuilder, inside: &Inside, value: &SecretBytes) {
+    if inside.user == "root" {
+        input.extend(b"ALTER USER IF EXISTS 'root'@'%' IDENTIFIED BY '");
+        extend_escaped(input, value, b"'\\");
+        input.extend(b"';\n");
+    }
+}
+
 /// Whether `value` opens the service.
 ///
 /// # Errors
 /// It cannot be asked.
-pub(super) fn opens(compose: &Compose, inside: &Inside, value: &SecretBytes) -> Result<bool, Failure> {
+pub(super) fn opens(place: &dyn Shell, inside: &Inside, value: &SecretBytes) -> Result<bool, Failure> {
     match inside.recipe {
         Recipe::Postgres => {
             let arguments = [inside.user.as_str(), inside.database.as_str()];
-            Ok(compose
+            Ok(place
                 .shell(&inside.service, POSTGRES_TRY, &arguments, &line(value).finish())?
                 .is_good)
         }
         Recipe::Mysql => {
             let mut input = line(value);
             input.extend(b"SELECT 1;\n");
-            Ok(compose
+            Ok(place
                 .shell(&inside.service, MYSQL, &[inside.user.as_str()], &input.finish())?
                 .is_good)
         }
-        Recipe::Redis => redis(compose, inside, value, "PING"),
+        Recipe::Redis => redis(place, inside, value, "PING"),
     }
 }
 
@@ -128,7 +168,7 @@ pub(super) fn opens(compose: &Compose, inside: &Inside, value: &SecretBytes) -> 
 /// # Errors
 /// The service refuses.
 pub(super) fn drop_value(
-    compose: &Compose,
+    place: &dyn Shell,
     inside: &Inside,
     value: &SecretBytes,
     by: &SecretBytes,
@@ -137,11 +177,11 @@ pub(super) fn drop_value(
         return Ok(());
     }
     // One that is not in force any more cannot be taken away.
-    if !redis(compose, inside, value, "PING")? {
+    if !redis(place, inside, value, "PING")? {
         return Ok(());
     }
     match redis(
-        compose,
+        place,
         inside,
         by,
         &format!("ACL SETUSER default !{}", digest(value)),
@@ -155,12 +195,12 @@ pub(super) fn drop_value(
 }
 
 /// Whether the server takes the password, and then `command`.
-fn redis(compose: &Compose, inside: &Inside, password: &SecretBytes, command: &str) -> Result<bool, Failure> {
+fn redis(place: &dyn Shell, inside: &Inside, password: &SecretBytes, command: &str) -> Result<bool, Failure> {
     let mut input = SecretBuilder::with_capacity(256);
     input.extend(b"AUTH \"");
     extend_escaped(&mut input, password, b"\"\\");
     input.extend(format!("\"\n{command}\n").as_bytes());
-    let answer = compose.shell(&inside.service, REDIS, &[], &input.finish())?;
+    let answer = place.shell(&inside.service, REDIS, &[], &input.finish())?;
     let text = String::from_utf8_lossy(&answer.stdout).into_owned();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let is_in = lines.next() == Some("OK");

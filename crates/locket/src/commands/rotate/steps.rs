@@ -1,24 +1,31 @@
 //! The rotation of one secret, step by step, and the way back from each.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command as Program, Stdio};
 use std::time::Duration;
 
-use locket_compose::rotate::Rotation;
+use locket_compose::rotate::{Dependent, Rotation};
 use locket_core::action::split_words;
 use locket_core::{Clock, Environment, SecretBuilder, SecretBytes};
 
-use super::super::project::{SecretFiles, render};
 use super::engine::{Compose, State};
 use super::journal::{Journal, Step};
-use super::recipe;
+use super::keeper::Keeper;
+use super::recipe::{self, Shell};
 use crate::report::{self, Failure};
 
 /// All that the rotation of one secret needs.
 pub(super) struct Work<'a> {
     pub(super) plan: &'a Rotation,
-    pub(super) compose: &'a Compose,
+    /// Where the value is kept.
+    pub(super) keeper: &'a dyn Keeper,
+    /// Where programs run beside the services that it is in force in.
+    pub(super) shell: &'a dyn Shell,
+    /// Where dependents run; a swarm looks after its own.
+    pub(super) compose: Option<&'a Compose>,
+    /// The variables that containers are made with, as they are now.
+    pub(super) variables: &'a dyn Fn() -> Result<Option<Environment>, Failure>,
     pub(super) clock: &'a dyn Clock,
     pub(super) environment: &'a Environment,
     /// The project's directory.
@@ -36,12 +43,8 @@ impl Work<'_> {
     /// The old value is in force; or, where the way back failed as well, a hint says how to go on.
     pub(super) fn rotate(&self, new: &SecretBytes) -> Result<(), Failure> {
         let running = self.look()?;
-        let old = std::fs::read(&self.plan.path)
-            .map(SecretBytes::new)
-            .map_err(|error| {
-                Failure::work(format!("{} cannot be read: {error}", self.plan.path.display()))
-            })?;
-        let journal = Journal::of(&self.plan.path);
+        let old = self.keeper.value()?;
+        let journal = Journal(self.keeper.shelf());
         journal.begin(&old, new)?;
         self.forward(&journal, &old, new, &running).map_err(|failure| {
             report::tell(&format!("{}: going back to the old value\n", self.plan.secret));
@@ -60,8 +63,10 @@ impl Work<'_> {
     /// # Errors
     /// As for [`Work::rotate`], but without the way back.
     pub(super) fn finish(&self) -> Result<(), Failure> {
-        let journal = Journal::of(&self.plan.path);
-        let (old, new) = journal.values()?;
+        let journal = Journal(self.keeper.shelf());
+        let Some((old, new)) = journal.values()? else {
+            return Err(Failure::work("the values of the interrupted rotation are gone").help(self.way_out()));
+        };
         let running = self.running()?;
         self.forward(&journal, &old, &new, &running)
             .map_err(|failure| failure.help(self.way_out()))
@@ -72,13 +77,13 @@ impl Work<'_> {
     /// # Errors
     /// Some step of it fails; it can be tried again.
     pub(super) fn undo(&self) -> Result<(), Failure> {
-        let journal = Journal::of(&self.plan.path);
-        match journal.values() {
-            Ok((old, new)) => self
+        let journal = Journal(self.keeper.shelf());
+        match journal.values()? {
+            Some((old, new)) => self
                 .back(&journal, &old, &new)
                 .map_err(|failure| failure.help(self.way_out())),
             // Killed before both values were kept, or after the last step: nothing is to be undone.
-            Err(_) => journal.end(),
+            None => journal.end(),
         }
     }
 
@@ -90,24 +95,15 @@ impl Work<'_> {
     }
 
     /// Every dependent must be well before anything changes; those that do not run are left alone.
-    fn look(&self) -> Result<Vec<&str>, Failure> {
-        if let Some(inside) = &self.plan.inside
-            && matches!(
-                self.compose.state(&inside.service)?,
-                State::Absent | State::Unhealthy
-            )
-        {
-            return Err(Failure::work(format!(
-                "{} does not run well, so its password cannot be changed",
-                inside.service
-            ))
-            .help(format!(
-                "Start it with `docker compose up --detach --wait {}`.",
-                inside.service
-            )));
+    fn look(&self) -> Result<Vec<&Dependent>, Failure> {
+        if self.exec.is_none() {
+            for inside in &self.plan.inside {
+                self.shell.reach(&inside.service)?;
+            }
         }
-        for service in &self.plan.dependents {
-            if self.compose.state(service)? == State::Unhealthy {
+        for (compose, dependent) in self.dependents() {
+            let service = &dependent.service;
+            if compose.state(service)? == State::Unhealthy {
                 return Err(Failure::work(format!("{service} is not well already"))
                     .help("Mend it first: after the rotation nobody could tell whose fault it is."));
             }
@@ -115,12 +111,25 @@ impl Work<'_> {
         self.running()
     }
 
-    fn running(&self) -> Result<Vec<&str>, Failure> {
+    fn dependents(&self) -> impl Iterator<Item = (&Compose, &Dependent)> {
+        let compose = self.compose.into_iter();
+        compose.flat_map(|compose| {
+            self.plan
+                .dependents
+                .iter()
+                .map(move |dependent| (compose, dependent))
+        })
+    }
+
+    fn running(&self) -> Result<Vec<&Dependent>, Failure> {
         let mut running = Vec::new();
-        for service in &self.plan.dependents {
-            match self.compose.state(service)? {
-                State::Absent => report::tell(&format!("{service} does not run and is left alone\n")),
-                _ => running.push(service.as_str()),
+        for (compose, dependent) in self.dependents() {
+            match compose.state(&dependent.service)? {
+                State::Absent => {
+                    let service = &dependent.service;
+                    report::tell(&format!("{service} does not run and is left alone\n"));
+                }
+                _ => running.push(dependent),
             }
         }
         Ok(running)
@@ -128,45 +137,52 @@ impl Work<'_> {
 
     fn forward(
         &self,
-        journal: &Journal,
+        journal: &Journal<'_>,
         old: &SecretBytes,
         new: &SecretBytes,
-        running: &[&str],
+        running: &[&Dependent],
     ) -> Result<(), Failure> {
         journal.reach(Step::Inside)?;
         self.change_inside(old, new)?;
-        journal.reach(Step::Files)?;
-        self.write(new)?;
+        journal.reach(Step::Kept)?;
+        self.keeper.keep(new)?;
         journal.reach(Step::Dependents)?;
-        for service in running {
-            self.compose.restart(service, self.limit, self.clock)?;
-            report::tell(&format!("{service} is well with the new value\n"));
+        if let Some(compose) = self.compose {
+            let variables = (self.variables)()?;
+            for dependent in running {
+                compose.renew(dependent, variables.as_ref(), self.limit, self.clock)?;
+                report::tell(&format!("{} is well with the new value\n", dependent.service));
+            }
         }
-        if let (Some(inside), None) = (&self.plan.inside, self.exec) {
-            recipe::drop_value(self.compose, inside, old, new)?;
+        if self.exec.is_none() {
+            for inside in &self.plan.inside {
+                recipe::drop_value(self.shell, inside, old, new)?;
+            }
         }
         journal.end()
     }
 
-    fn back(&self, journal: &Journal, old: &SecretBytes, new: &SecretBytes) -> Result<(), Failure> {
+    fn back(&self, journal: &Journal<'_>, old: &SecretBytes, new: &SecretBytes) -> Result<(), Failure> {
         let step = journal.unfinished()?.unwrap_or(Step::Prepared);
         if step >= Step::Inside {
-            match (&self.plan.inside, self.exec) {
-                (Some(inside), None) => {
-                    recipe::set(self.compose, inside, old, &[old, new])?;
-                    recipe::drop_value(self.compose, inside, new, old)?;
+            match self.exec {
+                Some(program) => self.run(program, new, old)?,
+                None => {
+                    for inside in &self.plan.inside {
+                        recipe::set(self.shell, inside, old, &[old, new])?;
+                        recipe::drop_value(self.shell, inside, new, old)?;
+                    }
                 }
-                (_, Some(program)) => self.run(program, new, old)?,
-                (None, None) => {}
             }
         }
-        if step >= Step::Files {
-            self.write(old)?;
+        if step >= Step::Kept {
+            self.keeper.keep(old)?;
         }
-        if step >= Step::Dependents {
-            for service in self.running()? {
+        if let (Some(compose), true) = (self.compose, step >= Step::Dependents) {
+            let variables = (self.variables)()?;
+            for dependent in self.running()? {
                 // Whichever of them was the reason may be ill with the old value, too.
-                if let Err(failure) = self.compose.restart(service, self.limit, self.clock) {
+                if let Err(failure) = compose.renew(dependent, variables.as_ref(), self.limit, self.clock) {
                     report::tell(&failure.draw(crate::context::Style::Plain));
                 }
             }
@@ -175,37 +191,18 @@ impl Work<'_> {
     }
 
     fn change_inside(&self, old: &SecretBytes, new: &SecretBytes) -> Result<(), Failure> {
-        match (&self.plan.inside, self.exec) {
-            (_, Some(program)) => self.run(program, old, new),
-            (Some(inside), None) => {
-                recipe::set(self.compose, inside, new, &[old, new])?;
-                match recipe::opens(self.compose, inside, new)? {
-                    true => {
-                        report::tell(&format!("{} takes the new value\n", inside.service));
-                        Ok(())
-                    }
-                    false => Err(Failure::work(format!(
-                        "{} does not open with the new value",
-                        inside.service
-                    ))),
-                }
-            }
-            (None, None) => Ok(()),
+        if let Some(program) = self.exec {
+            return self.run(program, old, new);
         }
-    }
-
-    /// Puts `value` into the secret's file, and into those that are made of it.
-    fn write(&self, value: &SecretBytes) -> Result<(), Failure> {
-        SecretFiles::rewrite(&self.plan.path, value)?;
-        let files = SecretFiles::of(self.directory);
-        for (name, path) in &self.plan.derived {
-            let text = std::fs::read(files.template(name))
-                .map_err(|error| Failure::work(format!("the template of {name} cannot be read: {error}")))?;
-            let content = |path: &Path| -> Result<Option<SecretBytes>, Failure> {
-                Ok(std::fs::read(path).ok().map(SecretBytes::new))
-            };
-            let rendered = render(name, &text, self.directory, self.clock.wall(), &content)?;
-            SecretFiles::rewrite(path, &rendered)?;
+        for inside in &self.plan.inside {
+            recipe::set(self.shell, inside, new, &[old, new])?;
+            if !recipe::opens(self.shell, inside, new)? {
+                return Err(Failure::work(format!(
+                    "{} does not open with the new value",
+                    inside.service
+                )));
+            }
+            report::tell(&format!("{} takes the new value\n", inside.service));
         }
         Ok(())
     }
@@ -271,26 +268,4 @@ fn message(name: &str, old: &SecretBytes, new: &SecretBytes) -> SecretBytes {
     }
     message.extend(b"}\n");
     message.finish()
-}
-
-/// The secrets of the project that are made of the file `path`: those whose template names it.
-pub(super) fn derived(directory: &Path, path: &Path) -> Vec<String> {
-    let files = SecretFiles::of(directory);
-    let Ok(entries) = std::fs::read_dir(files.directory()) else {
-        return Vec::new();
-    };
-    let mut names: Vec<_> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|template| template.extension().is_some_and(|ending| ending == "tmpl"))
-        .filter(|template| {
-            let text = std::fs::read(template).unwrap_or_default();
-            super::super::project::references(&text, directory)
-                .iter()
-                .any(|named: &PathBuf| named == path)
-        })
-        .filter_map(|template| Some(template.file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    names.sort();
-    names
 }

@@ -168,7 +168,8 @@ pub(super) fn postgres(engine: &Engine) -> Option<()> {
     *MADE.get_or_init(|| make_postgres(engine))
 }
 
-fn make_postgres(engine: &Engine) -> Option<()> {
+/// The same for an engine that is one test's own.
+pub(super) fn make_postgres(engine: &Engine) -> Option<()> {
     let psql = program("psql")?;
     let releases = fs::read_dir("/usr/lib/postgresql").ok()?;
     let release = releases.flatten().map(|entry| entry.path()).max()?;
@@ -205,10 +206,92 @@ if [ ! -s \"$PGDATA/PG_VERSION\" ]; then
     rm /tmp/pw
     printf 'local all all trust\\nhost all all all scram-sha-256\\n' >\"$PGDATA/pg_hba.conf\"
 fi
-exec \"$@\" -c listen_addresses='*' -c fsync=off -c unix_socket_directories=/var/run/postgresql,/tmp -c log_statement=all
+exec \"$@\" -c listen_addresses=\"${LISTEN:-*}\" -c fsync=off -c unix_socket_directories=/var/run/postgresql,/tmp -c log_statement=all
 ",
     );
     image.import(engine, "postgres:17-alpine");
+    Some(())
+}
+
+/// `mariadb:11`: a real server, set up as the official image does it: from the files that its variables name, with `root`
+/// at two hosts and a user of its own.
+pub(super) fn mariadb(engine: &Engine) -> Option<()> {
+    static MADE: OnceLock<Option<()>> = OnceLock::new();
+    *MADE.get_or_init(|| make_mariadb(engine))
+}
+
+fn make_mariadb(engine: &Engine) -> Option<()> {
+    let (server, client, install) = (
+        program("mariadbd")?,
+        program("mariadb")?,
+        program("mariadb-install-db")?,
+    );
+    let image = Image::new(engine)
+        .change(r#"ENTRYPOINT ["docker-entrypoint.sh"]"#)
+        .change(r#"CMD ["mariadbd"]"#);
+    for path in [&server, &client, &PathBuf::from("/usr/bin/setpriv")] {
+        image.program(path);
+    }
+    symlink(&server, image.root.path().join("usr/local/bin/mariadbd")).unwrap();
+    for directory in ["/usr/share/mysql/english", "/usr/share/mysql/charsets"] {
+        image.directory(Path::new(directory));
+    }
+    symlink("../run", image.root.path().join("var/run")).unwrap();
+    fs::create_dir_all(image.root.path().join("var/lib/mysql")).unwrap();
+    let made = Command::new(install)
+        .args([
+            "--no-defaults",
+            "--skip-test-db",
+            "--auth-root-authentication-method=normal",
+            "--user=root",
+        ])
+        .arg(format!(
+            "--datadir={}",
+            image.root.path().join("var/lib/mysql").display()
+        ))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", super::said(&made));
+    image.file(
+        "usr/local/bin/docker-entrypoint.sh",
+        0o755,
+        r#"#!/bin/sh
+set -e
+[ "$1" = mariadbd ] || exec "$@"
+for name in MARIADB_ROOT_PASSWORD MARIADB_PASSWORD; do
+    eval "value=\$$name file=\$${name}_FILE"
+    if [ -n "$value" ] && [ -n "$file" ]; then echo 'both are set' >&2; exit 1; fi
+    if [ -n "$file" ]; then export "$name=$(cat "$file")"; fi
+    unset "${name}_FILE"
+done
+if [ "$(id -u)" = 0 ]; then
+    mkdir -p /run/mysqld; chown -R 999:999 /run/mysqld /var/lib/mysql
+    exec /usr/bin/setpriv --reuid=999 --regid=999 --clear-groups "$0" "$@"
+fi
+shift
+if [ ! -e /var/lib/mysql/made ]; then
+    touch /var/lib/mysql/made
+    for name in MARIADB_ROOT_PASSWORD MARIADB_PASSWORD; do
+        eval "value=\$$name"
+        eval "$name=\$(printf %s \"\$value\" | sed -e 's/\\\\/\\\\\\\\/g' -e \"s/'/''/g\")"
+    done
+    cat >/tmp/made.sql <<MADE
+DELETE FROM mysql.global_priv WHERE User = '';
+FLUSH PRIVILEGES;
+ALTER USER root@localhost IDENTIFIED BY '$MARIADB_ROOT_PASSWORD';
+CREATE USER root@'%' IDENTIFIED BY '$MARIADB_ROOT_PASSWORD';
+GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;
+CREATE DATABASE app;
+CREATE USER app@'%' IDENTIFIED BY '$MARIADB_PASSWORD';
+GRANT ALL ON app.* TO app@'%';
+MADE
+    set -- --init-file=/tmp/made.sql "$@"
+fi
+exec mariadbd --no-defaults --datadir=/var/lib/mysql --socket=/run/mysqld/mysqld.sock --lc-messages-dir=/usr/share/mysql \
+    --innodb-flush-log-at-trx-commit=0 --general-log --general-log-file=/var/lib/mysql/statements.log "$@"
+"#,
+    );
+    image.import(engine, "mariadb:11");
     Some(())
 }
 

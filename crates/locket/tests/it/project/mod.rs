@@ -4,6 +4,10 @@ mod images;
 mod init;
 mod migrate;
 mod rotate;
+mod rotate_mariadb;
+mod rotate_store;
+mod rotate_swarm;
+mod running;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -3,61 +3,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use locket_testkit::services::Engine;
 
-use super::{beside, compose, images, printed, said};
+use super::running::Project;
+use super::{beside, images, printed, said};
 use crate::support::{Scene, eventually};
 
-/// A project that is brought down with the test.
-struct Project {
-    engine: &'static Engine,
-    scene: Scene,
-}
-
 impl Project {
-    fn new(text: &str, secrets: &[(&str, &str)]) -> Option<Self> {
-        let engine = Engine::shared()?;
-        let scene = Scene::empty();
-        scene.write("compose.yaml", text);
-        fs::create_dir(scene.path("secrets")).unwrap();
-        for (name, value) in secrets {
-            scene.write(&format!("secrets/{name}.txt"), value);
-        }
-        fs::set_permissions(scene.path("secrets"), fs::Permissions::from_mode(0o700)).unwrap();
-        fs::create_dir(scene.path("acked")).unwrap();
-        fs::set_permissions(scene.path("acked"), fs::Permissions::from_mode(0o777)).unwrap();
-        Some(Self { engine, scene })
-    }
-
-    fn compose(&self, arguments: &[&str]) -> Output {
-        compose(self.engine, self.scene.base(), arguments)
-    }
-
-    fn up(&self, services: &[&str]) {
-        let words = ["up", "--detach", "--wait"].iter().chain(services).copied();
-        let up = self.compose(&words.collect::<Vec<_>>());
-        assert!(
-            up.status.success(),
-            "{}{}",
-            said(&up),
-            said(&self.compose(&["logs"]))
-        );
-    }
-
-    fn rotate(&self, arguments: &[&str]) -> std::process::Command {
-        let words: Vec<_> = ["rotate"].iter().chain(arguments).copied().collect();
-        beside(self.engine, self.scene.base(), &words)
-    }
-
-    fn secret(&self, name: &str) -> String {
-        self.scene.read(&format!("secrets/{name}.txt")).unwrap()
-    }
-
     /// A statement as the administrator, who needs no password.
-    fn sql(&self, statement: &str) -> String {
+    pub(super) fn sql(&self, statement: &str) -> String {
         let words = [
             "exec", "-T", "db", "psql", "-XqtA", "-U", "app", "-d", "postgres", "-c", statement,
         ];
@@ -65,7 +21,7 @@ impl Project {
     }
 
     /// Whether a password opens the database from outside of it.
-    fn opens(&self, password: &str) -> bool {
+    pub(super) fn opens(&self, password: &str) -> bool {
         let variable = format!("PGPASSWORD={password}");
         let words = [
             "exec",
@@ -86,18 +42,6 @@ impl Project {
             "select 1",
         ];
         self.compose(&words).status.success()
-    }
-
-    fn leftovers(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.scene.path("secrets")).unwrap().flatten();
-        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names.filter(|name| name.starts_with('.')).collect()
-    }
-}
-
-impl Drop for Project {
-    fn drop(&mut self) {
-        self.compose(&["down", "--volumes", "--timeout", "0"]);
     }
 }
 
@@ -397,7 +341,10 @@ fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
     for (words, reason) in [
         (&["docs"][..], "how MongoDB changes it is not known"),
         (&["docks"], "Did you mean `docs`?"),
-        (&["other"], "the swarm keeps it"),
+        (
+            &["store://docs"],
+            "nothing here says where store://docs is in force",
+        ),
         (
             &["docs", "--exec", "true", "--finish"],
             "no rotation of docs was interrupted",
@@ -416,6 +363,16 @@ fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
         "{}",
         said(&dry)
     );
+    scene.write("locket.toml", "[rotate]\nexec = \"/usr/bin/change-anything\"\n");
+    for (words, program) in [
+        (&["docs", "--dry-run"][..], "/usr/bin/change-anything"),
+        (&["docs", "--dry-run", "--exec", "change-it now"], "change-it"),
+    ] {
+        let dry = told(words);
+        let line = format!("would have {program} change the value");
+        assert!(said(&dry).contains(&line), "{}", said(&dry));
+    }
+    fs::remove_file(scene.path("locket.toml")).unwrap();
     let units = told(&["--schedule", "--older-than", "30d"]);
     assert!(
         String::from_utf8_lossy(&units.stdout).contains("rotate --all --older-than 30days"),
@@ -424,11 +381,20 @@ fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
     );
     fs::create_dir(scene.path("units")).unwrap();
     assert!(told(&["--schedule", "units"]).status.success());
+    let timer = fs::read_dir(scene.path("units"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "timer"))
+        .unwrap();
+    assert!(fs::read_to_string(&timer).unwrap().contains("OnCalendar=daily"));
+    // Whose unit it is not, it leaves alone.
+    fs::write(&timer, "[Timer]\n").unwrap();
+    let refused = told(&["--schedule", "units"]);
     assert!(
-        scene
-            .read("units/locket-rotate.timer")
-            .unwrap()
-            .contains("OnCalendar=daily")
+        !refused.status.success() && said(&refused).contains("is not from"),
+        "{}",
+        said(&refused)
     );
     assert_eq!(
         scene.read("secrets/docs.txt").as_deref(),
