@@ -54,7 +54,7 @@ pub(crate) fn page(sections: &[Section], absent: &[&str]) -> String {
     if !absent.is_empty() {
         let _ = writeln!(
             page,
-            "\nCould not be had, and is left out: {}.",
+            "\nLeft out, since it could not be had or did not do the jobs: {}.",
             absent.join(", ")
         );
     }

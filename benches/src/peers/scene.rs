@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use locket_testkit::Server;
 use locket_testkit::fakes::connect::{Connect, Item};
@@ -118,7 +118,13 @@ impl Scene {
     pub(crate) fn await_outputs(&self) {
         let names = || fs::read_dir(self.path("out")).expect("a directory").flatten();
         let outputs = || names().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        let until = Instant::now() + Duration::from_secs(120);
         while outputs().count() < self.size.templates {
+            assert!(
+                Instant::now() < until,
+                "there are {} outputs only",
+                outputs().count()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }

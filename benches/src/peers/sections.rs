@@ -44,15 +44,6 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) {
             About::TemplatesAndPrograms,
         ),
         (
-            "Secrets in 1Password Connect",
-            "peers-connect.svg",
-            [
-                ours(Speaks::LocketToConnect),
-                tool("the other locket", &other, Speaks::OtherToConnect),
-            ],
-            About::TemplatesAndPrograms,
-        ),
-        (
             "Secrets in a file that age encrypts",
             "peers-file.svg",
             [
@@ -61,11 +52,20 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) {
             ],
             About::Programs,
         ),
+        (
+            "Secrets in 1Password Connect",
+            "peers-connect.svg",
+            [
+                ours(Speaks::LocketToConnect),
+                tool("the other locket", &other, Speaks::OtherToConnect),
+            ],
+            About::TemplatesAndPrograms,
+        ),
     ];
-    let (mut sections, mut absent) = (Vec::new(), Vec::new());
+    let mut absent: Vec<_> = pairs.iter().map(|(_, _, tools, _)| tools[1].name).collect();
+    let (mut sections, mut page) = (Vec::new(), String::new());
     for (title, picture, tools, about) in pairs {
         if !tools[1].binary.exists() {
-            absent.push(tools[1].name);
             continue;
         }
         eprintln!("{title}");
@@ -82,19 +82,20 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) {
         }
         note(jobs::exec(&tools).into());
         note(vec![jobs::size(&tools)]);
-        sections.push(Section {
+        absent.retain(|name| *name != tools[1].name);
+        let section = Section {
             title,
             tools,
             lines,
             picture,
-        });
+        };
+        let drawn = plot::svg(&page::groups(&section));
+        fs::write(directory.join(picture), drawn).expect("the picture can be written");
+        sections.push(section);
+        // After each section: what was measured stays, whatever becomes of the next.
+        page = page::page(&sections, &absent);
+        fs::write(directory.join("peers.md"), &page).expect("the page can be written");
     }
-    for section in &sections {
-        let picture = plot::svg(&page::groups(section));
-        fs::write(directory.join(section.picture), picture).expect("the picture can be written");
-    }
-    let page = page::page(&sections, &absent);
-    fs::write(directory.join("peers.md"), &page).expect("the page can be written");
     println!("{page}");
 }
 
