@@ -169,7 +169,7 @@ fn an_image_for_one_provider_asks_it_without_being_told() {
             "/locket",
             image,
             "get",
-            "project/key",
+            "op://vault/item/field",
         ]);
         let output = run.output().unwrap();
         assert!(!output.status.success());
