@@ -540,6 +540,7 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
             "get" => &["store://x"],
             "render" => &["-"],
             "completions" => &["bash"],
+            "rotate" => &["x"],
             "store" | "compose" | "swarm" => continue,
             "exec" => &["--", "true"],
             "build" => &["--secret", "a=b", "--", "docker", "build"],
@@ -560,9 +561,10 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
                 table::EXEC,
                 table::VARIABLES,
                 table::KEEPING,
-                &[&table::MAP, &table::SECRET],
+                &[&table::MAP, &table::SECRET, &table::NOTIFY, &table::STATE_DIR],
             ]
             .concat(),
+            "rotate" => [table::EVERY, table::READING].concat(),
             "build" => [
                 table::EVERY,
                 table::READING,
