@@ -67,7 +67,15 @@ impl Tool {
         match self.speaks {
             Speaks::BaoAgent => command.args(["agent", "-config", "once.hcl"]),
             Speaks::OtherToConnect => {
-                command.args(["run", "--mode", "one-shot", "--map", "in:out"]);
+                command.args([
+                    "inject",
+                    "--mode",
+                    "one-shot",
+                    "--map",
+                    "in:out",
+                    "--status-file",
+                    "status",
+                ]);
                 self.log_in(&mut command, scene)
             }
             _ => command.args(["inject", "--map", "in:out"]),
@@ -81,7 +89,17 @@ impl Tool {
         match self.speaks {
             Speaks::BaoAgent => command.args(["agent", "-config", "stay.hcl"]),
             Speaks::OtherToConnect => {
-                command.args(["run", "--mode", "watch", "--map", "in:out", "--debounce", "50ms"]);
+                command.args([
+                    "inject",
+                    "--mode",
+                    "watch",
+                    "--map",
+                    "in:out",
+                    "--debounce",
+                    "50ms",
+                    "--status-file",
+                    "status",
+                ]);
                 self.log_in(&mut command, scene)
             }
             _ => command.args(["run", "--map", "in:out", "--debounce", "50ms"]),
@@ -115,7 +133,7 @@ impl Tool {
             }
             Speaks::OtherToConnect => {
                 command.arg("exec").args(locket);
-                command.args(["--env", &format!("A={}", self.tag(0))]);
+                command.args(["--env-overrides", &format!("A={}", self.tag(0))]);
                 self.log_in(&mut command, scene).arg("--").args(program)
             }
             _ => command
@@ -149,8 +167,8 @@ impl Tool {
     }
 
     fn log_in<'a>(&self, command: &'a mut Command, scene: &Scene) -> &'a mut Command {
-        command.args(["--provider", "op-connect", "--connect.host", &scene.url()]);
-        command.args(["--connect.token-file", "token"])
+        command.args(["--provider", "op-connect", "--connect-host", &scene.url()]);
+        command.args(["--connect-token", "file:token"])
     }
 }
 
