@@ -167,11 +167,12 @@ fn read_sources(setup: &Setup, scan: &Scan, rules: &mut Rules) {
     }
     let parsed = scan.found.iter().filter_map(|found| found.template.as_ref().ok());
     let keys = parsed.flat_map(|parsed| &parsed.keys);
-    for key in keys.chain(&setup.surroundings.credentials) {
-        if let Some(path) = referenced(setup, key) {
-            follow(&path, &mut rules.read);
-        }
-    }
+    // Templates name the same files again and again.
+    let named: BTreeSet<_> = keys
+        .chain(&setup.surroundings.credentials)
+        .filter_map(|key| referenced(setup, key))
+        .collect();
+    named.iter().for_each(|path| follow(path, &mut rules.read));
 }
 
 /// The file that a reference names, if its provider reads files.
