@@ -26,7 +26,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Cont
             arguments.remove(1);
         }
     }
-    let result = match parser(context.style).try_get_matches_from(&arguments) {
+    let result = match parse(&arguments, context.style) {
         Ok(matches) => dispatch(&matches, context),
         Err(refused) => {
             let answered = answer(&refused, context.style);
@@ -46,6 +46,15 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Cont
         report::tell(&failure.draw(context.style));
     }
     Exit::of(&result)
+}
+
+/// What the words say. A mistake among them is told of by the whole parser, which knows what was meant.
+fn parse(arguments: &[OsString], style: Style) -> Result<ArgMatches, clap::Error> {
+    let whole = || parser(style).try_get_matches_from(arguments);
+    match providers::flags_may_be_among(arguments) {
+        true => whole(),
+        false => providers::without_flags(whole).or_else(|_| whole()),
+    }
 }
 
 /// The name by which scripts and units know what `locket sync` does.

@@ -64,6 +64,31 @@ fn a_flag_that_nobody_knows_is_refused_without_its_value() {
 }
 
 #[test]
+fn flags_of_providers_are_made_when_one_may_be_meant_and_not_otherwise() {
+    let words = |words: &[&str]| -> Vec<OsString> { words.iter().map(OsString::from).collect() };
+    for section in providers::sections() {
+        for setting in &section.settings {
+            for mark in [".", "-"] {
+                let flag = format!("--{}{mark}{}=x", section.prefix, setting.name);
+                let line = words(&["locket", "get", &flag, "env://A"]);
+                let matches = parse(&line, Style::Plain).unwrap();
+                let id = format!("{}.{}", section.prefix, setting.name);
+                let (_, matches) = matches.subcommand().unwrap();
+                assert_eq!(matches.get_one::<String>(&id).unwrap(), "x", "{flag}");
+            }
+        }
+    }
+    let matches = parse(&words(&["locket", "get", "env://A"]), Style::Plain).unwrap();
+    let (_, matches) = matches.subcommand().unwrap();
+    assert!(
+        matches.try_get_one::<String>("bao.url").is_err(),
+        "it was not made"
+    );
+    let help = parse(&words(&["locket", "get", "--help"]), Style::Plain).unwrap_err();
+    assert!(help.to_string().contains("--bao.url"), "{help}");
+}
+
+#[test]
 fn every_shell_completes_every_command_and_setting() {
     for shell in <clap_complete::Shell as clap::ValueEnum>::value_variants() {
         let mut script = Vec::new();

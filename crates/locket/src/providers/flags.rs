@@ -1,17 +1,54 @@
 //! `--PREFIX.NAME` for every provider setting; a hyphen may stand for the dot.
 
+use std::cell::Cell;
+use std::ffi::OsString;
+
 use clap::{Arg, ArgAction, Command, ValueHint};
 use locket_providers::{Setting, SettingKind};
 
-use super::sections::{Section, check_text, literal_name, sections};
+use super::sections::{Section, check_text, kinds, literal_name, loans, sections};
 use crate::options::Layers;
 use crate::report::Problem;
 
+thread_local! {
+    /// The parser takes the arguments of a command from a plain function, which can be told nothing.
+    static LEFT_OUT: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Adds the flags of every provider in this build.
 pub(crate) fn add_flags(command: Command) -> Command {
+    if LEFT_OUT.get() {
+        return command;
+    }
     sections().iter().fold(command, |command, section| {
         let flags = section.settings.iter().map(|setting| flag(section, setting));
         command.args(flags)
+    })
+}
+
+/// Parses without the flags of providers, which most command lines have none of: making them costs more than the rest
+/// of the parser.
+pub(crate) fn without_flags<T>(parse: impl FnOnce() -> T) -> T {
+    LEFT_OUT.set(true);
+    let parsed = parse();
+    LEFT_OUT.set(false);
+    parsed
+}
+
+/// Whether any of `arguments` may be the flag of a provider. Those of a program that is started count, too.
+pub(crate) fn may_be_among(arguments: &[OsString]) -> bool {
+    let kinds = kinds().iter().map(|kind| kind.prefix);
+    let prefixes: Vec<_> = kinds.chain(loans().map(|loan| loan.prefix)).collect();
+    let names = arguments
+        .iter()
+        .filter_map(|word| word.as_encoded_bytes().strip_prefix(b"--"));
+    names.into_iter().any(|name| {
+        let rests = prefixes
+            .iter()
+            .filter_map(|prefix| name.strip_prefix(prefix.as_bytes()));
+        rests
+            .into_iter()
+            .any(|rest| matches!(rest.first(), Some(b'.' | b'-')))
     })
 }
 

@@ -12,7 +12,7 @@ mod sections;
 mod tests;
 
 pub(crate) use credential::template_of;
-pub(crate) use flags::{add_flags, advice_on_literal};
+pub(crate) use flags::{add_flags, advice_on_literal, may_be_among as flags_may_be_among, without_flags};
 pub(crate) use instances::{Described, ProviderSettings, settle};
 pub(crate) use sections::{
     check_text, credential_name, kinds, literal_name, sections, variables, without_credentials,
