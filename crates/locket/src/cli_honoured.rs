@@ -289,6 +289,14 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
+        "state_dir",
+        (
+            "who_was_not_told_beside_one_program_is_told_beside_the_next_if_it_is_kept",
+            "tests/it/exec/alone.rs",
+        ),
+    ),
+    (
+        "exec",
         "command",
         (
             "a_program_gets_its_variables_and_gives_its_status",

@@ -430,3 +430,31 @@ fn who_is_to_be_told_without_a_file_to_be_told_of_is_refused() {
     assert!(with_one.status.success(), "{}", stderr(&with_one));
     assert!(scene.read("told").is_some());
 }
+
+#[test]
+fn who_was_not_told_beside_one_program_is_told_beside_the_next_if_it_is_kept() {
+    let scene = scene();
+    let secret = "t={{ file://secrets/a }}";
+    let notify = "exec:sh -c 'test -e door && touch told'";
+    let words = [
+        "--secret",
+        secret,
+        "--out",
+        "out",
+        "--notify",
+        notify,
+        "--notify-timeout",
+        "1s",
+    ];
+    let kept = [&words[..], &["--state-dir", "state"]].concat();
+    let first = exec(&scene, &kept, &["true"]);
+    assert!(stderr(&first).contains("was not told"), "{}", stderr(&first));
+    scene.write("door", "");
+    exec(&scene, &words, &["true"]);
+    assert!(
+        scene.read("told").is_none(),
+        "nothing changed, and nothing says who is owed a word"
+    );
+    let next = exec(&scene, &kept, &["true"]);
+    assert!(scene.read("told").is_some(), "{}", stderr(&next));
+}
