@@ -144,6 +144,9 @@ fn locator(text: &str) -> Locator {
 }
 
 fn is_text(answer: &Answer, text: &str) -> bool {
+    if let Err(error) = answer {
+        println!("no text but {error}");
+    }
     answer
         .as_ref()
         .is_ok_and(|fetched| fetched.value.matches(text.as_bytes()))

@@ -50,7 +50,8 @@ struct Session {
     /// Its place among the accounts.
     account: usize,
     exchange: Option<Exchange>,
-    is_confirmed: bool,
+    /// Once the client has proved itself.
+    key: Option<[u8; 32]>,
 }
 
 /// Why a request is refused.
@@ -206,7 +207,7 @@ impl State {
             Session {
                 account,
                 exchange: None,
-                is_confirmed: false,
+                key: None,
             },
         );
         Ok(Response::json(200, &answer))
@@ -232,26 +233,28 @@ impl State {
         let session = self.sessions.get_mut(session).ok_or_else(|| refused(401))?;
         let proof = body["clientVerifyHash"].as_str().unwrap_or_default();
         let exchange = session.exchange.as_ref().ok_or_else(|| refused(401))?;
-        let proof = exchange.confirm(proof).ok_or_else(|| refused(401))?;
-        session.is_confirmed = true;
-        Ok(Response::json(200, &json!({"serverVerifyHash": proof})))
+        let confirmed = exchange.confirm(proof).ok_or_else(|| refused(401))?;
+        session.key = Some(confirmed.key);
+        Ok(Response::json(
+            200,
+            &json!({"serverVerifyHash": confirmed.server_proof}),
+        ))
     }
 
     /// The key of a session whose request is signed with it.
     fn signed(&self, id: &str, request: &Request) -> Result<[u8; 32], Refused> {
-        let session = self.sessions.get(id).filter(|session| session.is_confirmed);
-        let session = session.ok_or_else(|| refused(401))?;
+        let session = self.sessions.get(id).ok_or_else(|| refused(401))?;
         if self.accounts[session.account].is_gone {
             return Err(refused(401));
         }
-        let exchange = session.exchange.as_ref().ok_or_else(|| refused(401))?;
+        let key = session.key.ok_or_else(|| refused(401))?;
         let signed = request.header("x-agilebits-mac").unwrap_or_default();
         let number = signed.split('|').nth(1).unwrap_or_default();
         let host = request.header("host").unwrap_or_default();
         let host = host.split(':').next().unwrap_or_default();
         let address = format!("{host}{}?{}", request.path, request.query);
-        match signature(id, &exchange.key, number, request.method.as_str(), &address) == signed {
-            true => Ok(exchange.key),
+        match signature(id, &key, number, request.method.as_str(), &address) == signed {
+            true => Ok(key),
             false => Err(refused(401)),
         }
     }
