@@ -34,16 +34,18 @@ const SIGN: &str = "to-be-killed";
 #[test]
 fn a_kill_on_a_disk_leaves_every_output_old_or_new() {
     let directory = tempfile::tempdir().unwrap();
-    let kills = kill_between_steps(directory.path(), 120);
-    assert_each(&kills, &[Phase::Temporary, Phase::Sync, Phase::Rename]);
+    kill_between_steps(
+        directory.path(),
+        120,
+        &[Phase::Temporary, Phase::Sync, Phase::Rename],
+    );
     kill_at_any_time(directory.path(), 60);
 }
 
 #[test]
 fn a_kill_in_memory_leaves_every_output_old_or_new() {
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
-    let kills = kill_between_steps(directory.path(), 80);
-    assert_each(&kills, &[Phase::Temporary, Phase::Rename]);
+    kill_between_steps(directory.path(), 80, &[Phase::Temporary, Phase::Rename]);
     kill_at_any_time(directory.path(), 60);
 }
 
@@ -67,47 +69,47 @@ fn write_until_killed() {
     }
 }
 
-/// Kills between two steps, and counts the kills by the step that was to come.
-fn kill_between_steps(directory: &Path, times: u32) -> BTreeMap<String, u32> {
-    let mut kills = BTreeMap::new();
-    kill_again_and_again(directory, LevelFilter::TRACE, times, |words, chance| {
-        let mut last = String::new();
-        for _ in 0..chance % 90 {
-            last = words.next().unwrap().unwrap();
+/// Kills between two steps so many times, and again until every phase was to come next ten times: where a kill lands is
+/// the scheduler's to say.
+fn kill_between_steps(directory: &Path, times: u32, phases: &[Phase]) {
+    let mut kills: BTreeMap<String, u32> = BTreeMap::new();
+    for seed in 0.. {
+        let last_words = kill_again_and_again(directory, LevelFilter::TRACE, seed, times, |words, chance| {
+            let mut last = String::new();
+            for _ in 0..chance % 90 {
+                last = words.next().unwrap().unwrap();
+            }
+            last
+        });
+        for last in last_words {
+            let phase = last
+                .split("phase=\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next());
+            *kills.entry(phase.unwrap_or("none").to_owned()).or_default() += 1;
         }
-        last
-    })
-    .into_iter()
-    .for_each(|last| {
-        let phase = last
-            .split("phase=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        *kills.entry(phase.unwrap_or("none").to_owned()).or_default() += 1;
-    });
-    println!("kills by phase: {kills:?}");
-    kills
+        let hits = |phase: &Phase| kills.get(phase.name()).copied().unwrap_or_default();
+        if phases.iter().all(|phase| hits(phase) >= 10) {
+            println!("kills by phase: {kills:?}");
+            return;
+        }
+        assert!(seed < 20, "too few kills in a phase: {kills:?}");
+    }
 }
 
 fn kill_at_any_time(directory: &Path, times: u32) {
-    kill_again_and_again(directory, LevelFilter::INFO, times, |words, chance| {
+    kill_again_and_again(directory, LevelFilter::INFO, 0, times, |words, chance| {
         let begin = words.next().unwrap().unwrap();
         std::thread::sleep(Duration::from_micros(u64::from(chance % 20_000)));
         begin
     });
 }
 
-fn assert_each(kills: &BTreeMap<String, u32>, phases: &[Phase]) {
-    for phase in phases {
-        let count = kills.get(phase.name()).copied().unwrap_or_default();
-        assert!(count >= 10, "too few kills in {}: {kills:?}", phase.name());
-    }
-}
-
 /// Starts the writer, waits as `until` says, kills it, and looks at what it left; gives back its last words.
 fn kill_again_and_again(
     directory: &Path,
     level: LevelFilter,
+    seed: u32,
     times: u32,
     until: impl Fn(&mut Lines<BufReader<PipeReader>>, u32) -> String,
 ) -> Vec<String> {
@@ -116,7 +118,7 @@ fn kill_again_and_again(
     if !out.exists() {
         write(&out, 0);
     }
-    let mut dice = 12345_u32;
+    let mut dice = 12345_u32.wrapping_add(seed);
     let kill = |_| {
         dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let (pipe, stderr) = std::io::pipe().unwrap();
