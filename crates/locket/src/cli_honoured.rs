@@ -289,7 +289,7 @@ const OWN: &[(&str, &str, Proof)] = &[
     ),
     (
         "exec",
-        "state_dir",
+        "state-dir",
         (
             "who_was_not_told_beside_one_program_is_told_beside_the_next_if_it_is_kept",
             "tests/it/exec/alone.rs",

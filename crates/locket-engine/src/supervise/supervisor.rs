@@ -328,9 +328,12 @@ impl Supervisor<'_> {
         if let Some(relay) = running.relay.take() {
             relay.finish().await;
         }
-        // Two looks: the first finds what the second may take.
-        self.orphans.reap(None);
-        self.orphans.reap(None);
+        // What the first look finds may be a program of ours, whose end is somebody else's to hear of.
+        if self.orphans.reap(None) {
+            let now = self.clock.monotonic();
+            until(Some(now + LOOK), now).await;
+            self.orphans.reap(None);
+        }
     }
 
     /// Holds a restart back that follows too soon on another. Gives the signal that ends it all.

@@ -50,7 +50,7 @@ struct ExecArgs {
     notify: Vec<String>,
 
     /// Where it is kept whom --notify has still to tell if locket is killed; nowhere without it
-    #[arg(long, value_name = "DIR")]
+    #[arg(id = "state-dir", long, value_name = "DIR")]
     state_dir: Option<String>,
 
     /// The program and its arguments

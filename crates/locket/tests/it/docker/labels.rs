@@ -114,11 +114,11 @@ fn one_agent_serves_projects_that_come_change_and_go() {
     agent.says("the label locket.secret.own of labels-two/web gets nothing");
     assert!(!stage.scene.path("out/labels-two/web/own").exists());
 
-    // A rotation reaches all of them, and tells each once. Who was told of its first files while it was starting may
-    // not have listened yet.
+    // A rotation reaches all of them, and tells each once. Who was told of its first files while it was starting, or
+    // before, may not have listened yet.
     let projects = ["labels-one", "labels-two", "labels-three"];
     for project in ["labels-two", "labels-three"] {
-        agent.says(&format!("told container:{project}-web-1:SIGHUP"));
+        agent.says(&format!("compose:{project}/web:SIGHUP"));
     }
     eventually("all of them listen", || {
         projects.iter().all(|project| stage.said(project, "ready") == 1)

@@ -435,7 +435,7 @@ fn who_is_to_be_told_without_a_file_to_be_told_of_is_refused() {
 fn who_was_not_told_beside_one_program_is_told_beside_the_next_if_it_is_kept() {
     let scene = scene();
     let secret = "t={{ file://secrets/a }}";
-    let notify = "exec:sh -c 'test -e door && touch told'";
+    let notify = "exec:sh -c 'test -e door && echo told >> told'";
     let words = [
         "--secret",
         secret,
@@ -456,5 +456,5 @@ fn who_was_not_told_beside_one_program_is_told_beside_the_next_if_it_is_kept() {
         "nothing changed, and nothing says who is owed a word"
     );
     let next = exec(&scene, &kept, &["true"]);
-    assert!(scene.read("told").is_some(), "{}", stderr(&next));
+    assert_eq!(scene.read("told").as_deref(), Some("told\n"), "{}", stderr(&next));
 }
