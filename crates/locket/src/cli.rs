@@ -48,12 +48,19 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Cont
     Exit::of(&result)
 }
 
-/// What the words say. A mistake among them is told of by the whole parser, which knows what was meant.
+/// What the words say, to a parser that knows only what they may mean. A mistake among them is told of by the whole one,
+/// which knows what else could have been meant.
 fn parse(arguments: &[OsString], style: Style) -> Result<ArgMatches, clap::Error> {
     let whole = || parser(style).try_get_matches_from(arguments);
-    match providers::flags_may_be_among(arguments) {
-        true => whole(),
-        false => providers::without_flags(whole).or_else(|_| whole()),
+    let named = COMMANDS
+        .iter()
+        .find(|command| arguments.get(1).is_some_and(|word| word == command.name));
+    match named {
+        Some(command) if !providers::flags_may_be_among(arguments) => {
+            let parse = || parser_of([command], style).try_get_matches_from(arguments);
+            providers::without_flags(parse).or_else(|_| whole())
+        }
+        _ => whole(),
     }
 }
 
@@ -71,6 +78,10 @@ fn by_name(arguments: impl IntoIterator<Item = OsString>) -> impl Iterator<Item 
 
 /// The parser for all commands. What belongs to one command is made when that command is named.
 pub(crate) fn parser(style: Style) -> clap::Command {
+    parser_of(COMMANDS, style)
+}
+
+fn parser_of<'a>(commands: impl IntoIterator<Item = &'a Command>, style: Style) -> clap::Command {
     let parser = clap::Command::new("locket")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A secrets agent: puts secrets where programs expect them and keeps them fresh")
@@ -83,7 +94,7 @@ pub(crate) fn parser(style: Style) -> clap::Command {
             Style::Plain => ColorChoice::Never,
             Style::Coloured => ColorChoice::Always,
         });
-    COMMANDS.iter().fold(parser, |parser, command| {
+    commands.into_iter().fold(parser, |parser, command| {
         let described = clap::Command::new(command.name).about(command.about);
         parser.subcommand(described.defer(command.arguments))
     })

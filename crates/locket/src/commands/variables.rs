@@ -48,9 +48,9 @@ pub(super) fn setup(
     let instances = program.common.providers.instances(context);
     let setup = Setup {
         surroundings: Surroundings {
-            // A program may do whatever its user may.
+            // A program may do whatever its user may, so that nobody asks what else is needed.
             sandbox: Sandbox::Off,
-            ..program.common.providers.surroundings(&instances, context)
+            ..Surroundings::default()
         },
         instances,
         plan: program.plan.clone(),
