@@ -105,26 +105,20 @@ fn a_running_mariadb_takes_a_new_password_and_its_dependent_loses_no_row() {
         return;
     };
     project.up(&["app"]);
-    let acked = || project.scene.read("acked/ids").unwrap_or_default();
-    eventually("a row was written", || acked().lines().count() > 3);
+    eventually("a row was written", || project.acked().len() > 3);
     let old = project.secret("pw");
     let rotated = project.rotate(&["pw"]).output().unwrap();
     assert!(rotated.status.success(), "{}", said(&rotated));
     let new = project.secret("pw");
     assert_eq!(new.len(), 44);
     assert!(project.lets_in("app", &new, OUTSIDE) && !project.lets_in("app", &old, OUTSIDE));
-    let count = acked().lines().count();
-    eventually("more rows are written", || acked().lines().count() > count + 3);
+    let count = project.acked().len();
+    eventually("more rows are written", || project.acked().len() > count + 3);
     let of_root = project.secret("root");
+    let acked = project.acked();
     let there = printed(&project.mariadb("root", &of_root, &["app", "-e", "select id from t"]));
-    let there: BTreeSet<_> = there.lines().collect();
-    let noted = acked();
-    let noted: BTreeSet<_> = noted.lines().collect();
-    assert!(
-        noted.is_subset(&there),
-        "{:?}",
-        noted.difference(&there).collect::<Vec<_>>()
-    );
+    let there: BTreeSet<_> = there.lines().map(str::to_owned).collect();
+    assert!(acked.is_subset(&there), "{:?}", acked.difference(&there));
     assert_eq!(project.leftovers(), [""; 0]);
 
     // Root is two users, and nothing of it is in the log of statements.

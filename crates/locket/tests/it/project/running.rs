@@ -1,5 +1,6 @@
 //! A project whose containers run on a real engine for as long as its test.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
@@ -52,6 +53,14 @@ impl Project {
 
     pub(super) fn secret(&self, name: &str) -> String {
         self.scene.read(&format!("secrets/{name}.txt")).unwrap()
+    }
+
+    /// The rows that the dependent was told are written. Looked at before the table: it goes on meanwhile.
+    pub(super) fn acked(&self) -> BTreeSet<String> {
+        let text = self.scene.read("acked/ids").unwrap_or_default();
+        // The last line may be under way.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(str::to_owned).collect()
     }
 
     pub(super) fn leftovers(&self) -> Vec<String> {
