@@ -230,7 +230,19 @@ impl Rotator<'_> {
 
     fn work(&self, plan: &Rotation, keeper: &dyn Keeper, ground: &Ground<'_>) -> Result<(), Failure> {
         let (args, name) = (self.args, &plan.secret);
-        let unfinished = Journal(keeper.shelf()).unfinished()?;
+        let journal = Journal(keeper.shelf());
+        let mut unfinished = journal.unfinished()?;
+        if unfinished.is_some() && journal.values()?.is_none() {
+            // The values go first, and only when it has ended: whichever is in force is in force everywhere.
+            journal.end()?;
+            report::tell(&format!(
+                "an earlier rotation of {name} had ended; what it had still kept is gone\n"
+            ));
+            if args.finish || args.undo {
+                return Ok(());
+            }
+            unfinished = None;
+        }
         match (unfinished, args.finish || args.undo) {
             (Some(_), false) => {
                 return Err(Failure::work(format!("an earlier rotation of {name} was interrupted")).help(format!(

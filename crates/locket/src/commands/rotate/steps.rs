@@ -78,13 +78,11 @@ impl Work<'_> {
     /// Some step of it fails; it can be tried again.
     pub(super) fn undo(&self) -> Result<(), Failure> {
         let journal = Journal(self.keeper.shelf());
-        match journal.values()? {
-            Some((old, new)) => self
-                .back(&journal, &old, &new)
-                .map_err(|failure| failure.help(self.way_out())),
-            // Killed before both values were kept, or after the last step: nothing is to be undone.
-            None => journal.end(),
-        }
+        let Some((old, new)) = journal.values()? else {
+            return Err(Failure::work("the values of the interrupted rotation are gone"));
+        };
+        self.back(&journal, &old, &new)
+            .map_err(|failure| failure.help(self.way_out()))
     }
 
     fn way_out(&self) -> String {

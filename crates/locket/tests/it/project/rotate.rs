@@ -108,12 +108,7 @@ fn a_running_postgres_takes_a_new_password_and_its_dependent_loses_no_row() {
         return;
     };
     project.up(&["app"]);
-    eventually("a row was written", || {
-        project
-            .scene
-            .read("acked/ids")
-            .is_some_and(|ids| ids.lines().count() > 3)
-    });
+    eventually("a row was written", || project.acked().len() > 3);
     let dry = project.rotate(&["pw", "--dry-run"]).output().unwrap();
     assert!(
         said(&dry).contains("would change the password of app in db"),
@@ -164,17 +159,9 @@ fn a_running_postgres_takes_a_new_password_and_its_dependent_loses_no_row() {
         assert!(!logs.contains(value) && !said(&rotated).contains(value));
     }
     // It goes on with the new one, and every row that it was told of is there.
-    let count = project.scene.read("acked/ids").unwrap().lines().count();
-    eventually("more rows are written", || {
-        project.scene.read("acked/ids").unwrap().lines().count() > count + 3
-    });
-    let acked: BTreeSet<String> = project
-        .scene
-        .read("acked/ids")
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect();
+    let count = project.acked().len();
+    eventually("more rows are written", || project.acked().len() > count + 3);
+    let acked = project.acked();
     let there: BTreeSet<String> = project
         .sql("select id from rows")
         .lines()
@@ -253,6 +240,23 @@ fn a_rotation_that_was_killed_is_finished_or_undone() {
         assert_eq!(project.leftovers(), [""; 0]);
         let again = project.rotate(&["pw", way]).output().unwrap();
         assert_eq!(again.status.code(), Some(2), "{way} once");
+    }
+    // Killed while it removed what it had kept: nothing is claimed of a value that is in force already.
+    let value = project.secret("pw");
+    for way in ["--undo", "--finish"] {
+        project
+            .scene
+            .write("secrets/.pw.rotation", r#"{"step":"dependents"}"#);
+        let told = project.rotate(&["pw", way]).output().unwrap();
+        assert!(told.status.success(), "{way}: {}", said(&told));
+        assert!(said(&told).contains("had ended"), "{way}: {}", said(&told));
+        assert!(
+            !said(&told).contains("has its old value"),
+            "{way}: {}",
+            said(&told)
+        );
+        assert_eq!(project.secret("pw"), value, "{way}");
+        assert_eq!(project.leftovers(), [""; 0], "{way}");
     }
 }
 
