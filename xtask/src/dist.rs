@@ -12,17 +12,22 @@ const NAME_SERVICE: &[u8] = b"libnss_";
 /// What makes the kernel load shared libraries.
 const INTERPRETER: &[u8] = b"/ld-linux";
 
-/// How the release is compiled: static; its relocations packed, which are half a megabyte and read at every start
-/// otherwise; and random numbers from the system call alone, which a static binary takes for missing otherwise.
-const FLAGS: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs \
-    --cfg getrandom_backend=\"linux_getrandom\"";
+/// How the release is compiled: static, with random numbers from the system call alone, which a static binary takes for
+/// missing otherwise.
+const FLAGS: &str = "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"";
+
+/// Packs relocations, which are half a megabyte and read at every start otherwise.
+const PACKED: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
+
+/// The first glibc whose static programs can unpack them: those of an earlier one would end before they begin.
+const UNPACKS: (u32, u32) = (2, 36);
 
 /// Builds the release binary without any shared library and gives its path.
 pub(crate) fn build() -> Result<PathBuf, String> {
     let target = host()?;
     let mut build = cargo(&["build", "--release", "--locked", "--target", &target]);
     build.args(["--package", "locket", "--package", "locket-bench"]);
-    run(build.env("RUSTFLAGS", FLAGS))?;
+    run(build.env("RUSTFLAGS", flags()))?;
     let binary = root().join("target").join(target).join("release/locket");
     check(&binary)?;
     accompany(&binary)?;
@@ -46,10 +51,26 @@ pub(crate) fn build_with(features: &[&str]) -> Result<PathBuf, String> {
     ]);
     build.arg("--target-dir").arg(&home);
     build.env("CARGO_BUILD_WARNINGS", "allow");
-    run(build.env("RUSTFLAGS", FLAGS))?;
+    run(build.env("RUSTFLAGS", flags()))?;
     let binary = home.join(target).join("release/locket");
     check(&binary)?;
     Ok(binary)
+}
+
+/// What the compiler is told on this machine.
+fn flags() -> String {
+    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    match text.ok().as_deref().and_then(version) {
+        Some(version) if version >= UNPACKS => format!("{FLAGS} {PACKED}"),
+        _ => FLAGS.to_owned(),
+    }
+}
+
+/// The version in `glibc 2.36`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.trim().strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
 }
 
 /// Writes what is shipped beside the binary, made by the binary itself: manual pages, completions and the schema.
@@ -109,6 +130,14 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn relocations_are_packed_for_a_c_library_that_unpacks_them() {
+        assert!(version("glibc 2.35\n").unwrap() < UNPACKS);
+        assert!(version("glibc 2.36\n").unwrap() >= UNPACKS);
+        assert!(version("glibc 2.100.1").unwrap() > UNPACKS);
+        assert_eq!(version("musl 1.2"), None);
+    }
 
     #[test]
     fn a_needle_is_found_and_a_missing_one_is_not() {
