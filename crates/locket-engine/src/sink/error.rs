@@ -84,11 +84,11 @@ impl SinkError {
         match self.kind {
             SinkErrorKind::Full => format!(
                 "Free space or inodes on the file system of {directory}, or make it larger (`size=` of a tmpfs). \
-                 The old content is still in place."
+                 Whatever was in place before still is."
             ),
             SinkErrorKind::Quota => format!(
                 "Raise the quota of the agent's user on the file system of {directory}, or free some of it. \
-                 The old content is still in place."
+                 Whatever was in place before still is."
             ),
             SinkErrorKind::ReadOnly => format!(
                 "Mount the file system of {directory} writable for the agent: no `:ro` on a destination. \
