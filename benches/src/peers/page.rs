@@ -31,7 +31,7 @@ measures again and writes this page.
   secret stands in a dotenv file for age; locket's in its store, which is a file for age, too.
 ";
 
-/// The whole page. Tools that are `absent` could not be had.
+/// The whole page. Tools that are `absent` could not be had, or were not measured yet.
 pub(crate) fn page(sections: &[Section], absent: &[&str]) -> String {
     let mut page = HEAD.to_owned();
     let mut versions: Vec<_> = sections
@@ -52,11 +52,7 @@ pub(crate) fn page(sections: &[Section], absent: &[&str]) -> String {
         kernel.join(".")
     );
     if !absent.is_empty() {
-        let _ = writeln!(
-            page,
-            "\nLeft out, since it could not be had or did not do the jobs: {}.",
-            absent.join(", ")
-        );
+        let _ = writeln!(page, "\nNot measured in this run: {}.", absent.join(", "));
     }
     let _ = writeln!(page, "\n{}", summary(sections));
     for section in sections {
