@@ -123,6 +123,13 @@ fn one_agent_serves_projects_that_come_change_and_go() {
     eventually("all of them listen", || {
         projects.iter().all(|project| stage.said(project, "ready") == 1)
     });
+    let words = |project: &str| {
+        agent
+            .log()
+            .matches(&format!("compose:{project}/web:SIGHUP"))
+            .count()
+    };
+    assert_eq!(projects.map(words), [1; 3], "{}", agent.log());
     let before = projects.map(|project| stage.said(project, "told"));
     fs::write(stage.scene.path("secrets/shared/a"), "second").unwrap();
     agent.signal("HUP");
@@ -137,6 +144,7 @@ fn one_agent_serves_projects_that_come_change_and_go() {
         let now = projects.map(|project| stage.said(project, "told"));
         now == before.map(|count| count + 1)
     });
+    assert_eq!(projects.map(words), [2; 3], "{}", agent.log());
 
     // One changes what it asks for, another leaves.
     stage.up("labels-three", &[("c", stage.file("shared/a"))]);
