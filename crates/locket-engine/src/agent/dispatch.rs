@@ -358,8 +358,12 @@ impl Agent {
             }
             self.on_told(action, delivery, observer);
         }
+        let reason = match self.setup.state_dir {
+            Some(_) => "there was no time left; the next start tells it",
+            None => "there was no time left",
+        };
         for action in self.telling.keys() {
-            observer.untold(action, "there was no time left; the next start tells it");
+            observer.untold(action, reason);
         }
         untold.extend(self.telling.keys().cloned());
         untold
