@@ -1,6 +1,6 @@
 //! The server's half of SRP-6a as 1Password speaks it: RFC 5054's group of 4096 bits, SHA-256, everything padded to the
-//! group's length but the shared secret, which is hashed as hexadecimal text. A client's number that begins with a zero
-//! byte is taken in both forms.
+//! group's length but the shared secret, which is hashed as hexadecimal text, and the client's number where it is proved:
+//! one in 256 begins with a zero byte, which is left out there.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use num_bigint::BigUint;
@@ -29,18 +29,12 @@ const GROUP: &str = concat!(
 /// Bytes of a number of the group.
 const LENGTH: usize = 512;
 
-/// What a login came to before the client's proof.
+/// What both sides of a login come to.
 #[derive(Clone)]
 pub(super) struct Exchange {
     /// The server's public number, in hexadecimal.
     pub(super) user_b: String,
-    /// What both came to, for each way in which the client may have hashed its own number.
-    ways: Vec<Agreed>,
-}
-
-/// What both sides of a login came to.
-#[derive(Clone)]
-struct Agreed {
+    /// The key of the session.
     key: [u8; 32],
     /// What the client has to prove.
     client_proof: [u8; 32],
@@ -76,44 +70,27 @@ impl Exchange {
         }
         let v = g.modpow(&BigUint::from_bytes_be(who.x), &n);
         let k = BigUint::from_bytes_be(&sha256(&[&padded(&n), &padded(&g)]));
-        // One client's number in 256 begins with a zero byte, and the client may leave that out.
-        let mut forms = vec![padded(&a), a.to_bytes_be()];
-        forms.dedup();
         // Numbers that begin with a zero are written shorter by some and not by others: none of ours do.
         let is_long = |number: &BigUint| number.bits() > (LENGTH as u64 * 8) - 4;
         loop {
             let secret = BigUint::from_bytes_be(&super::cipher::random::<32>());
             let b = (&k * &v + g.modpow(&secret, &n)) % &n;
-            let share = |form: &Vec<u8>| {
-                let u = BigUint::from_bytes_be(&sha256(&[form, &padded(&b)]));
-                (&a * v.modpow(&u, &n) % &n).modpow(&secret, &n)
-            };
-            let shared: Vec<_> = forms.iter().map(share).collect();
-            if is_long(&b) && shared.iter().all(is_long) {
-                let each = forms.iter().zip(&shared);
-                return Some(Self {
-                    user_b: HEXLOWER.encode(&padded(&b)),
-                    ways: each
-                        .map(|(form, shared)| Agreed::on(&n, &g, form, &b, shared, who))
-                        .collect(),
-                });
+            let u = BigUint::from_bytes_be(&sha256(&[&padded(&a), &padded(&b)]));
+            let shared = (&a * v.modpow(&u, &n) % &n).modpow(&secret, &n);
+            if is_long(&b) && is_long(&shared) {
+                return Some(Self::proved(&n, &g, &a, &b, &shared, who));
             }
         }
     }
 
-    /// The server's answer to the client's proof, if that is right.
-    pub(super) fn confirm(&self, client_proof: &str) -> Option<Confirmed> {
-        let is_right = |way: &&Agreed| client_proof == BASE64URL_NOPAD.encode(&way.client_proof);
-        let way = self.ways.iter().find(is_right)?;
-        Some(Confirmed {
-            key: way.key,
-            server_proof: BASE64URL_NOPAD.encode(&way.server_proof),
-        })
-    }
-}
-
-impl Agreed {
-    fn on(n: &BigUint, g: &BigUint, a: &[u8], b: &BigUint, shared: &BigUint, who: &Identity<'_>) -> Self {
+    fn proved(
+        n: &BigUint,
+        g: &BigUint,
+        a: &BigUint,
+        b: &BigUint,
+        shared: &BigUint,
+        who: &Identity<'_>,
+    ) -> Self {
         let key = sha256(&[format!("{shared:x}").as_bytes()]);
         let (of_n, of_g) = (sha256(&[&padded(n)]), sha256(&[&g.to_bytes_be()]));
         let group: Vec<u8> = of_n.iter().zip(of_g).map(|(one, other)| one ^ other).collect();
@@ -126,15 +103,25 @@ impl Agreed {
             &group,
             &sha256(&[identity.as_bytes()]),
             who.salt,
-            a,
+            &a.to_bytes_be(),
             &padded(b),
             &key,
         ]);
         Self {
+            user_b: HEXLOWER.encode(&padded(b)),
             key,
             client_proof,
-            server_proof: sha256(&[a, &client_proof, &key]),
+            server_proof: sha256(&[&a.to_bytes_be(), &client_proof, &key]),
         }
+    }
+
+    /// The server's answer to the client's proof, if that is right.
+    pub(super) fn confirm(&self, client_proof: &str) -> Option<Confirmed> {
+        let is_right = client_proof == BASE64URL_NOPAD.encode(&self.client_proof);
+        is_right.then(|| Confirmed {
+            key: self.key,
+            server_proof: BASE64URL_NOPAD.encode(&self.server_proof),
+        })
     }
 }
 
