@@ -4,6 +4,7 @@ use locket_core::suggest::nearest;
 use locket_core::{ErrorKind, ProviderError};
 
 use super::client::Session;
+use super::lists::Lists;
 use crate::onepassword::{ItemState, ItemSummary, OpReference, Vault, is_id, same_name};
 
 /// Asks for the id of the vault `name`.
@@ -28,41 +29,47 @@ pub(super) async fn vault_id(name: &str, session: &Session<'_>) -> Result<String
     }
 }
 
-/// Asks for the id of the item that `reference` names in `vault`.
+/// Asks for the id of the item that `reference` names in `vault`, or finds it in the list that others asked for.
 ///
 /// # Errors
 /// Not found when the vault has no such item, denied when there is no such vault any more.
 pub(super) async fn item_id(
     vault: &str,
     reference: &OpReference,
+    lists: &Lists,
     session: &Session<'_>,
 ) -> Result<String, ProviderError> {
     let title = &reference.item;
-    let pick = |mut items: Vec<ItemSummary>| {
-        items.retain(|item| item.state == ItemState::Active);
-        named(items, title, |item| &item.title)
+    let pick = |items: &[ItemSummary]| -> Vec<String> {
+        let active = items.iter().filter(|item| item.state == ItemState::Active);
+        let found = named(active.collect(), title, |item| &item.title);
+        found.into_iter().map(|item| item.id.clone()).collect()
     };
     let no_such_vault = |error: ProviderError| match error.kind {
         // The vault is gone, which says nothing about the item.
         ErrorKind::NotFound => no_vault(&reference.vault),
         _ => error,
     };
-    let filtered = session.items(vault, Some(title)).await.or_else(unfit_filter);
-    let mut found = pick(filtered.map_err(no_such_vault)?);
+    let listed = lists.of(vault, session).await;
+    let mut found = listed.map_or_else(Vec::new, |all| pick(&all));
+    if found.is_empty() {
+        let filtered = session.items(vault, Some(title)).await.or_else(unfit_filter);
+        found = pick(&filtered.map_err(no_such_vault)?);
+    }
     if found.is_empty() && !is_id(title) {
         let all = session.items(vault, None).await.map_err(no_such_vault)?;
-        let titles: Vec<_> = all.iter().map(|item| item.title.clone()).collect();
-        found = pick(all);
+        found = pick(&all);
         if found.is_empty() {
+            let titles: Vec<_> = all.into_iter().map(|item| item.title).collect();
             return Err(with_nearest(no_item(reference), title, &titles));
         }
     }
     match found.as_slice() {
         [] => Err(no_item(reference)),
-        [only] => Ok(only.id.clone()),
+        [only] => Ok(only.clone()),
         more => {
             let place = format!("vault `{}` has", reference.vault);
-            let ids = more.iter().map(|item| item.id.as_str());
+            let ids = more.iter().map(String::as_str);
             Err(several(&place, ids, "items titled", title))
         }
     }

@@ -4,6 +4,7 @@
 
 mod client;
 mod config;
+mod lists;
 mod lookup;
 mod names;
 mod provider;

@@ -9,6 +9,7 @@ use locket_core::{
 };
 
 use super::client::{Client, Session, not_the_protocol};
+use super::lists::Lists;
 use super::lookup::{is_gone, item_id, no_item, vault_id};
 use super::names::Names;
 use crate::batch::{Answers, all_failed};
@@ -30,6 +31,7 @@ pub(super) struct ConnectProvider {
     vaults: Names,
     /// Item ids by vault id and title.
     items: Names,
+    lists: Lists,
     max_concurrent: usize,
 }
 
@@ -62,6 +64,7 @@ impl ConnectProvider {
             client,
             vaults: Names::for_at_most(VAULT_NAME_LIFETIME),
             items: Names::until_forgotten(),
+            lists: Lists::default(),
             max_concurrent: max_concurrent.unwrap_or(MAX_CONCURRENT),
         }
     }
@@ -133,7 +136,16 @@ impl ConnectProvider {
             }
         }
         let address = self.look_up(reference, reading, session).await?;
-        read(address, reference, session).await
+        let (vault, item) = (Arc::clone(&address.vault), Arc::clone(&address.item));
+        match read(address, reference, session).await {
+            // The list that others asked for may be older than the item.
+            Err(error) if is_gone(&error) && self.lists.forget(&vault) => {
+                self.forget(reference, &vault, &item);
+                let address = self.look_up(reference, reading, session).await?;
+                read(address, reference, session).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Both ids, where no request is needed for them and at least one of them may be out of date.
@@ -155,6 +167,7 @@ impl ConnectProvider {
 
     fn forget(&self, reference: &OpReference, vault: &str, item: &str) {
         self.items.forget(&item_key(vault, &reference.item), item);
+        self.lists.forget(vault);
         self.vaults.forget(&reference.vault, vault);
     }
 
@@ -184,7 +197,9 @@ impl ConnectProvider {
         let key = item_key(&vault, &reference.item);
         let found = self
             .items
-            .id(&key, now, async || item_id(&vault, reference, session).await)
+            .id(&key, now, async || {
+                item_id(&vault, reference, &self.lists, session).await
+            })
             .await;
         if matches!(&found, Err(error) if error.kind == ErrorKind::Denied) {
             // The name may belong to another vault by now; the next try asks.
@@ -208,6 +223,7 @@ impl Provider for ConnectProvider {
     }
 
     fn rest(&self) {
+        self.lists.clear();
         self.client.rest();
     }
 

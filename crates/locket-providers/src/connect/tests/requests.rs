@@ -45,7 +45,7 @@ async fn all_fields_of_an_item_are_one_read_beside_the_two_look_ups_of_the_first
 }
 
 #[tokio::test]
-async fn many_items_read_at_once_ask_for_their_vault_once() {
+async fn many_items_read_at_once_ask_for_their_vault_once_and_for_most_titles_together() {
     let rig = Rig::new();
     for number in 0..20 {
         rig.add(Item::login(&format!("item {number}"), &number.to_string()));
@@ -54,13 +54,64 @@ async fn many_items_read_at_once_ask_for_their_vault_once() {
         .map(|number| format!("op://prod/item {number}/password"))
         .collect();
     let results = join_all(references.iter().map(|reference| rig.get(reference))).await;
-    assert!(results.iter().all(Result::is_ok));
+    for (number, result) in results.iter().enumerate() {
+        let value = &result.as_ref().unwrap().value;
+        assert!(value.matches(number.to_string().as_bytes()), "{number}");
+    }
     let asked = rig.asked();
-    assert_eq!(
-        asked.iter().filter(|target| target.contains("name+eq")).count(),
-        1
-    );
-    assert_eq!(asked.len(), 1 + 20 + 20);
+    let of = |end: &str| asked.iter().filter(|target| target.contains(end)).count();
+    assert_eq!((of("name+eq"), of("title+eq"), of("/items/")), (1, 4, 20));
+    assert_eq!(asked.len(), 1 + 4 + 1 + 20, "and one list: {asked:?}");
+}
+
+#[tokio::test]
+async fn what_is_newer_than_the_list_of_a_vault_is_found_all_the_same() {
+    let rig = Rig::new();
+    let items: Vec<_> = (0..6)
+        .map(|number| rig.add(Item::login(&format!("item {number}"), &number.to_string())))
+        .collect();
+    for number in 0..5 {
+        rig.gives(
+            &format!("op://prod/item {number}/password"),
+            number.to_string().as_bytes(),
+        )
+        .await;
+    }
+    let listed = |asked: &[String]| asked.iter().filter(|target| target.ends_with("/items")).count();
+    assert_eq!(listed(&rig.asked()), 1, "the fifth title");
+    rig.add(Item::login("new", "n"));
+    rig.gives("op://prod/new/password", b"n").await;
+    // In the list, and gone: another one has its title.
+    rig.fake.remove_item(&items[5]);
+    rig.add(Item::login("item 5", "another"));
+    rig.gives("op://prod/item 5/password", b"another").await;
+    rig.asked();
+    rig.clock.advance(Duration::from_secs(10));
+    rig.add(Item::login("later", "l"));
+    rig.gives("op://prod/later/password", b"l").await;
+    assert_eq!(listed(&rig.asked()), 0, "a look-up of another round");
+}
+
+#[tokio::test]
+async fn a_vault_whose_list_cannot_be_had_is_asked_for_one_title_after_the_other() {
+    let fake = Connect::new();
+    let vault = fake.add_vault("prod");
+    let token = fake.token(&[&vault]);
+    let answering = fake.clone();
+    let rig = Rig::with(fake, vault, value_credential(&token), move |request| {
+        match request.path.ends_with("/items") && request.query.is_empty() {
+            true => Response::json(500, &serde_json::json!({"status": 500, "message": "too many"})),
+            false => answering.answer(&request),
+        }
+    });
+    for number in 0..8 {
+        rig.add(Item::login(&format!("item {number}"), "p"));
+        rig.gives(&format!("op://prod/item {number}/password"), b"p")
+            .await;
+    }
+    let asked = rig.asked();
+    let lists = asked.iter().filter(|target| target.ends_with("/items"));
+    assert_eq!(lists.count(), 1, "and not again and again: {asked:?}");
 }
 
 #[tokio::test]
