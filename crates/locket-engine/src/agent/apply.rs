@@ -182,7 +182,6 @@ impl Applier {
             }
         }
         self.promise(&mut ready, actions);
-        let mut written: FxHashMap<PathBuf, usize> = FxHashMap::default();
         for Ready {
             job,
             bytes,
@@ -213,7 +212,6 @@ impl Applier {
             } else {
                 None
             };
-            written.insert(job.target.path(), done.len());
             done.push(Done {
                 target: job.target,
                 fingerprint: self.fingerprint(&bytes, &result),
@@ -223,8 +221,14 @@ impl Applier {
                 earlier,
             });
         }
-        for error in sink.finish() {
-            match written.get(&error.target).and_then(|index| done.get_mut(*index)) {
+        let failures = sink.finish();
+        if failures.is_empty() {
+            return done;
+        }
+        let applied = done.iter().enumerate().filter(|(_, done)| done.result.is_ok());
+        let applied: FxHashMap<_, _> = applied.map(|(index, done)| (done.target.path(), index)).collect();
+        for error in failures {
+            match applied.get(&error.target).and_then(|index| done.get_mut(*index)) {
                 Some(failed) => {
                     failed.result = Err(vec![unwritten(&error)]);
                     failed.earlier = modified(&failed.target, false);

@@ -164,6 +164,9 @@ impl Agent {
             },
         };
         self.ledger.counts.writes += u64::from(!matches!(outcome, "failed" | "access"));
+        if self.ledger.audit.is_none() {
+            return;
+        }
         let mode = self
             .outputs
             .get(&done.target)
