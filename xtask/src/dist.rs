@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::archive;
 use crate::command::{cargo, root, run, say};
 
 /// A static glibc that resolves names carries this; such a binary would load shared libraries at run time.
@@ -32,6 +33,11 @@ pub(crate) fn build() -> Result<PathBuf, String> {
     check(&binary)?;
     accompany(&binary)?;
     Ok(binary)
+}
+
+/// Packs the release binary as it is published, and gives the archive.
+pub(crate) fn pack(binary: &Path) -> Result<PathBuf, String> {
+    archive::pack(binary, &host()?, &root().join("target/dist"))
 }
 
 /// Builds the release binary with these features only, from nothing, and gives its path.

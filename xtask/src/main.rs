@@ -1,5 +1,6 @@
 //! Build chores: `cargo xtask COMMAND`.
 
+mod archive;
 mod bench;
 mod command;
 mod contract;
@@ -25,7 +26,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   generate   write the generated parts of the documentation; with --check, only say what is stale
   op-core    fetch 1Password's own core by its hash, compile it ahead of time, and say where it is; with --update, write
              the table of its imports anew
-  dist       build the static release binary and check it
+  dist       build the static release binary, check it, and pack it as it is published, in target/dist
   features   compile and test every feature alone; with --sizes, build the slim sets and write what each weighs, how
              soon it is healthy and what it holds in memory; with --sizes BINARY, only say that of a static binary
   image      build the container image locket:latest, or locket:SET of the named slim sets, with `docker build`
@@ -46,7 +47,9 @@ fn main() -> ExitCode {
         "services" => services::install().map(|home| command::say(&home.display().to_string())),
         "generate" => generate::Mode::of(arguments.first().map(String::as_str)).and_then(generate::run),
         "op-core" => op_core::make(&arguments).map(|core| command::say(&core.display().to_string())),
-        "dist" => dist::build().map(|binary| command::say(&binary.display().to_string())),
+        "dist" => dist::build()
+            .and_then(|binary| dist::pack(&binary))
+            .map(|archive| command::say(&archive.display().to_string())),
         "features" => match arguments.first().map(String::as_str) {
             None => features::check().and_then(|()| features::test()),
             Some("--sizes") => match arguments.get(1) {

@@ -20,6 +20,9 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     fs::create_dir_all(&home).map_err(|error| format!("{} cannot be made: {error}", home.display()))?;
     python(&home)?;
     debian(&["age", "openssl", "podman", "redis-server", "valgrind"])?;
+    if !exists("xz") || !exists("curl") {
+        apt(&["xz-utils", "curl"])?;
+    }
     if !exists("ssh-keygen") {
         apt(&["openssh-client"])?;
     }

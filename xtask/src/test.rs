@@ -57,6 +57,7 @@ pub(crate) fn run(lane: Lane) -> Result<(), String> {
     generate::run(generate::Mode::Check)?;
     say("== static release");
     let binary = dist::build()?;
+    let archive = dist::pack(&binary)?;
     say("== instruction counts");
     counts::count(&binary, counts::Mode::Check)?;
     say("== every feature alone");
@@ -80,6 +81,7 @@ pub(crate) fn run(lane: Lane) -> Result<(), String> {
     step(
         tests
             .env("LOCKET_SERVICES_DIR", &home)
-            .env("LOCKET_RELEASE", binary),
+            .env("LOCKET_RELEASE", binary)
+            .env("LOCKET_ARCHIVE", archive),
     )
 }

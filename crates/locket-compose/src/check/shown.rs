@@ -20,7 +20,6 @@ pub fn shown(project: &Project, checked: &Checked, source: SourceId) -> Vec<u8> 
     let is_tree = checked.values.iter().any(|place| place.source == source);
     if is_env || (is_broken && !is_tree) {
         cover_lines(&mut shown);
-        return shown;
     }
     for place in checked.values.iter().filter(|place| place.source == source) {
         let range = place.span.start.min(shown.len())..place.span.end.min(shown.len());
@@ -32,19 +31,48 @@ pub fn shown(project: &Project, checked: &Checked, source: SourceId) -> Vec<u8> 
     shown
 }
 
-/// Covers what stands behind the name at the beginning of each line: for texts whose parts are not known. The length
-/// stays.
+/// Covers what stands behind the name at the beginning of each line: for texts whose parts are not known. A line within
+/// quotes that an earlier one opened has no name, nor has one that ends as base64 does. The length stays.
 pub fn cover_lines(text: &mut [u8]) {
+    let mut open = None;
     for line in text.split_mut(|byte| *byte == b'\n') {
-        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b" _-.".contains(byte);
-        let name = line.iter().take_while(|byte| is_name(byte)).count();
-        let has_value = line.get(name).is_some_and(|byte| matches!(byte, b'=' | b':'));
-        let from = if has_value { name + 1 } else { 0 };
+        let from = if open.is_some() { 0 } else { name_of(line) };
+        open = quote_after(&line[from..], open);
         line[from..]
             .iter_mut()
             .filter(|byte| !byte.is_ascii_whitespace())
             .for_each(|byte| *byte = COVER);
     }
+}
+
+/// The length of the name that a line begins with, with what separates it from its value; 0 where there is none.
+fn name_of(line: &[u8]) -> usize {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b" _-.".contains(byte);
+    let name = line.iter().take_while(|byte| is_name(byte)).count();
+    match line.get(name) {
+        Some(b'=') if matches!(line[name + 1..].trim_ascii(), b"" | b"=") => 0,
+        Some(b'=' | b':') => name + 1,
+        _ => 0,
+    }
+}
+
+/// The quote that is open behind `value`, in front of which `open` was: one that a value begins with.
+fn quote_after(value: &[u8], open: Option<u8>) -> Option<u8> {
+    let value = value.trim_ascii();
+    let value = value.strip_prefix(b"- ").unwrap_or(value).trim_ascii_start();
+    let (quote, rest) = match (open, value) {
+        (Some(quote), rest) => (quote, rest),
+        (None, [quote @ (b'"' | b'\''), rest @ ..]) => (*quote, rest),
+        (None, _) => return None,
+    };
+    let mut is_escaped = false;
+    for byte in rest {
+        if *byte == quote && !is_escaped {
+            return None;
+        }
+        is_escaped = quote == b'"' && *byte == b'\\' && !is_escaped;
+    }
+    Some(quote)
 }
 
 /// Every place of a value that could be a secret.
@@ -81,4 +109,36 @@ fn is_harmless(text: &Text) -> bool {
             .all(|char| char.is_ascii_alphanumeric() || char == '_')
     });
     is_switch || is_path || is_variable || value.contains("{{")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covered(text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        cover_lines(&mut bytes);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn names_stay_and_values_go() {
+        assert_eq!(covered("A=1\nb: x y\n# c"), "A=*\nb: * *\n* *");
+        assert_eq!(covered("EMPTY=\nD=\"x\"\nE=2"), "******\nD=***\nE=*");
+    }
+
+    #[test]
+    fn a_value_of_several_lines_goes_as_a_whole() {
+        assert_eq!(covered("A='x\nB=2\ny'\nC=3"), "A=**\n***\n**\nC=*");
+        assert_eq!(covered("A=\"x\\\"\nB=2\"\nC=3"), "A=****\n****\nC=*");
+        assert_eq!(covered("- \"x\n  b: 2\"\nc: 3"), "* **\n  ** **\nc: *");
+    }
+
+    #[test]
+    fn the_end_of_a_key_is_no_name() {
+        assert_eq!(
+            covered("key: |\n  abcd\n  kQAbcQ==\n  abc="),
+            "key: *\n  ****\n  ********\n  ****"
+        );
+    }
 }

@@ -28,10 +28,22 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// # Panics
 /// In CI, when it is missing.
 pub fn release() -> Option<PathBuf> {
-    let built = variable("LOCKET_RELEASE").map(PathBuf::from);
+    built("LOCKET_RELEASE", "the static release")
+}
+
+/// The archive of the release, beside its checksum. Without it as [`find`].
+///
+/// # Panics
+/// In CI, when it is missing.
+pub fn archive() -> Option<PathBuf> {
+    built("LOCKET_ARCHIVE", "the release's archive")
+}
+
+fn built(named_by: &str, what: &str) -> Option<PathBuf> {
+    let built = variable(named_by).map(PathBuf::from);
     built
         .filter(|path| path.is_file())
-        .or_else(|| skip("the static release (LOCKET_RELEASE)"))
+        .or_else(|| skip(&format!("{what} ({named_by})")))
 }
 
 /// The program OpenBao itself, which starts without anything around it. Without it as [`find`].

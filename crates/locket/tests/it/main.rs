@@ -24,6 +24,7 @@ mod documents;
 mod every_provider;
 mod exec;
 mod infisical_official_client;
+mod install;
 mod links;
 mod logging;
 mod oci_official_client;

@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use locket_core::Environment;
 use locket_providers::{Credential as Given, ProviderKind, Settings};
-use locket_testkit::fakes::connect::{Category, Connect, Field, File, Item};
+use locket_testkit::fakes::connect::{Connect, Item};
 use locket_testkit::{Canary, Faults, Server};
 
-use super::fixture::{Backend, Credential, Fixture, References, Sample, Secrets, Upstream};
+use super::fixture::{Backend, Credential, Fixture, References, Secrets, Upstream};
+use super::onepassword::{OPEN, OPEN_IN_REFERENCES, document, references};
 
 /// How references name vault and item, which decides what is looked up first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,54 +33,22 @@ impl Fixture for ByConnect {
 
     fn start(&self) -> Backend {
         let fake = Connect::new();
-        let (open, closed) = (fake.add_vault("Open \"vault\""), fake.add_vault("Closed"));
+        let (open, closed) = (fake.add_vault(OPEN), fake.add_vault("Closed"));
         let put = |item: Item, title: &str| {
             let id = fake.add_item(&open, item);
             match self {
-                Self::Names => format!("op://Open %22vault%22/{title}"),
+                Self::Names => format!("op://{OPEN_IN_REFERENCES}/{title}"),
                 Self::Ids => format!("op://{open}/{id}"),
             }
         };
-        let login = |title: &str, value: Canary| Sample {
-            reference: put(Item::login(title, value.as_str()), title) + "/password",
-            value,
-        };
-        let [one, two] = ["one", "two"].map(Canary::text);
-        let pair = Item::new(Category::Database, "pair")
-            .section("s", "Section")
-            .field(Field::concealed("one", one.as_str()))
-            .field(Field::concealed("two", two.as_str()).section("s"))
-            .field(Field::concealed("blank", "").without_value());
-        let pair = put(pair, "pair");
-        let file = Canary::binary("file");
-        let document = Item::new(Category::Document, "document").file(File::new("key.bin", file.bytes()));
         let hidden = fake.add_item(&closed, Item::login("hidden", "hidden"));
-        let references = References {
-            text: login("text", Canary::text("text")),
-            other: login("other", Canary::text("other")),
-            awkward: login("awkward", Canary::awkward("awkward")),
-            binary: Ok(Sample {
-                reference: put(document, "document") + "/key.bin",
-                value: file,
-            }),
-            empty: Ok(format!("{pair}/blank")),
-            missing_field: Ok(format!("{pair}/three")),
-            missing_item: match self {
-                Self::Names => "op://Open %22vault%22/nowhere/password".to_owned(),
-                Self::Ids => format!("op://{open}/{}/password", "a".repeat(26)),
+        let made = references(put, Ok(document(put)), format!("op://{closed}/{hidden}/password"));
+        let references = match self {
+            Self::Names => made,
+            Self::Ids => References {
+                missing_item: format!("op://{open}/{}/password", "a".repeat(26)),
+                ..made
             },
-            // By names a vault out of scope is not told from one that does not exist.
-            denied: Ok(format!("op://{closed}/{hidden}/password")),
-            siblings: Ok([
-                Sample {
-                    reference: format!("{pair}/one"),
-                    value: one,
-                },
-                Sample {
-                    reference: format!("{pair}/Section/two"),
-                    value: two,
-                },
-            ]),
         };
         let secrets = Secrets::default();
         let directory = tempfile::tempdir().unwrap();

@@ -12,6 +12,7 @@ mod file;
 mod fixture;
 mod infisical;
 mod oci;
+mod onepassword;
 mod op_core;
 mod op_program;
 mod report;

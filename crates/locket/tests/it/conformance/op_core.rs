@@ -6,11 +6,12 @@ use std::rc::Rc;
 
 use locket_core::Environment;
 use locket_providers::{Credential as Given, ProviderKind, Settings};
-use locket_testkit::fakes::connect::{Category, Field, Item};
+use locket_testkit::fakes::connect::Item;
 use locket_testkit::fakes::onepassword::OnePassword;
 use locket_testkit::{Canary, Client, Faults, Server, TestCa, services};
 
-use super::fixture::{Backend, Credential, Fixture, References, Sample, Secrets, Struck, Upstream};
+use super::fixture::{Backend, Credential, Fixture, Secrets, Struck, Upstream};
+use super::onepassword::{OPEN, OPEN_IN_REFERENCES, references};
 use super::trial::DEADLINE;
 
 /// The provider with `op.core`.
@@ -41,44 +42,13 @@ impl Fixture for ByCore {
     fn start(&self) -> Backend {
         let core = services::find("op-core/op-core.cwasm").unwrap();
         let fake = OnePassword::new();
-        let (open, closed) = (fake.add_vault("Open \"vault\""), fake.add_vault("Closed"));
+        let (open, closed) = (fake.add_vault(OPEN), fake.add_vault("Closed"));
         let put = |item: Item, title: &str| {
             fake.add_item(&open, item);
-            format!("op://Open %22vault%22/{title}")
+            format!("op://{OPEN_IN_REFERENCES}/{title}")
         };
-        let login = |title: &str, value: Canary| Sample {
-            reference: put(Item::login(title, value.as_str()), title) + "/password",
-            value,
-        };
-        let [one, two] = ["one", "two"].map(Canary::text);
-        let pair = Item::new(Category::Database, "pair")
-            .section("s", "Section")
-            .field(Field::concealed("one", one.as_str()))
-            .field(Field::concealed("two", two.as_str()).section("s"))
-            .field(Field::concealed("blank", "").without_value());
-        let pair = put(pair, "pair");
         let hidden = fake.add_item(&closed, Item::login("hidden", "hidden"));
-        let references = References {
-            text: login("text", Canary::text("text")),
-            other: login("other", Canary::text("other")),
-            awkward: login("awkward", Canary::awkward("awkward")),
-            binary: Err(NO_FILES),
-            empty: Ok(format!("{pair}/blank")),
-            missing_field: Ok(format!("{pair}/three")),
-            missing_item: "op://Open %22vault%22/nowhere/password".to_owned(),
-            // A vault out of scope is not told from one that does not exist.
-            denied: Ok(format!("op://{closed}/{hidden}/password")),
-            siblings: Ok([
-                Sample {
-                    reference: format!("{pair}/one"),
-                    value: one,
-                },
-                Sample {
-                    reference: format!("{pair}/Section/two"),
-                    value: two,
-                },
-            ]),
-        };
+        let references = references(put, Err(NO_FILES), format!("op://{closed}/{hidden}/password"));
         let answering = fake.clone();
         let server = Server::start(move |request| answering.answer(&request));
         let ca = TestCa::new();

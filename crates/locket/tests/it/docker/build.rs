@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use locket_testkit::Canary;
+use locket_testkit::fakes::azure::Azure;
 use locket_testkit::services::Engine;
+use locket_testkit::{Canary, Server, TestCa};
 
 use super::{all, engine};
 use crate::support::{Scene, eventually};
@@ -240,6 +241,65 @@ fn compose_builds_take_secrets_from_the_variables_that_the_file_names() {
         .windows(2)
         .any(|pair| pair == ["token:", "environment: TOKEN"]);
     assert!(is_told, "{said}");
+}
+
+/// The flow of seed 002: the login of Azure's own program is enough, and nothing is copied into a file.
+#[test]
+fn a_build_takes_its_secret_from_a_key_vault_with_the_login_of_azures_program() {
+    let Some(engine) = engine() else { return };
+    let (fake, ca, scene) = (Azure::new(), TestCa::new(), Scene::new());
+    let answering = fake.clone();
+    let server = Server::builder()
+        .tls(&ca)
+        .start(move |request| answering.answer(&request));
+    let (port, value) = (server.address().port(), Canary::text("azure"));
+    fake.set("prod", "mysecret", value.as_str());
+    let token = fake.token(&format!("https://vault.localhost:{port}"));
+    scene.write("home/.azure/azureProfile.json", "{}");
+    scene.write(
+        "bin/az",
+        format!("#!/bin/sh\necho '{{\"accessToken\": \"{token}\", \"expires_on\": 4000000000}}'\n"),
+    );
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(scene.path("bin/az"), mode).unwrap();
+    scene.write(
+        "context/Dockerfile",
+        "FROM busybox\nRUN --mount=type=secret,id=mysecret (printf control-; rev < /run/secrets/mysecret) > /control\n",
+    );
+    let secret = format!("mysecret={{{{ azkv://prod.vault.localhost:{port}/mysecret }}}}");
+    let docker = engine.docker();
+    let built = scene
+        .locket(["build", "--secret", &secret, "--"])
+        .arg(docker.get_program())
+        .args(["build", "--no-cache", "-t", "locket-azure", "context"])
+        .envs(engine.environment())
+        .env("HOME", scene.path("home"))
+        .env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()))
+        .env("SSL_CERT_FILE", ca.file())
+        .env("AZURE_AUTHORITY_HOST", format!("https://localhost:{port}"))
+        .output()
+        .unwrap();
+    let said = all(&built);
+    assert!(built.status.success(), "{said}");
+    assert!(
+        value.find(said.as_bytes()).is_none() && !said.contains(&token),
+        "{said}"
+    );
+    let made = engine.run(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "locket-azure",
+        "cat",
+        "/control",
+    ]);
+    assert_eq!(made, control(&value), "the step read the value");
+    let saved = scene.path("saved.tar");
+    engine.run(&["save", "-o", saved.to_str().unwrap(), "locket-azure"]);
+    let control = Canary::of("control", control(&value));
+    assert!(holds(&saved, &control), "what is there is found");
+    assert!(!holds(&saved, &value), "the image holds the secret");
 }
 
 #[test]

@@ -1,0 +1,116 @@
+#!/bin/sh
+# Installs locket for this user, with `locket-update` beside it, which does the same again when there is a newer one.
+#
+#   install.sh --from URL [--version VERSION] [--to DIRECTORY]
+#
+# URL (or the variable LOCKET_RELEASES) is where releases are: URL/latest/download/FILE and URL/download/vVERSION/FILE.
+# DIRECTORY (or LOCKET_INSTALL_DIR) is ~/.local/bin unless another is given. `locket-update` takes the same options and
+# remembers URL and DIRECTORY, in lines before this one.
+set -eu
+
+from=${LOCKET_RELEASES:-${from-}}
+to=${LOCKET_INSTALL_DIR:-${to:-$HOME/.local/bin}}
+installed=${installed-}
+version=
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+fail() {
+    say "nothing is installed: $*"
+    exit 1
+}
+
+# The text as one word of a shell script.
+quoted() {
+    printf %s "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"
+}
+
+# fetch URL FILE
+fetch() {
+    case $1 in
+        https://* | http://127.0.0.1[:/]* | http://localhost[:/]*) ;;
+        *) fail "$1 is not asked for: what comes without TLS may come from anybody. Give an https:// address." ;;
+    esac
+    if command -v curl >/dev/null; then
+        curl --fail --silent --show-error --location --output "$2" "$1" || fail "$1 cannot be had."
+    elif command -v wget >/dev/null; then
+        wget --quiet --output-document="$2" "$1" || fail "$1 cannot be had."
+    else
+        fail "neither curl nor wget is here to fetch it with."
+    fi
+}
+
+checksum() {
+    if command -v sha256sum >/dev/null; then
+        sha256sum "$1"
+    else
+        shasum -a 256 "$1"
+    fi | cut -d ' ' -f 1
+}
+
+# place FILE NAME: a program that runs keeps the file that it was started from.
+place() {
+    cp "$1" "$to/.$2.$$" && chmod 755 "$to/.$2.$$" && mv -f "$to/.$2.$$" "$to/$2"
+}
+
+while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || fail "\`$1\` wants a value. Usage: install.sh --from URL [--version VERSION] [--to DIRECTORY]"
+    case $1 in
+        --from) from=$2 ;;
+        --version) version=${2#v} ;;
+        --to) to=$2 ;;
+        *) fail "there is no option \`$1\`. Usage: install.sh --from URL [--version VERSION] [--to DIRECTORY]" ;;
+    esac
+    shift 2
+done
+[ -n "$from" ] || fail "say where the releases are: --from URL, or LOCKET_RELEASES."
+
+case $(uname -s)-$(uname -m) in
+    Linux-x86_64) target=x86_64-unknown-linux-gnu ;;
+    Linux-aarch64 | Linux-arm64) target=aarch64-unknown-linux-gnu ;;
+    *) fail "there is no release for $(uname -s) on $(uname -m), only for Linux on x86_64 and aarch64." ;;
+esac
+name=locket-$target
+if [ -n "$version" ]; then
+    source=${from%/}/download/v$version/$name.tar.xz
+else
+    source=${from%/}/latest/download/$name.tar.xz
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+fetch "$source.sha256" "$work/checksum"
+wanted=$(cut -d ' ' -f 1 "$work/checksum")
+case $wanted in
+    *[!0-9a-f]* | '') fail "$source.sha256 holds no checksum." ;;
+esac
+if [ "$wanted" = "$installed" ] && [ -x "$to/locket" ]; then
+    say "$("$to/locket" --version) in $to is up to date."
+    exit 0
+fi
+fetch "$source" "$work/archive"
+[ "$(checksum "$work/archive")" = "$wanted" ] || fail "$source is not what its checksum is of."
+tar -xJf "$work/archive" -C "$work" || fail "the archive cannot be unpacked, which takes tar and xz."
+shown=$("$work/$name/locket" --version) || fail "what was fetched does not run on this machine."
+
+mkdir -p "$to"
+to=$(cd "$to" && pwd)
+{
+    printf '#!/bin/sh\nfrom=%s\nto=%s\ninstalled=%s\n' "$(quoted "$from")" "$(quoted "$to")" "$wanted"
+    sed 1d "$work/$name/install.sh"
+} >"$work/locket-update"
+place "$work/$name/locket" locket
+place "$work/locket-update" locket-update
+
+say "$shown is in $to; locket-update there fetches the next one."
+case :$PATH: in
+    *:"$to":*) ;;
+    *) say "Add $to to PATH to call it by its name." ;;
+esac
+if [ -d "$HOME/.docker" ] && [ ! -e "$HOME/.docker/cli-plugins/docker-locket" ]; then
+    say "For \`docker locket\` and Compose: mkdir -p ~/.docker/cli-plugins && ln -sf $(quoted "$to/locket") ~/.docker/cli-plugins/docker-locket"
+fi
