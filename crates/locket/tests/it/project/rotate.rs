@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use locket_testkit::services::Engine;
 
@@ -426,4 +427,44 @@ fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
         .unwrap();
     assert!(done.status.success(), "{}", said(&done));
     assert_eq!(scene.read("secrets/docs.txt").unwrap().len(), 44);
+}
+
+#[test]
+fn two_rotations_at_once_come_one_after_the_other() {
+    let Some(engine) = Engine::shared() else { return };
+    let scene = Scene::empty();
+    scene.write(
+        "compose.yaml",
+        "services: {}\nsecrets:\n  docs: {file: ./secrets/docs.txt}\n",
+    );
+    scene.write("secrets/docs.txt", "of-the-first-day");
+    scene.write(
+        "change",
+        "#!/bin/sh\ncat >>told\nuntil [ -e go ]; do sleep 0.05; done\n",
+    );
+    fs::set_permissions(scene.path("change"), fs::Permissions::from_mode(0o755)).unwrap();
+    let told = || scene.read("told").unwrap_or_default().lines().count();
+    let rotate = |more: &[&str]| {
+        let words = [&["rotate", "docs", "--exec", "./change"], more].concat();
+        beside(engine, scene.base(), &words)
+    };
+    let mut first = rotate(&[]).spawn().unwrap();
+    eventually("the first one changes the value", || told() == 1);
+    let (mut second, undo) = (rotate(&[]).spawn().unwrap(), rotate(&["--undo"]).spawn().unwrap());
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(told(), 1, "what is under way is not taken for interrupted");
+    scene.write("go", "");
+    assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
+    let undone = undo.wait_with_output().unwrap();
+    assert_eq!(undone.status.code(), Some(2), "there is nothing to undo");
+    let changes: Vec<serde_json::Value> = scene
+        .read("told")
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(changes.len(), 2);
+    assert_eq!(changes[0]["old"], "of-the-first-day");
+    assert_eq!(changes[1]["old"], changes[0]["new"], "one goes on from the other");
+    assert_eq!(changes[1]["new"], scene.read("secrets/docs.txt").unwrap());
 }
