@@ -137,9 +137,10 @@ impl ConnectProvider {
         }
         let address = self.look_up(reference, reading, session).await?;
         let (vault, item) = (Arc::clone(&address.vault), Arc::clone(&address.item));
+        let item_by_title = address.item_by_title;
         match read(address, reference, session).await {
             // The list that others asked for may be older than the item.
-            Err(error) if is_gone(&error) && self.lists.forget(&vault) => {
+            Err(error) if item_by_title && is_gone(&error) && self.lists.forget(&vault) => {
                 self.forget(reference, &vault, &item);
                 let address = self.look_up(reference, reading, session).await?;
                 read(address, reference, session).await
