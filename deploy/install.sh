@@ -27,18 +27,22 @@ quoted() {
     printf %s "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"
 }
 
-# fetch URL FILE
+# fetch URL FILE: where TLS is asked for, it leads nowhere without.
 fetch() {
     case $1 in
-        https://* | http://127.0.0.1[:/]* | http://localhost[:/]*) ;;
+        https://*) tls=yes ;;
+        http://127.0.0.1[:/]* | http://localhost[:/]*) tls= ;;
         *) fail "$1 is not asked for: what comes without TLS may come from anybody. Give an https:// address." ;;
     esac
     if command -v curl >/dev/null; then
-        curl --fail --silent --show-error --location --output "$2" "$1" || fail "$1 cannot be had."
+        curl ${tls:+--proto-redir =https} --fail --silent --show-error --location --output "$2" "$1" ||
+            fail "$1 cannot be had. Check the address, and --version where one is given."
     elif command -v wget >/dev/null; then
-        wget --quiet --output-document="$2" "$1" || fail "$1 cannot be had."
+        # It cannot be kept to TLS when it is led on.
+        wget ${tls:+--max-redirect=0} --quiet --output-document="$2" "$1" ||
+            fail "$1 cannot be had. Check the address; where it leads on to another one, install curl."
     else
-        fail "neither curl nor wget is here to fetch it with."
+        fail "neither curl nor wget is here to fetch it with. Install one of them."
     fi
 }
 
@@ -52,7 +56,12 @@ checksum() {
 
 # place FILE NAME: a program that runs keeps the file that it was started from.
 place() {
-    cp "$1" "$to/.$2.$$" && chmod 755 "$to/.$2.$$" && mv -f "$to/.$2.$$" "$to/$2"
+    new=$to/.$2.$$
+    if cp "$1" "$new" && chmod 755 "$new" && mv -f "$new" "$to/$2"; then
+        return
+    fi
+    rm -f "$new"
+    fail "$to/$2 cannot be written. Make room or give another directory with --to."
 }
 
 while [ $# -gt 0 ]; do
@@ -93,12 +102,12 @@ if [ "$wanted" = "$installed" ] && [ -x "$to/locket" ]; then
     exit 0
 fi
 fetch "$source" "$work/archive"
-[ "$(checksum "$work/archive")" = "$wanted" ] || fail "$source is not what its checksum is of."
+[ "$(checksum "$work/archive")" = "$wanted" ] ||
+    fail "$source is not what its checksum is of. Try again; if it stays so, trust neither."
 tar -xJf "$work/archive" -C "$work" || fail "the archive cannot be unpacked, which takes tar and xz."
 shown=$("$work/$name/locket" --version) || fail "what was fetched does not run on this machine."
 
-mkdir -p "$to"
-to=$(cd "$to" && pwd)
+mkdir -p "$to" && to=$(cd "$to" && pwd) || fail "$to cannot be made. Give another directory with --to."
 {
     printf '#!/bin/sh\nfrom=%s\nto=%s\ninstalled=%s\n' "$(quoted "$from")" "$(quoted "$to")" "$wanted"
     sed 1d "$work/$name/install.sh"

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-use locket_testkit::{Response, Server, services};
+use locket_testkit::{Request, Response, Server, TestCa, services};
 
-use crate::support::{Scene, run};
+use crate::support::{Mount, Scene, run};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -102,6 +102,7 @@ impl Releases {
             )
             .env("HOME", self.scene.path("home"))
             .env("TMPDIR", self.scene.path("tmp"))
+            .env("CURL_CA_BUNDLE", self.scene.path("ca.pem"))
             .current_dir(self.scene.base())
             .output()
             .unwrap();
@@ -234,4 +235,44 @@ fn what_cannot_be_installed_is_said_before_anything_is_fetched() {
     assert!(said.contains("no release for Plan9 on mips"), "{said}");
     assert_eq!(releases.server.request_count(), 0);
     assert!(!releases.scene.path("home/.local").exists());
+}
+
+#[test]
+fn where_tls_is_asked_for_it_leads_nowhere_without() {
+    let Some(releases) = Releases::new() else { return };
+    let ca = TestCa::new();
+    fs::copy(ca.file(), releases.scene.path("ca.pem")).unwrap();
+    let plain = releases.server.url();
+    let leading_on = Server::builder().tls(&ca).start(move |request: Request| {
+        Response::status(302).with_header("location", &format!("{plain}{}", request.path))
+    });
+    let at = |server: &Server| format!("https://localhost:{}/releases", server.address().port());
+    let said = releases.fails(&["--from", &at(&leading_on)]);
+    assert!(said.contains("cannot be had"), "{said}");
+    assert_eq!(releases.server.request_count(), 0, "{said}");
+    assert_eq!(leading_on.request_count(), 1, "{said}");
+
+    let files = releases.files.clone();
+    let server = Server::builder().tls(&ca).start(move |request: Request| {
+        let name = request.path.strip_prefix("/releases/").unwrap_or_default();
+        Response::bytes(200, files.lock().unwrap()[name].clone())
+    });
+    releases.succeeds(&releases.script(), &["--from", &at(&server)]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_to_is_said_and_nothing_is_left_there() {
+    let Some(releases) = Releases::new() else { return };
+    let url = releases.url();
+    releases.scene.write("file", "");
+    let said = releases.fails(&["--from", &url, "--to", "file/bin"]);
+    assert!(
+        said.contains("file/bin cannot be made. Give another directory"),
+        "{said}"
+    );
+    let full = releases.scene.path("full");
+    let _mount = Mount::tmpfs(&full, "1M");
+    let said = releases.fails(&["--from", &url, "--to", "full"]);
+    assert!(said.contains("locket cannot be written. Make room"), "{said}");
+    assert_eq!(fs::read_dir(&full).unwrap().count(), 0, "{said}");
 }
