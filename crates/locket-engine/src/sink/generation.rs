@@ -258,7 +258,11 @@ impl Sink {
             set_access(&file, member.access.owner, member.access.file_mode)
                 .map_err(|errno| fault(refused(errno)))?;
             #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
-            write_all(&file, member.bytes.expose(), 0).map_err(|errno| fault(errno.into()))?;
+            write_all(&file, member.bytes.expose(), 0).map_err(|errno| {
+                // As for a temporary file: a forked child may hold it open for a moment more.
+                let _ = rustix::fs::ftruncate(&file, 0);
+                fault(errno.into())
+            })?;
             if is_on_disk {
                 written.push(file);
             }

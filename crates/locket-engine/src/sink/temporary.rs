@@ -123,6 +123,9 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.in_place {
+            // A child that was forked but has not started its program yet still holds the file open: what it takes up
+            // is given back now, since the next content may need it.
+            let _ = rustix::fs::ftruncate(&self.file, 0);
             let _ = rustix::fs::unlinkat(&self.directory.fd, self.name.as_str(), AtFlags::empty());
         }
     }

@@ -288,6 +288,25 @@ fn a_dropped_sink_takes_its_temporary_files_with_it() {
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"old");
 }
 
+/// As a child does that was forked and has not started its program yet.
+#[test]
+fn what_never_got_into_place_takes_up_no_room_though_somebody_holds_it_open() {
+    let root = tempfile::tempdir().unwrap();
+    let mut sink = Sink::new();
+    sink.apply(
+        &target(root.path(), "a"),
+        &SecretBytes::copy_from(&[b'n'; 60_000]),
+        &ACCESS,
+    )
+    .unwrap();
+    let name = names(root.path()).pop().unwrap();
+    let held = fs::File::open(root.path().join(name)).unwrap();
+    assert!(held.metadata().unwrap().blocks() > 0, "it was written");
+    drop(sink);
+    assert_eq!(held.metadata().unwrap().nlink(), 0);
+    assert_eq!(held.metadata().unwrap().blocks(), 0);
+}
+
 #[test]
 fn many_outputs_in_many_directories_are_all_in_place() {
     for root in destinations() {
