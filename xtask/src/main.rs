@@ -1,5 +1,6 @@
 //! Build chores: `cargo xtask COMMAND`.
 
+mod again;
 mod archive;
 mod bench;
 mod command;

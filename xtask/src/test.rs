@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::command::{cargo, root, run as step, say};
 use crate::contract::{self, Choice};
-use crate::{counts, dist, features, generate, services};
+use crate::{again, counts, dist, features, generate, services};
 
 /// How much is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,14 +74,13 @@ pub(crate) fn run(lane: Lane) -> Result<(), String> {
         },
     )?;
     say("== tests");
-    let mut tests = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    if lane == Lane::Contract {
-        tests.env("LOCKET_CONTRACT", "1");
-    }
-    step(
+    again::test(&["--workspace", "--locked"], |tests| {
         tests
             .env("LOCKET_SERVICES_DIR", &home)
-            .env("LOCKET_RELEASE", binary)
-            .env("LOCKET_ARCHIVE", archive),
-    )
+            .env("LOCKET_RELEASE", &binary)
+            .env("LOCKET_ARCHIVE", &archive);
+        if lane == Lane::Contract {
+            tests.env("LOCKET_CONTRACT", "1");
+        }
+    })
 }
