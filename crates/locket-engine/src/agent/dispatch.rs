@@ -18,10 +18,11 @@ use super::outputs::Outputs;
 use super::report::{Ending, Observer, Phase, Refusal};
 use super::rounds::Round;
 use super::setup::{AgentCx, AtEnd, Command, Mode, Setup};
+use super::templates::watcher_of;
 use crate::instances::Instances;
 use crate::notify::{Delivery, Journal};
 use crate::resolve::{Backoff, Resolver, SecretKey, Timing};
-use crate::sources::{self, Listed, Scan, Scanner, Target};
+use crate::sources::{self, Found, Listed, Scan, Scanner, Target};
 use crate::state::StatusFile;
 use crate::tasks;
 use crate::watch::{Change, Watcher};
@@ -31,6 +32,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs until the plan is in place (`one-shot`) or a command ends it.
 pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
+    // What changes from here on is told.
+    let watcher = watcher_of(&setup);
     let mut scanner = Scanner::new(setup.plan.clone(), setup.instances.clone());
     let scan = scanner.scan();
     let refused = refusals(&setup.plan, &setup.instances, &scan);
@@ -66,7 +69,7 @@ pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
         }
     };
     Agent::new(setup, scanner, status, ledger, &cx)
-        .run(scan, cx)
+        .run(scan, watcher, cx)
         .await
 }
 
@@ -115,8 +118,9 @@ pub(super) struct Agent {
     pub(super) ledger: Ledger,
     /// At home while no scan is under way.
     pub(super) scanner: Option<Scanner>,
-    pub(super) scanning: Option<JoinHandle<(Scanner, Scan)>>,
-    pub(super) rescan: bool,
+    pub(super) scanning: Option<JoinHandle<(Scanner, Look)>>,
+    /// What is to be looked at as soon as it is at home.
+    pub(super) rescan: Option<Change>,
     /// The keys of each wildcard when it was last answered.
     pub(super) listed: Listed,
     /// The next scan decides about outputs whose templates have been gone for long enough.
@@ -146,11 +150,19 @@ pub(super) struct Agent {
     pub(super) last_success: Option<SystemTime>,
 }
 
+/// What a look at the sources brought.
+pub(super) enum Look {
+    /// Everything there is.
+    Whole(Scan),
+    /// These outputs anew; nothing else has changed.
+    Again(Vec<Found>),
+}
+
 /// What woke the dispatcher.
 enum Event {
     Settled(Vec<SecretKey>),
     Applied((Applier, Vec<Done>)),
-    Scanned((Scanner, Scan)),
+    Scanned((Scanner, Look)),
     Files(Change),
     Command(Command),
     Told((Action, Delivery)),
@@ -188,7 +200,7 @@ impl Agent {
             phase: Phase::Starting,
             scanner: Some(scanner),
             scanning: None,
-            rescan: false,
+            rescan: None,
             listed: Listed::new(),
             confirming: false,
             has_gone: false,
@@ -210,8 +222,7 @@ impl Agent {
         }
     }
 
-    async fn run(mut self, first: Scan, mut cx: AgentCx<'_>) -> Ending {
-        let mut watcher = self.watcher();
+    async fn run(mut self, first: Scan, mut watcher: Option<Watcher>, mut cx: AgentCx<'_>) -> Ending {
         self.repay();
         self.show(cx.observer);
         self.publish();
@@ -264,7 +275,7 @@ impl Agent {
                 Event::Command(Command::Replan) => {
                     self.take_over(&mut cx, &mut watcher);
                     self.open_round("plan", Duration::ZERO);
-                    self.rescan = true;
+                    self.look_at(Change::All);
                 }
                 Event::Applied((applier, done)) => {
                     self.applier = Some(applier);
@@ -273,16 +284,19 @@ impl Agent {
                         self.on_done(done, cx.observer);
                     }
                 }
-                Event::Scanned((scanner, scan)) => {
+                Event::Scanned((scanner, look)) => {
                     self.scanner = Some(scanner);
                     self.scanning = None;
-                    self.merge(scan, cx.observer);
+                    match look {
+                        Look::Whole(scan) => self.merge(scan, cx.observer),
+                        Look::Again(found) => self.renew(found, cx.observer),
+                    }
                 }
                 Event::Settled(keys) => self.on_settled(&keys),
                 Event::Told((action, delivery)) => self.on_told(action, delivery, cx.observer),
                 Event::Files(change) => {
                     tracing::debug!(?change, "files may have changed");
-                    self.rescan = true;
+                    self.look_at(change);
                 }
                 Event::Audit => {
                     self.watch_audit();
@@ -301,7 +315,7 @@ impl Agent {
     fn read_again(&mut self, why: &'static str, cx: &mut AgentCx<'_>, watcher: &mut Option<Watcher>) {
         self.take_over(cx, watcher);
         self.refresh(why);
-        self.rescan = true;
+        self.look_at(Change::All);
     }
 
     /// Puts a configuration that was read again into force, if it can be used.
@@ -310,7 +324,7 @@ impl Agent {
             self.reload(setup);
             // The old watches go first: there may not be room for both.
             drop(watcher.take());
-            *watcher = self.watcher();
+            *watcher = watcher_of(&self.setup);
         }
     }
 

@@ -7,6 +7,7 @@ use super::dispatch::Agent;
 use super::outputs::{Stage, Standing};
 use super::report::{Trouble, TroubleKind};
 use crate::sources::{Role, Target};
+use crate::watch::Change;
 
 impl Agent {
     /// Takes over the keys of a wildcard that was answered.
@@ -31,7 +32,7 @@ impl Agent {
             );
         } else if known != Some(&keys) {
             self.listed.insert(target.clone(), keys);
-            self.rescan = true;
+            self.look_at(Change::All);
         }
     }
 

@@ -1,8 +1,11 @@
 //! The outputs of the present plan and how far each has come.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use locket_core::plan::Source;
 use locket_core::template::Resolution;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
@@ -143,6 +146,32 @@ impl Outputs {
             self.index();
         }
         difference
+    }
+
+    /// Takes over outputs whose templates alone may have changed.
+    pub(super) fn renew(&mut self, found: Vec<Found>) -> Difference {
+        let mut difference = Difference::default();
+        for found in found {
+            if let Some(output) = self.table.get_mut(&found.target)
+                && !same(&output.found, &found)
+            {
+                difference.changed.push(found.target.clone());
+                output.found = found;
+            }
+        }
+        if !difference.changed.is_empty() {
+            self.index();
+        }
+        difference
+    }
+
+    /// The outputs of templates that are in these files.
+    pub(super) fn of_sources(&self, paths: &BTreeSet<PathBuf>) -> Vec<Found> {
+        let found = self.table.values().map(|output| &output.found);
+        found
+            .filter(|found| matches!(&found.source, Source::File(path) if paths.contains(path)))
+            .cloned()
+            .collect()
     }
 
     /// Every secret that some output wants.

@@ -82,7 +82,7 @@ impl Agent {
         let busy = !self.dirty.is_empty()
             || self.applying.is_some()
             || self.scanning.is_some()
-            || self.rescan
+            || self.rescan.is_some()
             || !self.resolver.is_idle();
         let patient = now < round.deadline && self.resolver.may_improve_before(round.deadline);
         if patient || (busy && (!is_first || now < round.deadline)) {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use locket_core::Diagnostic;
 
 use super::dispatch::Agent;
-use super::outputs::Standing;
+use super::outputs::{Difference, Standing};
 use super::report::{Observer, Trouble};
 use super::setup::{Mode, Setup};
 use crate::sink::Removed;
-use crate::sources::{Role, Scan, Scanner, SourceError};
+use crate::sources::{Found, Role, Scan, Scanner, SourceError};
 use crate::watch::Watcher;
 
 impl Agent {
@@ -21,26 +21,6 @@ impl Agent {
         self.scanning = None;
         self.reopen_ledger(&setup);
         self.setup = setup;
-    }
-
-    pub(super) fn watcher(&self) -> Option<Watcher> {
-        if self.setup.schedule.mode != Mode::Watch {
-            return None;
-        }
-        let plan = &self.setup.plan;
-        let files = plan.secrets.iter().filter_map(|secret| match &secret.source {
-            locket_core::plan::Source::File(path) | locket_core::plan::Source::EnvFile(path) => {
-                Some(path.clone())
-            }
-            locket_core::plan::Source::Inline { .. } | locket_core::plan::Source::Every { .. } => None,
-        });
-        let roots: Vec<_> = plan
-            .maps
-            .iter()
-            .map(|map| map.source.clone())
-            .chain(files)
-            .collect();
-        Some(Watcher::new(roots, self.setup.schedule.debounce))
     }
 
     pub(super) fn merge(&mut self, scan: Scan, observer: &dyn Observer) {
@@ -69,6 +49,16 @@ impl Agent {
         if std::mem::take(&mut self.confirming) {
             self.delete_gone(now);
         }
+        self.take_in(difference, observer);
+    }
+
+    /// Takes over outputs that were looked at alone.
+    pub(super) fn renew(&mut self, found: Vec<Found>, observer: &dyn Observer) {
+        let difference = self.outputs.renew(found);
+        self.take_in(difference, observer);
+    }
+
+    fn take_in(&mut self, difference: Difference, observer: &dyn Observer) {
         if difference.changed.is_empty() && difference.dropped == 0 {
             return;
         }
@@ -179,4 +169,25 @@ impl Agent {
             }
         }
     }
+}
+
+/// Who tells of changes of the sources of `setup`, where it wants that.
+pub(super) fn watcher_of(setup: &Setup) -> Option<Watcher> {
+    if setup.schedule.mode != Mode::Watch {
+        return None;
+    }
+    let plan = &setup.plan;
+    let files = plan.secrets.iter().filter_map(|secret| match &secret.source {
+        locket_core::plan::Source::File(path) | locket_core::plan::Source::EnvFile(path) => {
+            Some(path.clone())
+        }
+        locket_core::plan::Source::Inline { .. } | locket_core::plan::Source::Every { .. } => None,
+    });
+    let roots: Vec<_> = plan
+        .maps
+        .iter()
+        .map(|map| map.source.clone())
+        .chain(files)
+        .collect();
+    Some(Watcher::new(roots, setup.schedule.debounce))
 }

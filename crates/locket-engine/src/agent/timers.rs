@@ -6,6 +6,7 @@ use super::dispatch::Agent;
 use super::report::Observer;
 use super::setup::Mode;
 use crate::chance;
+use crate::watch::Change;
 
 /// How long after a round nothing must have happened until the agent rests.
 pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
@@ -34,7 +35,7 @@ impl Agent {
         if self.next_deletion().is_some_and(|at| at <= now) {
             // The template may be back, or its volume gone: another look decides.
             self.confirming = true;
-            self.rescan = true;
+            self.look_at(Change::All);
         }
     }
 

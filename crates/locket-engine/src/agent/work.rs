@@ -5,14 +5,15 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::apply::{Applier, Done, Job, Work};
-use super::dispatch::Agent;
+use super::dispatch::{Agent, Look};
 use super::outputs::{Stage, Standing};
 use super::report::Observer;
 use super::rounds::Rendering;
 use crate::resolve::SecretKey;
 use crate::sink::Applied;
-use crate::sources::Target;
+use crate::sources::{Scanner, Target};
 use crate::tasks;
+use crate::watch::Change;
 
 /// Outputs that one visit to the writing thread takes, so that results keep coming.
 const JOBS_PER_VISIT: usize = 256;
@@ -20,15 +21,9 @@ const JOBS_PER_VISIT: usize = 256;
 impl Agent {
     /// Hands out whatever can be done now.
     pub(super) fn start_work(&mut self) {
-        if self.rescan
-            && let Some(mut scanner) = self.scanner.take()
-        {
-            self.rescan = false;
-            scanner.know(self.listed.clone());
-            self.scanning = Some(tasks::blocking(move || {
-                let scan = scanner.scan();
-                (scanner, scan)
-            }));
+        if let Some(scanner) = self.scanner.take_if(|_| self.rescan.is_some()) {
+            let change = self.rescan.take().unwrap_or(Change::All);
+            self.scanning = Some(self.look(scanner, change));
         }
         if self.dirty.is_empty() {
             return;
@@ -46,6 +41,30 @@ impl Agent {
             }
             self.applying = Some(self.visit(applier, jobs));
         }
+    }
+
+    /// Has the sources looked at, as soon as nobody does.
+    pub(super) fn look_at(&mut self, change: Change) {
+        match &mut self.rescan {
+            Some(present) => present.merge(change),
+            None => self.rescan = Some(change),
+        }
+    }
+
+    fn look(&self, mut scanner: Scanner, change: Change) -> JoinHandle<(Scanner, Look)> {
+        scanner.know(self.listed.clone());
+        let outputs = match &change {
+            Change::Paths(paths) => self.outputs.of_sources(paths),
+            Change::All => Vec::new(),
+        };
+        tasks::blocking(move || {
+            let again = match &change {
+                Change::Paths(paths) => scanner.look_again(paths, outputs),
+                Change::All => None,
+            };
+            let look = again.map_or_else(|| Look::Whole(scanner.scan()), Look::Again);
+            (scanner, look)
+        })
     }
 
     pub(super) fn visit(&self, mut applier: Applier, jobs: Vec<Job>) -> JoinHandle<(Applier, Vec<Done>)> {

@@ -1,6 +1,7 @@
 //! The plan's outputs as they are on disk now; templates are parsed once for each content.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
@@ -102,6 +103,8 @@ pub struct Scanner {
     inline: Option<Vec<Found>>,
     env_files: EnvFiles,
     listings: Listings,
+    /// Whether a template may have a second path, so that the path of a change does not tell all that it changes.
+    has_links: bool,
     round: u64,
 }
 
@@ -210,6 +213,7 @@ impl Scanner {
             inline: None,
             env_files: EnvFiles::default(),
             listings: Listings::default(),
+            has_links: false,
             round: 0,
         }
     }
@@ -227,6 +231,7 @@ impl Scanner {
     /// Looks at every source. Files whose stamp is unchanged are not read again.
     pub fn scan(&mut self) -> Scan {
         self.round += 1;
+        self.has_links = false;
         let mut scan = Scan::default();
         for index in 0..self.plan.maps.len() {
             self.scan_map(index, &mut scan);
@@ -256,6 +261,50 @@ impl Scanner {
         let round = self.round;
         self.files.retain(|_, known| known.round == round);
         scan
+    }
+
+    /// Looks at the files at `changed` only, whose outputs `found` are, and gives these anew.
+    ///
+    /// That is possible while nothing but the content of templates changed, which is what edits do; where more did, or
+    /// may have, it is none, and only [`Scanner::scan`] tells.
+    pub fn look_again(&mut self, changed: &BTreeSet<PathBuf>, mut found: Vec<Found>) -> Option<Vec<Found>> {
+        if self.has_links {
+            return None;
+        }
+        let mut looked = FxHashMap::default();
+        for path in changed {
+            match fs::symlink_metadata(path) {
+                Ok(metadata) if self.is_template(path, &metadata) => {
+                    looked.insert(path.as_path(), metadata);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_passing(path) => {}
+                _ => return None,
+            }
+        }
+        for found in &mut found {
+            let (Source::File(path), Role::File) = (&found.source, &found.role) else {
+                return None;
+            };
+            found.template = self.file(path, looked.get(path.as_path())?, &found.settings);
+        }
+        Some(found)
+    }
+
+    /// Whether there is a file where one was, and under this name alone.
+    fn is_template(&self, path: &Path, metadata: &Metadata) -> bool {
+        metadata.is_file() && metadata.nlink() == 1 && self.files.contains_key(path)
+    }
+
+    /// Whether a path that leads to nothing never led to a template: an editor's own file has come and gone there.
+    fn is_passing(&self, path: &Path) -> bool {
+        let is_within = |root: &Path| path.starts_with(root) && path != root;
+        let mut sources = self.plan.secrets.iter().map(|secret| &secret.source);
+        self.plan.maps.iter().any(|map| is_within(&map.source))
+            && !self.files.keys().any(|known| known.starts_with(path))
+            && !sources.any(|source| match source {
+                Source::File(file) | Source::EnvFile(file) => file.starts_with(path),
+                Source::Inline { .. } | Source::Every { .. } => false,
+            })
     }
 
     fn scan_map(&mut self, index: usize, scan: &mut Scan) {
@@ -290,7 +339,10 @@ impl Scanner {
         }
         let root: Arc<Path> = destination.into();
         let entries = match walk::files(&source, &mut scan.trouble) {
-            Ok(entries) => entries,
+            Ok(files) => {
+                self.has_links |= files.has_links;
+                files.entries
+            }
             Err(error) => {
                 scan.withheld.push(root);
                 scan.trouble.push(Trouble {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -114,6 +115,96 @@ fn an_unchanged_content_is_the_same_template() {
     );
     fs::write(&file, "y {{ fake://s }}").unwrap();
     assert!(!Arc::ptr_eq(&first, &template(&mut scanner)), "other bytes");
+}
+
+/// What a look at `paths` alone gives of the outputs of their templates: the name of each and what is in it.
+fn look_again(scanner: &mut Scanner, before: &Scan, paths: &[&Path]) -> Option<Vec<(String, String)>> {
+    let paths = paths.iter().map(|path| path.to_path_buf()).collect();
+    let of_paths =
+        |found: &&Found| matches!(&found.source, Source::File(path) if BTreeSet::contains(&paths, path));
+    let found = before.found.iter().filter(of_paths).cloned().collect();
+    Some(scanner.look_again(&paths, found)?.iter().map(content).collect())
+}
+
+fn content(found: &Found) -> (String, String) {
+    let template = found.template.as_ref().unwrap();
+    let text = String::from_utf8(template.template.source().to_vec()).unwrap();
+    (found.target.shown(), text)
+}
+
+#[test]
+fn an_edited_file_is_looked_at_alone_and_found_as_by_a_whole_scan() {
+    let dir = TempDir::new().unwrap();
+    let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+    fs::write(&one, "1 {{ fake://s }}").unwrap();
+    fs::write(&other, "2").unwrap();
+    // Two outputs of one file.
+    let plan = plan(&[
+        (dir.path(), Path::new("/out")),
+        (&one, Path::new("/single/output")),
+    ]);
+    let mut scanner = Scanner::new(plan, instances());
+    let before = scanner.scan();
+    fs::write(&one, "edited {{ fake://s }}").unwrap();
+    fs::write(&other, "edited, but not told of").unwrap();
+    let backup = dir.path().join("one~");
+    let looked = look_again(&mut scanner, &before, &[&one, &backup]).unwrap();
+    let edited = |name: &str| (name.to_owned(), "edited {{ fake://s }}".to_owned());
+    assert_eq!(looked, [edited("/out/one"), edited("/single/output")]);
+    let whole: Vec<_> = scanner.scan().found.iter().map(content).collect();
+    assert!(looked.iter().all(|one| whole.contains(one)), "{whole:?}");
+    assert!(whole.contains(&("/out/other".into(), "edited, but not told of".into())));
+}
+
+#[test]
+fn only_a_whole_scan_tells_of_more_than_edits() {
+    let dir = TempDir::new().unwrap();
+    let [file, new, below, hard, link] =
+        ["file", "new", "d/below", "hard", "link"].map(|name| dir.path().join(name));
+    let env_file = dir.path().join("e/env");
+    for path in [&below, &env_file] {
+        fs::create_dir(path.parent().unwrap()).unwrap();
+    }
+    for path in [&file, &below, &env_file] {
+        fs::write(path, "A=1").unwrap();
+    }
+    let plan = Plan {
+        secrets: vec![Secret {
+            place: locket_core::plan::Place::Variable,
+            name: "env".into(),
+            source: Source::EnvFile(env_file.clone()),
+            settings: OutputSettings::default(),
+        }],
+        ..plan(&[(dir.path(), Path::new("/out"))])
+    };
+    let mut scanner = Scanner::new(plan, instances());
+    let before = scanner.scan();
+    let mut told = |path: &Path| look_again(&mut scanner, &before, &[path]).map(|found| found.len());
+    assert_eq!(told(&file), Some(1), "an edit");
+    assert_eq!(told(&new), Some(0), "what is not there and never was");
+    fs::write(&new, "x").unwrap();
+    assert_eq!(told(&new), None, "a new file");
+    fs::remove_file(&new).unwrap();
+    assert_eq!(told(dir.path()), None, "the source itself");
+    fs::hard_link(&file, &hard).unwrap();
+    assert_eq!(told(&file), None, "a file with two names");
+    fs::remove_file(&hard).unwrap();
+    fs::remove_dir_all(below.parent().unwrap()).unwrap();
+    assert_eq!(told(below.parent().unwrap()), None, "a directory that is gone");
+    fs::remove_dir_all(env_file.parent().unwrap()).unwrap();
+    assert_eq!(told(env_file.parent().unwrap()), None, "an env file that is gone");
+    fs::remove_file(&file).unwrap();
+    assert_eq!(told(&file), None, "a template that is gone");
+    fs::write(&file, "x").unwrap();
+    assert_eq!(told(&file), Some(1), "the template is back");
+    symlink("file", &link).unwrap();
+    let before = scanner.scan();
+    let paths = [file.as_path()];
+    assert_eq!(
+        look_again(&mut scanner, &before, &paths),
+        None,
+        "a file that a link leads to"
+    );
 }
 
 #[test]

@@ -17,24 +17,37 @@ pub(super) struct Entry {
     pub(super) metadata: Metadata,
 }
 
-/// Lists the files below `root` in order. Links are followed inside the root only; whatever is left out, and why,
-/// goes to `trouble`.
+/// The files below a directory.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// In the order of their paths.
+    pub(super) entries: Vec<Entry>,
+    /// Whether any link is among what was looked at, so that a file may have a second path.
+    pub(super) has_links: bool,
+}
+
+/// Lists the files below `root`. Links are followed inside the root only; whatever is left out, and why, goes to
+/// `trouble`.
 ///
 /// # Errors
 /// The root itself cannot be listed.
-pub(super) fn files(root: &Path, trouble: &mut Vec<Trouble>) -> io::Result<Vec<Entry>> {
+pub(super) fn files(root: &Path, trouble: &mut Vec<Trouble>) -> io::Result<Files> {
     let real_root = root.canonicalize()?;
     let mut walk = Walk {
         root,
         real_root: &real_root,
         trouble,
         found: Vec::new(),
+        has_links: false,
         above: HashSet::new(),
     };
     walk.directory(Path::new(""))?;
-    let mut found = walk.found;
-    found.sort_unstable_by(|a, b| a.relative.as_os_str().cmp(b.relative.as_os_str()));
-    Ok(found)
+    let mut entries = walk.found;
+    entries.sort_unstable_by(|a, b| a.relative.as_os_str().cmp(b.relative.as_os_str()));
+    Ok(Files {
+        entries,
+        has_links: walk.has_links,
+    })
 }
 
 struct Walk<'a> {
@@ -42,6 +55,7 @@ struct Walk<'a> {
     real_root: &'a Path,
     trouble: &'a mut Vec<Trouble>,
     found: Vec<Entry>,
+    has_links: bool,
     /// The directories on the way, so that a link to one of them ends.
     above: HashSet<(u64, u64)>,
 }
@@ -100,6 +114,7 @@ impl Walk<'_> {
 
     /// What a link leads to, if that is inside the root.
     fn follow(&mut self, relative: &Path) -> Option<Metadata> {
+        self.has_links = true;
         let path = self.root.join(relative);
         match path.canonicalize() {
             Ok(real) if real.starts_with(self.real_root) => fs::metadata(real).ok(),

@@ -70,7 +70,8 @@ impl Debounce {
 }
 
 impl Change {
-    pub(super) fn merge(&mut self, other: Self) {
+    /// Adds another change.
+    pub fn merge(&mut self, other: Self) {
         match (&mut *self, other) {
             (Self::Paths(mine), Self::Paths(theirs)) => {
                 mine.extend(theirs);
