@@ -76,6 +76,8 @@ pub(super) struct Difference {
     pub(super) gone: usize,
     /// Variables that are gone, and forgotten at once: there is no file to be careful with.
     pub(super) dropped: usize,
+    /// Whether other secrets are wanted than before.
+    pub(super) wants_others: bool,
 }
 
 impl Outputs {
@@ -142,7 +144,8 @@ impl Outputs {
                 difference.gone += 1;
             }
         }
-        if !difference.changed.is_empty() || difference.dropped > 0 {
+        difference.wants_others = !difference.changed.is_empty() || difference.dropped > 0;
+        if difference.wants_others {
             self.index();
         }
         difference
@@ -156,10 +159,11 @@ impl Outputs {
                 && !same(&output.found, &found)
             {
                 difference.changed.push(found.target.clone());
+                difference.wants_others |= output.found.keys() != found.keys();
                 output.found = found;
             }
         }
-        if !difference.changed.is_empty() {
+        if difference.wants_others {
             self.index();
         }
         difference
@@ -188,10 +192,7 @@ impl Outputs {
     pub(super) fn index(&mut self) {
         self.by_key.clear();
         for (target, output) in &self.table {
-            let Ok(parsed) = &output.found.template else {
-                continue;
-            };
-            for key in &parsed.keys {
+            for key in output.found.keys() {
                 let wanting = self.by_key.entry(key.clone()).or_default();
                 if wanting.last() != Some(target) {
                     wanting.push(target.clone());

@@ -63,7 +63,9 @@ impl Agent {
             return;
         }
         self.open_round("edit", Duration::ZERO);
-        self.resolver.retain(&self.outputs.live_keys());
+        if difference.wants_others {
+            self.resolver.retain(&self.outputs.live_keys());
+        }
         // All references of all templates are wanted before the first is asked: fields of one item are one read.
         for target in &difference.changed {
             if let Some(output) = self.outputs.get_mut(target)

@@ -12,7 +12,9 @@ use locket_core::{Fetched, ProviderError, Template, Wildcard, spec};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::error::SourceError;
-use super::scan::{Found, Parsed, Role, Target};
+use super::parse::Parsed;
+use super::scan::{Found, Role};
+use super::target::Target;
 use super::variables;
 use crate::instances::Instances;
 use crate::resolve::Answer;

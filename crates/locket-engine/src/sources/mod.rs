@@ -3,7 +3,9 @@
 mod check;
 mod error;
 mod listing;
+mod parse;
 mod scan;
+mod target;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -12,5 +14,7 @@ mod walk;
 pub use check::{PlanError, check};
 pub use error::{SourceError, Trouble};
 pub use listing::{Listed, Listing};
-pub use scan::{Found, Parsed, Role, Scan, Scanner, Target};
-pub(crate) use scan::{Located, parse};
+pub use parse::Parsed;
+pub(crate) use parse::{Located, parse};
+pub use scan::{Found, Role, Scan, Scanner};
+pub use target::Target;

@@ -1,42 +1,25 @@
 //! The plan's outputs as they are on disk now; templates are parsed once for each content.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
-use std::hash::{Hash, Hasher};
-use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::plan::{OutputSettings, Plan, Source};
-use locket_core::template::{KnownTags, TemplateOptions};
-use locket_core::{Diagnostic, Reference, Template};
+use locket_core::template::TemplateOptions;
 use rustc_hash::FxHashMap;
 
 use super::error::{SourceError, Trouble};
 use super::listing::{Listed, Listing, Listings};
+use super::parse::{Located, Parsed, parse, read};
+use super::target::{Target, root_of};
 use super::variables::{self, EnvFiles};
 use super::walk;
 use crate::instances::Instances;
 use crate::resolve::SecretKey;
 use crate::tasks;
-
-/// The root of variables. Those of files are absolute paths.
-const VARIABLES: &str = "environment:";
-
-/// Where an output goes: `relative` below `root`, outside of which nothing is written.
-///
-/// Every table of the engine is keyed by targets, so they compare as bytes and not component by component: both
-/// paths are built in one way only.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// A directory that the user named, or the parent of a file that the user named.
-    pub root: Arc<Path>,
-    /// The path below it, without `..`.
-    pub relative: Arc<Path>,
-}
 
 /// One output of this moment.
 #[derive(Clone, Debug)]
@@ -74,15 +57,6 @@ pub enum Role {
     VariableFile,
 }
 
-/// A template and what its references name.
-#[derive(Debug)]
-pub struct Parsed {
-    /// The template.
-    pub template: Template,
-    /// One key for each of [`Template::references`], in their order.
-    pub keys: Vec<SecretKey>,
-}
-
 /// Everything there is at this moment.
 #[derive(Debug, Default)]
 pub struct Scan {
@@ -108,13 +82,6 @@ pub struct Scanner {
     round: u64,
 }
 
-/// What was read of templates, once for each distinct tag and reference: templates share most of theirs.
-#[derive(Debug, Default)]
-pub(crate) struct Located {
-    tags: KnownTags,
-    keys: FxHashMap<Reference, SecretKey>,
-}
-
 /// What a file was when it was last read.
 struct Known {
     stamp: Stamp,
@@ -133,64 +100,10 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-impl Target {
-    /// The place of a variable, which is no path.
-    pub(crate) fn variable(name: &str) -> Self {
-        Self {
-            root: Path::new(VARIABLES).into(),
-            relative: Path::new(name).into(),
-        }
-    }
-
-    /// Whether it is a variable and no file.
-    pub fn is_variable(&self) -> bool {
-        self.root.as_os_str() == VARIABLES
-    }
-
-    /// What it is called in messages.
-    pub fn shown(&self) -> String {
-        match self.is_variable() {
-            true => format!("the variable {}", self.relative.display()),
-            false => self.path().display().to_string(),
-        }
-    }
-
-    /// The whole path.
-    pub fn path(&self) -> PathBuf {
-        self.root.join(&self.relative)
-    }
-
-    fn bytes(&self) -> (&[u8], &[u8]) {
-        (
-            self.root.as_os_str().as_bytes(),
-            self.relative.as_os_str().as_bytes(),
-        )
-    }
-}
-
-impl PartialEq for Target {
-    fn eq(&self, other: &Self) -> bool {
-        self.bytes() == other.bytes()
-    }
-}
-
-impl Eq for Target {}
-
-impl Hash for Target {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bytes().hash(state);
-    }
-}
-
-impl PartialOrd for Target {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Target {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.bytes().cmp(&other.bytes())
+impl Found {
+    /// The secrets that its template names; none if it cannot be used.
+    pub fn keys(&self) -> &[SecretKey] {
+        self.template.as_ref().map_or(&[], |parsed| &parsed.keys)
     }
 }
 
@@ -546,17 +459,6 @@ impl Scanner {
     }
 }
 
-impl Located {
-    fn key(&mut self, reference: &Reference, instances: &Instances) -> Result<SecretKey, Vec<Diagnostic>> {
-        if let Some(key) = self.keys.get(reference) {
-            return Ok(key.clone());
-        }
-        let key = instances.locate(reference)?;
-        self.keys.insert(reference.clone(), key.clone());
-        Ok(key)
-    }
-}
-
 impl std::fmt::Debug for Scanner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scanner")
@@ -575,93 +477,4 @@ impl Stamp {
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
-}
-
-/// Parses a template and finds what its references name.
-pub(crate) fn parse(
-    name: &str,
-    text: &Arc<[u8]>,
-    options: &TemplateOptions,
-    instances: &Instances,
-    located: &mut Located,
-) -> Result<Arc<Parsed>, Arc<SourceError>> {
-    let wrong = |found| {
-        Err(Arc::new(SourceError::Template {
-            name: name.to_owned(),
-            text: text.clone(),
-            found,
-        }))
-    };
-    let template = match Template::parse_beside(text.clone(), options, instances.schemes(), &mut located.tags)
-    {
-        Ok(template) => template,
-        Err(found) => return wrong(found),
-    };
-    let mut keys = Vec::with_capacity(template.references().len());
-    let mut found: Vec<Diagnostic> = Vec::new();
-    for reference in template.references() {
-        match located.key(reference, instances) {
-            Ok(key) => keys.push(key),
-            Err(errors) => found.extend(errors),
-        }
-    }
-    if found.is_empty() {
-        Ok(Arc::new(Parsed { template, keys }))
-    } else {
-        wrong(found)
-    }
-}
-
-/// A single file's target: its parent directory is the root.
-fn root_of(destination: &Path, source: &Path) -> Target {
-    let fallback = || Path::new(source.file_name().unwrap_or_default()).into();
-    match (destination.parent(), destination.file_name()) {
-        (Some(parent), Some(name)) => {
-            let parent = if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
-            };
-            Target {
-                root: parent.into(),
-                relative: Path::new(name).into(),
-            }
-        }
-        _ => Target {
-            root: destination.into(),
-            relative: fallback(),
-        },
-    }
-}
-
-pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
-    let unreadable = |error: io::Error| SourceError::Unreadable {
-        path: path.into(),
-        reason: error.to_string(),
-    };
-    // A pipe that takes the file's place must not hang the agent.
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-        .map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if metadata.len() > limit {
-        return Err(SourceError::TooLarge {
-            path: path.into(),
-            size: metadata.len(),
-            limit,
-        });
-    }
-    let mut text = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    file.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > limit {
-        return Err(SourceError::TooLarge {
-            path: path.into(),
-            size: text.len() as u64,
-            limit,
-        });
-    }
-    Ok(text)
 }

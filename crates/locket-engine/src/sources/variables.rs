@@ -8,7 +8,9 @@ use locket_core::plan::{OutputSettings, Place, Plan, Secret, Source};
 use locket_core::{Diagnostic, env_file};
 
 use super::error::SourceError;
-use super::scan::{Found, Located, Role, Stamp, Target, parse, read};
+use super::parse::{Located, parse, read};
+use super::scan::{Found, Role, Stamp};
+use super::target::Target;
 use crate::instances::Instances;
 
 /// Variables that change which code a program runs: a secret in one of them is code from the secret's owner.
