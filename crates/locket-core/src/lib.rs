@@ -28,6 +28,7 @@ pub mod suggest;
 pub mod sync_map;
 pub mod template;
 pub mod wildcard;
+pub mod words;
 
 pub use action::Action;
 pub use clock::Clock;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use locket_core::plan::OnError;
+use locket_core::words::counted;
 use rustc_hash::FxHashMap;
 
 use super::apply::{Job, Work};
@@ -254,18 +255,10 @@ impl Agent {
         tracing::info!(
             "{}: {}, {written} written, {unchanged} unchanged, {failing} failing; {} in {}",
             round.why,
-            counted(self.outputs.len() as u64, "output"),
+            counted(self.outputs.len(), "output"),
             counted(calls, "provider call"),
             humantime::format_duration(Duration::from_millis(took.as_millis() as u64)),
         );
-    }
-}
-
-/// A number with the word for what is counted.
-fn counted(count: u64, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
     }
 }
 

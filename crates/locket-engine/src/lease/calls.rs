@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use locket_core::words::counted;
 use locket_core::{Clock, FetchCx, LeaseHandle, Provider, ProviderError, Renewal};
 
 use super::Revocation;
@@ -89,7 +90,7 @@ pub(crate) async fn end(leases: Vec<Revocation>, clock: Arc<dyn Clock>, limit: D
     let mut failed = results.into_iter().filter_map(Result::err).peekable();
     let Some(error) = failed.peek().cloned() else {
         if total > 0 {
-            tracing::info!("{} revoked", counted(total));
+            tracing::info!("{} revoked", counted(total, "lease"));
         }
         return;
     };
@@ -98,7 +99,7 @@ pub(crate) async fn end(leases: Vec<Revocation>, clock: Arc<dyn Clock>, limit: D
     tracing::warn!(
         "{} of {} not revoked, and will end within {}: {error}. {hint}",
         failed.count(),
-        counted(total),
+        counted(total, "lease"),
         humantime::format_duration(Duration::from_secs(left.as_secs() + 1)),
     );
 }
@@ -114,13 +115,6 @@ pub(crate) async fn end_each(leases: Vec<Revocation>, clock: Arc<dyn Clock>, lim
         {
             tracing::warn!("a lease that is no longer used is not revoked: {error}");
         }
-    }
-}
-
-fn counted(leases: usize) -> String {
-    match leases {
-        1 => "1 lease".to_owned(),
-        more => format!("{more} leases"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use locket_core::plan::{OnError, Owner};
+use locket_core::words::counted;
 use locket_engine::agent::Mode;
 use locket_engine::preview::{PlannedOutput, Preview, Verdict};
 use locket_engine::resolve::Cost;
@@ -31,7 +32,7 @@ pub(super) fn draw(preview: &Preview, settings: &RunSettings) -> String {
             trouble.reason
         );
     }
-    let _ = writeln!(text, "\n{}", counted(preview));
+    let _ = writeln!(text, "\n{}", verdicts(preview));
     let on_disk = |output: &&PlannedOutput| {
         output
             .place
@@ -128,7 +129,7 @@ fn consequence(output: &PlannedOutput) -> &'static str {
     }
 }
 
-fn counted(preview: &Preview) -> String {
+fn verdicts(preview: &Preview) -> String {
     let count = |is: fn(&Verdict) -> bool| {
         preview
             .outputs
@@ -161,7 +162,11 @@ fn counted(preview: &Preview) -> String {
         0 => {}
         wrong => parts.push(format!("{wrong} that cannot be put in place")),
     }
-    format!("{} outputs: {}", preview.outputs.len(), parts.join(", "))
+    format!(
+        "{}: {}",
+        counted(preview.outputs.len(), "output"),
+        parts.join(", ")
+    )
 }
 
 fn draw_costs(costs: &[Cost], settings: &RunSettings, text: &mut String) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use locket_compose::check::Severity;
 use locket_core::Diagnostic;
 use locket_core::diagnostic::Severity as Level;
+use locket_core::words::counted;
 
 use super::super::reported::Reported;
 use crate::context::Style;
@@ -41,21 +42,17 @@ fn summary(found: &[Reported], ignored: usize) -> String {
         .iter()
         .filter(|reported| reported.rule.severity == Severity::Error)
         .count();
-    let count = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    };
     let taken_back = match ignored {
         0 => String::new(),
-        ignored => format!(", {} taken back by comments", count(ignored, "finding")),
+        ignored => format!(", {} taken back by comments", counted(ignored, "finding")),
     };
     match found.len() {
         0 => format!("nothing is wrong{taken_back}\n"),
         all => format!(
             "{}: {}, {}{taken_back}\n",
-            count(all, "finding"),
-            count(errors, "error"),
-            count(all - errors, "warning")
+            counted(all, "finding"),
+            counted(errors, "error"),
+            counted(all - errors, "warning")
         ),
     }
 }
