@@ -261,7 +261,11 @@ impl Planner<'_> {
         let name = match self.known(value) {
             Some(name) => name,
             None => {
-                let name = self.free(variable, service);
+                let wanted = match part.is_some() && url_password(&text.value).is_some() {
+                    true => password_of(variable),
+                    false => variable.to_owned(),
+                };
+                let name = self.free(&wanted, service);
                 let secret = self.secret(&name);
                 self.moved(&name, &secret, value);
                 let line = format!("{name}={}\n", (self.reference)(&secret));
@@ -383,6 +387,13 @@ impl Planner<'_> {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// What the password in an address is called: `DATABASE_PASSWORD` for that of `DATABASE_URL`.
+fn password_of(address: &str) -> String {
+    let endings = ["_URL", "_URI", "_DSN"];
+    let stem = endings.iter().find_map(|ending| address.strip_suffix(ending));
+    format!("{}_PASSWORD", stem.unwrap_or(address))
 }
 
 /// The length of the value at the start of `text`, without the comment and the line end behind it.
@@ -566,11 +577,11 @@ mod tests {
         ]);
         assert_eq!(
             texts["compose.yaml"],
-            "# mine\nservices:\n  db:\n    image: postgres # pinned later\n    environment:\n      POSTGRES_PASSWORD: \"${POSTGRES_PASSWORD}\" # why not\n      POSTGRES_USER:   app\n  web:\n    image: shop\n    environment:\n      - \"API_TOKEN=${API_TOKEN}\"\n      - DB_PASSWORD=${POSTGRES_PASSWORD}\n      - DATABASE_URL=postgres://app:${DATABASE_URL}@db/app # an address\n"
+            "# mine\nservices:\n  db:\n    image: postgres # pinned later\n    environment:\n      POSTGRES_PASSWORD: \"${POSTGRES_PASSWORD}\" # why not\n      POSTGRES_USER:   app\n  web:\n    image: shop\n    environment:\n      - \"API_TOKEN=${API_TOKEN}\"\n      - DB_PASSWORD=${POSTGRES_PASSWORD}\n      - DATABASE_URL=postgres://app:${DATABASE_PASSWORD}@db/app # an address\n"
         );
         assert_eq!(
             texts[".env"],
-            "# variables\nSMTP_PASSWORD={{ file://secrets/smtp_password.txt }} # of the mail\nPORT=80\nPOSTGRES_PASSWORD={{ file://secrets/postgres_password.txt }}\nAPI_TOKEN={{ file://secrets/api_token.txt }}\nDATABASE_URL={{ file://secrets/database_url.txt }}\n"
+            "# variables\nSMTP_PASSWORD={{ file://secrets/smtp_password.txt }} # of the mail\nPORT=80\nPOSTGRES_PASSWORD={{ file://secrets/postgres_password.txt }}\nAPI_TOKEN={{ file://secrets/api_token.txt }}\nDATABASE_PASSWORD={{ file://secrets/database_password.txt }}\n"
         );
         assert!(!format!("{migration:?}").contains("hunter"));
     }

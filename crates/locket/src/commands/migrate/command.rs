@@ -7,6 +7,7 @@ use clap::{ArgMatches, Args, ValueEnum, ValueHint};
 use locket_compose::init::DIRECTORY;
 use locket_compose::migrate::{self, Edit, Migration};
 use locket_compose::{Project, Request, load};
+use locket_core::words::counted;
 use locket_core::{Environment, SecretBytes};
 
 use super::super::files::{read_text, write_text};
@@ -87,8 +88,8 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     output::text(&shown(&migration, &directory, &read))?;
     if !args.apply {
         report::tell(&format!(
-            "{} values would move; `locket migrate --apply` does it\n",
-            migration.moved.len()
+            "{} would move; `locket migrate --apply` does it\n",
+            counted(migration.moved.len(), "value")
         ));
         return Ok(Exit::Done);
     }
