@@ -37,19 +37,21 @@ pub(crate) fn without_flags<T>(parse: impl FnOnce() -> T) -> T {
 
 /// Whether any of `arguments` may be the flag of a provider. Those of a program that is started count, too.
 pub(crate) fn may_be_among(arguments: &[OsString]) -> bool {
-    let kinds = kinds().iter().map(|kind| kind.prefix);
-    let prefixes: Vec<_> = kinds.chain(loans().map(|loan| loan.prefix)).collect();
-    let names = arguments
+    let words = arguments.iter().map(|word| word.as_encoded_bytes());
+    let names = words.filter_map(|word| word.strip_prefix(b"--")?.split(|byte| *byte == b'=').next());
+    names.into_iter().any(is_flag)
+}
+
+/// Whether a setting has this flag; `--env-file` begins with the name of a provider and is none.
+fn is_flag(flag: &[u8]) -> bool {
+    let is = |prefix: &str, setting: &Setting| {
+        let rest = flag.strip_prefix(prefix.as_bytes());
+        matches!(rest, Some([b'.' | b'-', name @ ..]) if name == setting.name.as_bytes())
+    };
+    kinds()
         .iter()
-        .filter_map(|word| word.as_encoded_bytes().strip_prefix(b"--"));
-    names.into_iter().any(|name| {
-        let rests = prefixes
-            .iter()
-            .filter_map(|prefix| name.strip_prefix(prefix.as_bytes()));
-        rests
-            .into_iter()
-            .any(|rest| matches!(rest.first(), Some(b'.' | b'-')))
-    })
+        .any(|kind| kind.all_settings().any(|setting| is(kind.prefix, setting)))
+        || loans().any(|loan| is(loan.prefix, loan.setting))
 }
 
 /// Complains about texts of flags that are not what their setting wants.
@@ -141,4 +143,32 @@ fn help(setting: &Setting) -> String {
         help.push_str(&format!(" [env: {}]", variables.join(", ")));
     }
     help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_providers_are_told_from_those_that_only_begin_alike() {
+        let among = |word: &str| may_be_among(&["locket".into(), "exec".into(), word.into()]);
+        for section in sections() {
+            for setting in &section.settings {
+                let (prefix, name) = (section.prefix, setting.name);
+                for flag in [format!("--{prefix}.{name}"), format!("--{prefix}-{name}=x")] {
+                    assert!(among(&flag), "{flag}");
+                }
+            }
+        }
+        for flag in [
+            "--env-file",
+            "--env",
+            "--file-mode=0440",
+            "connect.host",
+            "-e",
+            "--",
+        ] {
+            assert!(!among(flag), "{flag}");
+        }
+    }
 }
