@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
             None => {
                 let above = read.iter().find(|(above, ..)| above == name);
                 match above {
-                    Some((_, value, _)) => Some(value.clone()),
+                    Some((_, value, _)) => Some(marked.above(value)),
                     None => earlier.get(name).map(|value| marked.literal(value)),
                 }
             }

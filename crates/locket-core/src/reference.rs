@@ -415,9 +415,23 @@ fn encode_quoted(text: &str) -> Result<Cow<'_, str>, ()> {
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
-    percent_decode_str(text)
-        .decode_utf8()
-        .unwrap_or(Cow::Borrowed(text))
+    match percent_decode_str(text).decode_utf8() {
+        Ok(decoded) => decoded,
+        Err(_) => Cow::Owned(decode_what_is_text(text)),
+    }
+}
+
+/// The same where some escapes are no text: these stay.
+fn decode_what_is_text(text: &str) -> String {
+    let bytes: Vec<u8> = percent_decode_str(text).collect();
+    let mut decoded = String::with_capacity(bytes.len() + 8);
+    for chunk in bytes.utf8_chunks() {
+        decoded.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            decoded.push_str(percent_encoding::percent_encode_byte(*byte));
+        }
+    }
+    decoded
 }
 
 /// Percent-encodes `special`, control characters, and every `%` that would otherwise be decoded.

@@ -61,6 +61,13 @@ fn an_encoded_slash_belongs_to_a_name_and_divides_nothing() {
 }
 
 #[test]
+fn an_escape_that_is_no_text_stays_and_the_others_are_read() {
+    let segments = |text: &str| reference(text).segments().join("|");
+    assert_eq!(segments("op://v/100%25/%daten%20%C3%A9"), "v|100%|%DAten é");
+    assert_eq!(reference("op://v/%daten%20/f"), reference("op://v/%DAten /f"));
+}
+
+#[test]
 fn the_first_question_mark_and_the_last_hash_divide() {
     let parsed = reference("store://a#b?c=d?e#f");
     assert_eq!((parsed.locator(), parsed.fragment()), ("a#b", Some("f")));

@@ -132,6 +132,12 @@ impl Cell<'_> {
         }
     }
 
+    /// A finding in the cell's text without the white space around it.
+    fn place_trimmed(&self, finding: Diagnostic) -> Diagnostic {
+        let blank = self.text.len() - self.text.trim_start().len();
+        self.place(finding.shifted(blank))
+    }
+
     fn wrong(&self, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(self.span, message)
     }
@@ -412,9 +418,9 @@ fn action(
             ..wrong
         });
     }
-    let order = ContainerOrder::parse(signal.text.trim()).map_err(|wrong| signal.place(wrong))?;
+    let order = ContainerOrder::parse(signal.text.trim()).map_err(|wrong| signal.place_trimmed(wrong))?;
     let action = Action::container(name, order);
-    action.map(Some).map_err(|wrong| container.place(wrong))
+    action.map(Some).map_err(|wrong| container.place_trimmed(wrong))
 }
 
 #[cfg(test)]

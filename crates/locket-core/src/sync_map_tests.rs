@@ -96,7 +96,8 @@ fn every_mistake_of_every_line_is_told_with_its_place() {
     let found = mistakes(
         "env://A,run/a,0600\nenv://B,/run/b,0999\nenv://C,/run/c,,web,HPU\n,/run/d\nenv://E\n\
          env://F,/run/../f\nenv://G,/run/good\nenv://H,/run//./good\nenv://I,/run/dir/\nenv://J,/run/j,0600,web,HUP,x\n\
-         env://K,/run/.locket-k\nenv://L,/run/l,4755\nenv://M,/run/m,,we b,HUP",
+         env://K,/run/.locket-k\nenv://L,/run/l,4755\nenv://M,/run/m,,we b,HUP\n\
+         env://N,/run/n,,web,\u{c}HPU",
     );
     assert_eq!(
         found,
@@ -114,6 +115,7 @@ fn every_mistake_of_every_line_is_told_with_its_place() {
             "12:9 names that begin with `.locket-` are kept for temporary files",
             "13:16 a secret file cannot be set-user-id, set-group-id or sticky",
             "14:17 `we b` is not the name of a container",
+            "15:22 `HPU` is no signal",
         ]
     );
 }

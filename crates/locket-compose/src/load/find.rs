@@ -48,13 +48,7 @@ pub(super) fn find(
     let mut early = Variables::of(environment);
     let env = request.directory.join(".env");
     if files.exists(&env) && environment.get("COMPOSE_FILE").is_none() {
-        let mut scratch = Loader {
-            files,
-            sources: crate::place::Sources::default(),
-            mistakes: Vec::new(),
-            home: None,
-            env_texts: Vec::new(),
-        };
+        let mut scratch = Loader::new(files, None);
         let _ = early.add_file(&env, &mut scratch);
     }
     let found = match early.get("COMPOSE_FILE").filter(|list| !list.is_empty()) {

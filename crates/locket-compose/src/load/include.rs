@@ -10,6 +10,9 @@ use crate::yaml::{Entry, Map, Node, Value};
 /// Longer chains are circles by way of links.
 const DEEPEST: usize = 24;
 
+/// Files that each include the next one twice would be read two to the power of their number times.
+const MOST_INCLUDED: usize = 1000;
+
 /// What an included project brings.
 const SECTIONS: [&str; 5] = ["services", "secrets", "configs", "volumes", "networks"];
 
@@ -61,6 +64,19 @@ impl Loader<'_> {
                 "this file includes itself",
                 "Remove one of the steps of the circle.",
             );
+            return None;
+        }
+        let before = self.included;
+        self.included += paths.len();
+        if self.included > MOST_INCLUDED {
+            // Said where it is noticed first; what comes after is left out as well.
+            if before <= MOST_INCLUDED {
+                self.wrong(
+                    item.place,
+                    format!("this project includes files more than {MOST_INCLUDED} times"),
+                    "Include each file once: what it brings counts for the whole project.",
+                );
+            }
             return None;
         }
         let base = match item.get("project_directory").and_then(Node::as_str) {

@@ -76,13 +76,7 @@ pub struct Mistake {
 /// # Errors
 /// There is no Compose file, or one that was named cannot be read.
 pub fn load(request: &Request, files: &dyn Files, environment: &Environment) -> Result<Project, LoadError> {
-    let mut loader = Loader {
-        files,
-        sources: Sources::default(),
-        mistakes: Vec::new(),
-        home: environment.get("HOME").map(PathBuf::from),
-        env_texts: Vec::new(),
-    };
+    let mut loader = Loader::new(files, environment.get("HOME").map(PathBuf::from));
     let found = find::find(request, files, environment, &mut loader)?;
     let scope = Scope {
         base: found.directory.clone(),
@@ -118,9 +112,23 @@ pub(crate) struct Loader<'a> {
     pub(crate) home: Option<PathBuf>,
     /// Every file of variables that was read.
     pub(crate) env_texts: Vec<EnvText>,
+    /// How many files were included, each as often as it was.
+    pub(super) included: usize,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    /// A loader that has read nothing yet.
+    pub(super) fn new(files: &'a dyn Files, home: Option<PathBuf>) -> Self {
+        Self {
+            files,
+            sources: Sources::default(),
+            mistakes: Vec::new(),
+            home,
+            env_texts: Vec::new(),
+            included: 0,
+        }
+    }
+
     /// All of `files` merged, with what they include. `trail` holds the files that are being included.
     pub(crate) fn merged(
         &mut self,

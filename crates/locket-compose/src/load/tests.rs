@@ -147,6 +147,30 @@ fn circles_of_files_end() {
 }
 
 #[test]
+fn files_that_each_include_the_next_twice_end_with_one_mistake() {
+    let name = |number: usize| format!("{number}.yaml");
+    let file = |number: usize| {
+        let next = name(number + 1);
+        format!("include: [{next}, {next}]\nservices: {{s{number}: {{image: x}}}}\n")
+    };
+    let mut files = vec![("compose.yaml".to_owned(), file(0))];
+    files.extend((1..20).map(|number| (name(number), file(number))));
+    files.push((name(20), "services: {last: {image: x}}\n".to_owned()));
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    let project = Disk::of(&files).load().unwrap();
+    let messages: Vec<_> = project
+        .mistakes
+        .iter()
+        .map(|mistake| mistake.diagnostic.message.as_str())
+        .collect();
+    assert_eq!(messages, ["this project includes files more than 1000 times"]);
+    assert_eq!(project.services.len(), 21, "each is there all the same");
+}
+
+#[test]
 fn files_are_found_as_compose_finds_them() {
     let disk = |files: &[(&str, &str)]| Disk::of(files);
     let service = "services: {a: {image: x}}";

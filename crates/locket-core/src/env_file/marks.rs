@@ -68,7 +68,7 @@ impl Marked {
     /// A text in which nothing is a tag, as it stands in a value.
     pub(super) fn literal(&mut self, value: &str) -> String {
         let is_plain = |c| !(FIRST..=LAST).contains(&u32::from(c));
-        if !value.contains("{{") && !value.ends_with('{') && value.chars().all(is_plain) {
+        if !value.ends_with('\\') && value.chars().all(is_plain) {
             return value.to_owned();
         }
         match self.mark(Kept::Literal(value.to_owned())) {
@@ -77,16 +77,41 @@ impl Marked {
         }
     }
 
-    /// The template that a value is.
+    /// The value of a variable above, as it stands in another value: backslashes at its end escape no tag behind it.
+    pub(super) fn above(&mut self, value: &str) -> String {
+        let kept = value.trim_end_matches('\\');
+        kept.to_owned() + &self.literal(&value[kept.len()..])
+    }
+
+    /// The template that a value is: what was no tag in the file is none, however values meet.
     pub(super) fn template(&self, value: &str) -> String {
         let mut template = String::with_capacity(value.len());
+        let mut literal = String::new();
+        // Of the backslashes at the end of it, those that escape nothing.
+        let mut plain_backslashes = 0;
         for c in value.chars() {
             match self.kept(c) {
-                Some(Kept::Tag(tag)) => template.push_str(tag),
-                Some(Kept::Literal(literal)) => push_literal(&mut template, literal),
-                None => template.push(c),
+                Some(Kept::Tag(tag)) => {
+                    push_literal(&mut template, &literal);
+                    template.extend(std::iter::repeat_n('\\', plain_backslashes));
+                    template.push_str(tag);
+                    literal.clear();
+                    plain_backslashes = 0;
+                }
+                Some(Kept::Literal(more)) => {
+                    literal.push_str(more);
+                    let end = more.len() - more.trim_end_matches('\\').len();
+                    plain_backslashes = end + if end == more.len() { plain_backslashes } else { 0 };
+                }
+                None => {
+                    literal.push(c);
+                    if c != '\\' {
+                        plain_backslashes = 0;
+                    }
+                }
             }
         }
+        push_literal(&mut template, &literal);
         template
     }
 

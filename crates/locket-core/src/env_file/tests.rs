@@ -137,6 +137,27 @@ fn an_inherited_value_is_never_a_template() {
 }
 
 #[test]
+fn values_that_meet_make_no_tag_and_unmake_none() {
+    for (text, expected) in [
+        // Braces that stand apart in the file are no tag, whatever comes between them.
+        ("A={$EMPTY{op://a/b}}\n", "\\{{op://a/b}}"),
+        ("A={${UNSET:-{op://a/b}}}\n", "\\{{op://a/b}}"),
+        ("A=x{{ never closed\n", "x\\{{ never closed"),
+        // A backslash that comes from a value escapes no tag behind it; one of the file does.
+        ("A=$SLASH{{ op://a/b }}\n", "a\\\\{{ op://a/b }}"),
+        ("A=$SLASH\\{{ op://a/b }}\n", "a\\\\\\{{ op://a/b }}"),
+        ("A=\\{{ op://a/b }}\n", "\\{{ op://a/b }}"),
+    ] {
+        assert_eq!(value(text), expected, "{text:?}");
+    }
+    assert_eq!(
+        read("A=x\\\nB=$A{{ op://a/b }}\n")[1].1,
+        "x\\\\{{ op://a/b }}",
+        "nor does one of a variable above"
+    );
+}
+
+#[test]
 fn every_mistake_is_told_with_its_place() {
     let text = "A B=1\n=2\nC=${1}\nOK=1\nD-%=1\nE=${X:?set it}\nF=\"open\nG=1\nH";
     let found = parse(text, &inherited()).unwrap_err();
