@@ -7,6 +7,8 @@ mod marks;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use crate::{Diagnostic, Environment, Span};
 pub use expand::{Wrong, expand};
 use marks::Marked;
@@ -49,6 +51,7 @@ pub fn parse_behind(
         earlier,
         marked,
         read: Vec::new(),
+        latest: HashMap::new(),
         found: Vec::new(),
     };
     while reader.skip_to_statement() {
@@ -59,11 +62,13 @@ pub fn parse_behind(
     if !reader.found.is_empty() {
         return Err(reader.found);
     }
-    let marked = reader.marked;
+    let (marked, latest) = (reader.marked, reader.latest);
     Ok(reader
         .read
         .into_iter()
-        .map(|(name, value, span)| Variable {
+        .enumerate()
+        .filter(|(index, (name, ..))| latest.get(name) == Some(index))
+        .map(|(_, (name, value, span))| Variable {
             name,
             template: marked.template(&value),
             span,
@@ -81,6 +86,8 @@ struct Reader<'a> {
     marked: Marked,
     /// Names, values in which tags are one character each, and places.
     read: Vec<(String, String, Span)>,
+    /// Which of these a name stands for by now.
+    latest: HashMap<String, usize>,
     found: Vec<Diagnostic>,
 }
 
@@ -213,17 +220,15 @@ impl<'a> Reader<'a> {
 
     /// `value` with its `${…}` resolved; the text it stands for reaches from `start` to `end`.
     fn expanded(&mut self, value: &str, start: usize, end: usize) -> Option<String> {
-        let (read, inherited, earlier) = (&self.read, self.inherited, self.earlier);
+        let (read, latest) = (&self.read, &self.latest);
+        let (inherited, earlier) = (self.inherited, self.earlier);
         let marked = &mut self.marked;
         let mut look_up = |name: &str| match inherited.get(name) {
             Some(value) => Some(marked.literal(value)),
-            None => {
-                let above = read.iter().find(|(above, ..)| above == name);
-                match above {
-                    Some((_, value, _)) => Some(marked.above(value)),
-                    None => earlier.get(name).map(|value| marked.literal(value)),
-                }
-            }
+            None => match latest.get(name).map(|index| &read[*index].1) {
+                Some(value) => Some(marked.above(value)),
+                None => earlier.get(name).map(|value| marked.literal(value)),
+            },
         };
         match expand(value, &mut look_up) {
             Ok(value) => Some(value),
@@ -238,7 +243,7 @@ impl<'a> Reader<'a> {
 
     fn set(&mut self, name: String, value: String, start: usize) {
         let span = self.marked.span(start, self.at.min(self.source.len()));
-        self.read.retain(|(earlier, ..)| *earlier != name);
+        self.latest.insert(name.clone(), self.read.len());
         self.read.push((name, value, span));
     }
 }

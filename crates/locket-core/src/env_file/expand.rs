@@ -11,6 +11,9 @@ pub struct Wrong {
     pub is_unset: bool,
 }
 
+/// Nobody means more braces inside of each other, and each takes a part of the stack.
+const DEEPEST: usize = 64;
+
 /// What `${NAME…}` does when NAME has a value or none.
 #[derive(Clone, Copy)]
 enum Operator {
@@ -26,8 +29,24 @@ enum Operator {
 /// begins nothing stays.
 ///
 /// # Errors
-/// The first `${…}` that is none, or whose variable must have a value and has none.
+/// The first `${…}` that is none, or whose variable must have a value and has none, or that stands inside of too many
+/// others.
 pub fn expand(value: &str, look_up: &mut dyn FnMut(&str) -> Option<String>) -> Result<String, Wrong> {
+    expand_at(value, 0, look_up)
+}
+
+fn expand_at(
+    value: &str,
+    depth: usize,
+    look_up: &mut dyn FnMut(&str) -> Option<String>,
+) -> Result<String, Wrong> {
+    if depth > DEEPEST {
+        return Err(Wrong {
+            message: format!("more than {DEEPEST} variables stand inside of each other"),
+            help: "Give the parts names of their own, and put them together in steps.",
+            is_unset: false,
+        });
+    }
     let mut expanded = String::with_capacity(value.len());
     let mut rest = value;
     while let Some(at) = rest.find('$') {
@@ -37,7 +56,7 @@ pub fn expand(value: &str, look_up: &mut dyn FnMut(&str) -> Option<String>) -> R
             expanded.push('$');
             rest = behind;
         } else if let Some(body) = rest.strip_prefix('{') {
-            let length = braced(body, &mut expanded, look_up)?;
+            let length = braced(body, depth, &mut expanded, look_up)?;
             rest = &body[length..];
         } else {
             let name = name(rest);
@@ -55,6 +74,7 @@ pub fn expand(value: &str, look_up: &mut dyn FnMut(&str) -> Option<String>) -> R
 /// Resolves what stands behind `${`, and gives its length with the closing brace.
 fn braced(
     body: &str,
+    depth: usize,
     expanded: &mut String,
     look_up: &mut dyn FnMut(&str) -> Option<String>,
 ) -> Result<usize, Wrong> {
@@ -86,7 +106,7 @@ fn braced(
     match (operator, value) {
         (Operator::Default | Operator::Required, Some(value)) => expanded.push_str(&value),
         (Operator::Default, None) | (Operator::Alternative, Some(_)) => {
-            expanded.push_str(&expand(text, look_up)?);
+            expanded.push_str(&expand_at(text, depth + 1, look_up)?);
         }
         (Operator::Alternative, None) => {}
         (Operator::Required, None) => {
@@ -108,20 +128,23 @@ fn braced(
 
 /// Where the brace closes: braces inside count. What is never balanced reaches to the last one of the line.
 fn closing(text: &str) -> Option<usize> {
-    let line = text.split('\n').next().unwrap_or_default();
-    let last = line.rfind('}')?;
     let mut open = 1;
-    for (at, c) in line[..=last].char_indices() {
-        match c {
-            '{' => open += 1,
-            '}' => open -= 1,
+    let mut last = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => open += 1,
+            b'}' => {
+                open -= 1;
+                last = Some(at);
+            }
+            b'\n' => break,
             _ => {}
         }
         if open == 0 {
-            return Some(at);
+            break;
         }
     }
-    Some(last)
+    last
 }
 
 /// The name of a variable at the start.

@@ -36,16 +36,14 @@ impl Marked {
         };
         let mut at = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
         let mut is_even = false;
+        let mut line = Line::default();
         while let Some(c) = text[at..].chars().next() {
             if !is_even {
                 marked.offsets.push((marked.text.len(), at));
                 is_even = true;
             }
             let rest = &text[at..];
-            let line = || rest.split('\n').next().unwrap_or_default();
-            if c == '{'
-                && let Some(length) = lists::tag(line())
-            {
+            if let Some(length) = rest.starts_with("{{").then(|| line.tag(text, at)).flatten() {
                 let kept = Kept::Tag(rest[..length].to_owned());
                 marked.keep(kept).ok_or_else(|| too_many(at))?;
                 at += length;
@@ -163,6 +161,26 @@ fn push_literal(template: &mut String, literal: &str) {
         rest = &rest[at + 2..];
     }
     template.push_str(rest);
+}
+
+/// The line that is being read: looked through once, however many braces are on it.
+#[derive(Default)]
+struct Line {
+    end: usize,
+    /// Behind the last `}}` on it.
+    last_close: usize,
+}
+
+impl Line {
+    /// The length of the tag at `at`, if one is there and ends on its line.
+    fn tag(&mut self, text: &str, at: usize) -> Option<usize> {
+        if at >= self.end {
+            let line = text[at..].split('\n').next().unwrap_or_default();
+            self.end = at + line.len();
+            self.last_close = at + line.rfind("}}").map_or(0, |close| close + 2);
+        }
+        lists::tag(text.get(at..self.last_close)?)
+    }
 }
 
 fn too_many(at: usize) -> Diagnostic {

@@ -137,6 +137,17 @@ fn an_inherited_value_is_never_a_template() {
 }
 
 #[test]
+fn variables_inside_of_each_other_end_somewhere() {
+    let nested = |depth: usize| format!("A={}v{}\n", "${X:-".repeat(depth), "}".repeat(depth));
+    assert_eq!(value(&nested(64)), "v");
+    let found = parse(&nested(100_000), &inherited()).unwrap_err();
+    let messages: Vec<_> = found.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(messages, ["more than 64 variables stand inside of each other"]);
+    let side_by_side = format!("A={}\n", "${X:-v}".repeat(100_000));
+    assert_eq!(value(&side_by_side).len(), 100_000);
+}
+
+#[test]
 fn values_that_meet_make_no_tag_and_unmake_none() {
     for (text, expected) in [
         // Braces that stand apart in the file are no tag, whatever comes between them.

@@ -255,11 +255,15 @@ fn veiled(text: &[u8]) -> Vec<u8> {
             0
         };
         shown.extend_from_slice(&line[..at]);
+        let last_close = line.windows(2).rposition(|pair| pair == b"}}").unwrap_or(0);
         while at < line.len() {
             let rest = &line[at..];
-            let length = match rest.windows(2).position(|pair| pair == b"}}") {
-                Some(close) if rest.starts_with(b"{{") => close + 2,
-                _ => 1,
+            let length = match rest.starts_with(b"{{") && at < last_close {
+                true => rest
+                    .windows(2)
+                    .position(|pair| pair == b"}}")
+                    .map_or(1, |close| close + 2),
+                false => 1,
             };
             if length == 1 && !rest[0].is_ascii_whitespace() {
                 shown.push(b'*');
