@@ -260,7 +260,8 @@ impl Overrides {
                 .did_you_mean(name, OPTIONS.iter().copied().filter(|known| *known != name)));
         };
         let at = name.len() + 1;
-        let value = unescape(value);
+        let written = value;
+        let value = unescape(written);
         let result = match name {
             "mode" => file_mode(&value).map(|mode| self.file_mode = Some(mode)),
             "dir-mode" => dir_mode(&value).map(|mode| self.dir_mode = Some(mode)),
@@ -272,7 +273,11 @@ impl Overrides {
             "atomic" => truth(&value).map(|atomic| self.atomic = Some(atomic)),
             _ => truth(&value).map(|render| self.render = Some(render)),
         };
-        result.map_err(|wrong| wrong.shifted(at))
+        result.map_err(|mut wrong| {
+            let Span { start, end } = wrong.span;
+            wrong.span = Span::new(written_at(written, start), written_at(written, end));
+            wrong.shifted(at)
+        })
     }
 
     /// These settings, with `defaults` wherever they say nothing.
@@ -481,15 +486,29 @@ fn unescaped(text: &str, mark: char, from: usize) -> Option<usize> {
     })
 }
 
-/// The text with the backslashes before `:`, `=`, `,` and backslashes undone.
+/// The characters without the backslashes before `:`, `=`, `,` and backslashes, each with the place where it is written.
+fn plain(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
+    let mut chars = text.char_indices().peekable();
+    std::iter::from_fn(move || {
+        let (start, char) = chars.next()?;
+        let escaped = chars.next_if(|(_, next)| char == '\\' && matches!(next, ':' | '=' | ',' | '\\'));
+        Some((start, escaped.map_or(char, |(_, next)| next)))
+    })
+}
+
 fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        let escaped = chars.next_if(|next| char == '\\' && matches!(next, ':' | '=' | ',' | '\\'));
-        plain.push(escaped.unwrap_or(char));
-    }
-    plain
+    plain(text).map(|(_, char)| char).collect()
+}
+
+/// Where byte `at` of the unescaped text stands in `text`.
+fn written_at(text: &str, at: usize) -> usize {
+    let mut before = 0;
+    let mut places = plain(text).skip_while(|(_, char)| {
+        let is_before = before < at;
+        before += char.len_utf8();
+        is_before
+    });
+    places.next().map_or(text.len(), |(start, _)| start)
 }
 
 /// The place of what stands between the white space of `text`, which begins at `start`.

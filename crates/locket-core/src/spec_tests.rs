@@ -364,6 +364,14 @@ fn owners_are_numbers() {
 }
 
 #[test]
+fn a_mistake_behind_escapes_is_shown_where_it_is_written() {
+    map_refuses(
+        r"a:b:user=1\:x\,é",
+        &[("`x,é` is not the number of a group", r"x\,é")],
+    );
+}
+
+#[test]
 fn policies_go_by_their_names() {
     for (name, policy) in OnError::ALL {
         assert_eq!(on_error(name).unwrap(), policy);
