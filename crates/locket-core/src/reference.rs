@@ -57,11 +57,17 @@ impl Reference {
         let whole = Span::new(offset, offset + text.len());
         // Quotes around everything protect only what the tag's own syntax would take; inside stands a reference.
         if let Some(inner) = unquote_whole(text) {
+            let is_as_written = inner.len() + 2 == text.len();
             return match Self::parse(&inner, offset + 1, position, schemes) {
                 Parsed::Reference(reference) => Parsed::Reference(Self {
                     span: whole,
                     ..reference
                 }),
+                // Behind an escape, what is inside stands elsewhere.
+                Parsed::Wrong(mut found) if !is_as_written => {
+                    found.iter_mut().for_each(|wrong| wrong.span = whole);
+                    Parsed::Wrong(found)
+                }
                 other => other,
             };
         }

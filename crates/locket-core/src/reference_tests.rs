@@ -61,6 +61,14 @@ fn an_encoded_slash_belongs_to_a_name_and_divides_nothing() {
 }
 
 #[test]
+fn a_mistake_in_quotes_is_shown_where_it_is_written() {
+    let place = |text: &str| wrong(text)[0].span.of(text.as_bytes()).to_owned();
+    assert_eq!(place(r#""opp://x""#), b"opp");
+    let escaped = r#""op://a\\b\"c""#;
+    assert_eq!(place(escaped), escaped.as_bytes());
+}
+
+#[test]
 fn an_escape_that_is_no_text_stays_and_the_others_are_read() {
     let segments = |text: &str| reference(text).segments().join("|");
     assert_eq!(segments("op://v/100%25/%daten%20%C3%A9"), "v|100%|%DAten é");
