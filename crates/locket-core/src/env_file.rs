@@ -220,6 +220,7 @@ impl<'a> Reader<'a> {
 
     /// `value` with its `${…}` resolved; the text it stands for reaches from `start` to `end`.
     fn expanded(&mut self, value: &str, start: usize, end: usize) -> Option<String> {
+        let value = &self.marked.with_joints(value);
         let (read, latest) = (&self.read, &self.latest);
         let (inherited, earlier) = (self.inherited, self.earlier);
         let marked = &mut self.marked;

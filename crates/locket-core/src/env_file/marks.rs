@@ -66,7 +66,7 @@ impl Marked {
     /// A text in which nothing is a tag, as it stands in a value.
     pub(super) fn literal(&mut self, value: &str) -> String {
         let is_plain = |c| !(FIRST..=LAST).contains(&u32::from(c));
-        if !value.ends_with('\\') && value.chars().all(is_plain) {
+        if !value.contains("{{") && !value.ends_with(['{', '\\']) && value.chars().all(is_plain) {
             return value.to_owned();
         }
         match self.mark(Kept::Literal(value.to_owned())) {
@@ -75,41 +75,58 @@ impl Marked {
         }
     }
 
-    /// The value of a variable above, as it stands in another value: backslashes at its end escape no tag behind it.
+    /// The value of a variable above, as it stands in another value: what it ends with makes and escapes no tag there.
     pub(super) fn above(&mut self, value: &str) -> String {
-        let kept = value.trim_end_matches('\\');
+        let kept = value.trim_end_matches(['{', '\\']);
         kept.to_owned() + &self.literal(&value[kept.len()..])
+    }
+
+    /// A value before its variables are put in: braces that stand apart in the file stay apart.
+    pub(super) fn with_joints(&mut self, value: &str) -> String {
+        if !value.contains("{$") {
+            return value.to_owned();
+        }
+        match self.mark(Kept::Literal(String::new())) {
+            Some(joint) => value.replace("{$", &format!("{{{joint}$")),
+            None => value.to_owned(),
+        }
     }
 
     /// The template that a value is: what was no tag in the file is none, however values meet.
     pub(super) fn template(&self, value: &str) -> String {
         let mut template = String::with_capacity(value.len());
-        let mut literal = String::new();
-        // Of the backslashes at the end of it, those that escape nothing.
+        // Whether the last character was a joint, or of a value that was put in.
+        let mut is_joined = false;
+        // Of the backslashes at the end, those that escape nothing.
         let mut plain_backslashes = 0;
         for c in value.chars() {
             match self.kept(c) {
                 Some(Kept::Tag(tag)) => {
-                    push_literal(&mut template, &literal);
                     template.extend(std::iter::repeat_n('\\', plain_backslashes));
                     template.push_str(tag);
-                    literal.clear();
-                    plain_backslashes = 0;
+                    (is_joined, plain_backslashes) = (false, 0);
                 }
                 Some(Kept::Literal(more)) => {
-                    literal.push_str(more);
+                    match more.starts_with('{') && template.ends_with('{') {
+                        true => push_braces(&mut template, &more[1..]),
+                        false => push_literal(&mut template, more),
+                    }
                     let end = more.len() - more.trim_end_matches('\\').len();
                     plain_backslashes = end + if end == more.len() { plain_backslashes } else { 0 };
+                    is_joined = true;
                 }
                 None => {
-                    literal.push(c);
+                    match is_joined && c == '{' && template.ends_with('{') {
+                        true => push_braces(&mut template, ""),
+                        false => template.push(c),
+                    }
+                    is_joined = false;
                     if c != '\\' {
                         plain_backslashes = 0;
                     }
                 }
             }
         }
-        push_literal(&mut template, &literal);
         template
     }
 
@@ -148,6 +165,12 @@ impl Marked {
         let index = u32::from(c).checked_sub(FIRST)?;
         self.kept.get(index as usize)
     }
+}
+
+/// Appends a brace and a text behind the brace that is there already, so that the two open no tag.
+fn push_braces(template: &mut String, more: &str) {
+    template.pop();
+    push_literal(template, &format!("{{{{{more}"));
 }
 
 /// Appends a text so that a template puts it out as it is.

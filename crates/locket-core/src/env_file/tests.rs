@@ -153,7 +153,9 @@ fn values_that_meet_make_no_tag_and_unmake_none() {
         // Braces that stand apart in the file are no tag, whatever comes between them.
         ("A={$EMPTY{op://a/b}}\n", "\\{{op://a/b}}"),
         ("A={${UNSET:-{op://a/b}}}\n", "\\{{op://a/b}}"),
-        ("A=x{{ never closed\n", "x\\{{ never closed"),
+        // Those that stand together are what the template makes of them: a tag may go over several lines.
+        ("A=x{{ never closed\n", "x{{ never closed"),
+        ("A=\"{{ op://a/b\n}}\"\n", "{{ op://a/b\n}}"),
         // A backslash that comes from a value escapes no tag behind it; one of the file does.
         ("A=$SLASH{{ op://a/b }}\n", "a\\\\{{ op://a/b }}"),
         ("A=$SLASH\\{{ op://a/b }}\n", "a\\\\\\{{ op://a/b }}"),
@@ -165,6 +167,11 @@ fn values_that_meet_make_no_tag_and_unmake_none() {
         read("A=x\\\nB=$A{{ op://a/b }}\n")[1].1,
         "x\\\\{{ op://a/b }}",
         "nor does one of a variable above"
+    );
+    assert_eq!(
+        read("A={\nB=$A{op://a/b}}\n")[1].1,
+        "\\{{op://a/b}}",
+        "nor does its brace make one"
     );
 }
 
