@@ -193,9 +193,12 @@ impl Outputs {
         self.by_key.clear();
         for (target, output) in &self.table {
             for key in output.found.keys() {
-                let wanting = self.by_key.entry(key.clone()).or_default();
-                if wanting.last() != Some(target) {
-                    wanting.push(target.clone());
+                match self.by_key.get_mut(key) {
+                    Some(wanting) if wanting.last() == Some(target) => {}
+                    Some(wanting) => wanting.push(target.clone()),
+                    None => {
+                        self.by_key.insert(key.clone(), vec![target.clone()]);
+                    }
                 }
             }
         }

@@ -111,13 +111,13 @@ impl Board {
         }
     }
 
-    /// Makes a secret wanted; it is asked for unless an answer is there or under way.
-    pub(super) fn want(&mut self, key: &SecretKey) {
+    /// Makes a secret wanted; it is asked for unless an answer is there or under way. Whether a good answer is there.
+    pub(super) fn want(&mut self, key: &SecretKey) -> bool {
         let item_key = key.item();
-        let item = self.items.entry(item_key.clone()).or_default();
-        if item.parts.contains_key(key.locator.part()) {
-            return;
+        if let Some(part) = self.part_of(&item_key, key) {
+            return part.value.is_some() && part.error.is_none();
         }
+        let item = self.items.entry(item_key.clone()).or_default();
         let part = Part {
             locator: key.locator.clone(),
             value: None,
@@ -130,6 +130,7 @@ impl Board {
             Stage::Queued => {}
             Stage::InFlight => item.again = true,
         }
+        false
     }
 
     /// Forgets every secret that is not in `live`, values included.
@@ -245,7 +246,11 @@ impl Board {
     }
 
     fn part(&self, key: &SecretKey) -> Option<&Part> {
-        self.items.get(&key.item())?.parts.get(key.locator.part())
+        self.part_of(&key.item(), key)
+    }
+
+    fn part_of(&self, item: &ItemKey, key: &SecretKey) -> Option<&Part> {
+        self.items.get(item)?.parts.get(key.locator.part())
     }
 
     /// Whether an answer for this secret is on its way.

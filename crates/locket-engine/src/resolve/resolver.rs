@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Provider, ProviderError};
 use rustc_hash::FxHashSet;
@@ -111,8 +112,7 @@ impl Resolver {
     /// Makes these secrets wanted. Each is asked for once, unless an answer is there or under way.
     pub fn want<'a>(&mut self, keys: impl IntoIterator<Item = &'a SecretKey>) {
         for key in keys {
-            self.hits += u64::from(matches!(self.board.answer(key), Answer::Value(_)));
-            self.board.want(key);
+            self.hits += u64::from(self.board.want(key));
         }
     }
 
@@ -208,12 +208,12 @@ impl Resolver {
     /// looks after leases. Pending for ever when nothing is wanted that could still be answered. Cancelling it loses
     /// nothing.
     pub async fn progress(&mut self) -> Vec<SecretKey> {
+        self.by_lease = false;
         loop {
             let mut settled = Vec::new();
             self.start_lease_calls();
             self.start(&mut settled);
             if !settled.is_empty() {
-                self.by_lease = false;
                 return settled;
             }
             let wake = [self.board.next_retry(|_| true), self.leases.next_due()]
@@ -233,11 +233,27 @@ impl Resolver {
                     .unwrap_or_default(),
             };
             match returned {
-                Some(Returned::Answered(answered)) => return self.on_answered(answered),
+                Some(Returned::Answered(answered)) => {
+                    let mut settled = self.on_answered(answered);
+                    settled.extend(self.take_answered());
+                    return settled;
+                }
                 Some(Returned::Lease(called)) => self.on_lease_call(called),
                 None => {}
             }
         }
+    }
+
+    /// What the answers settle that are there besides: whoever uses them looks at all of them at once.
+    fn take_answered(&mut self) -> Vec<SecretKey> {
+        let mut settled = Vec::new();
+        while let Some(Some(returned)) = self.in_flight.next().now_or_never() {
+            match returned {
+                Returned::Answered(answered) => settled.extend(self.on_answered(answered)),
+                Returned::Lease(called) => self.on_lease_call(called),
+            }
+        }
+        settled
     }
 
     /// Works until every wanted secret has an answer that time will not better, or `deadline` has passed on the
@@ -284,7 +300,7 @@ impl Resolver {
             .entry((batch.instance.clone(), outcome(&results)))
             .or_default() += 1;
         let leases = leases_of(&batch, &results);
-        self.by_lease = leases.iter().any(|(item, _)| self.leases.is_rereading(item));
+        self.by_lease |= leases.iter().any(|(item, _)| self.leases.is_rereading(item));
         let settled = self
             .board
             .finish(&batch, results, self.clock.monotonic(), chance::fraction);
