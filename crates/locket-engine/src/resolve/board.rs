@@ -14,6 +14,10 @@ use super::{Answer, Backoff, SecretKey};
 /// as many secrets: one that fails again and again shuts out no other.
 const TRIP: usize = 3;
 
+/// The longest pause that a server is granted at once: whoever asks for more means it, or has a broken clock, and one call
+/// in an hour finds out which.
+const LONGEST_WISH: Duration = Duration::from_secs(60 * 60);
+
 /// The state of every wanted secret.
 #[derive(Debug)]
 pub(super) struct Board {
@@ -87,6 +91,8 @@ struct InstanceState {
 #[derive(Clone, Debug)]
 struct Gate {
     until: Duration,
+    /// Whether somebody asked for just this pause, rather than failures that an answer makes up for.
+    is_wish: bool,
     failures: u32,
     error: Arc<ProviderError>,
 }
@@ -391,6 +397,7 @@ impl Board {
         let failures = state.gate.as_ref().map_or(0, |gate| gate.failures);
         state.gate = Some(Gate {
             until,
+            is_wish: true,
             failures,
             error,
         });
@@ -490,44 +497,52 @@ impl Board {
     ) {
         let state = self.instances.entry(name.clone()).or_default();
         state.in_flight = state.in_flight.saturating_sub(1);
-        let mut alive = false;
-        let mut failure = None;
-        for outcome in outcomes.values() {
-            match outcome {
-                Some(error) if concerns_instance(error.kind) => failure = Some(error.clone()),
-                _ => alive = true,
-            }
-        }
+        let failed = || outcomes.values().flatten();
+        let alive = outcomes.values().any(|outcome| {
+            outcome
+                .as_ref()
+                .is_none_or(|error| !concerns_instance(error.kind))
+        });
+        let slowest = failed().max_by_key(|error| pause_asked_for(error.kind));
+        let wish = slowest.and_then(|error| pause_asked_for(error.kind));
         if alive {
             state.failures_in_row = 0;
             state.failing.clear();
-            if state.gate.take().is_some() {
-                self.postpone(name, now);
+            if wish.flatten().is_none() {
+                // What was sent before the server asked for a pause does not end it.
+                let opened = state.gate.take_if(|gate| !gate.is_wish || gate.until <= now);
+                if opened.is_some() {
+                    self.postpone(name, now);
+                }
+                return;
             }
+        }
+        let last = failed().rfind(|error| concerns_instance(error.kind));
+        let Some(error) = slowest.filter(|_| wish.is_some()).or(last).cloned() else {
             return;
-        }
-        let Some(error) = failure else { return };
-        state.failures_in_row = state.failures_in_row.saturating_add(1);
-        if state.failing.len() < TRIP {
-            state.failing.extend(outcomes.keys().map(|key| key.item.clone()));
-        }
-        let wish = match error.kind {
-            ErrorKind::RateLimited { retry_after } => Some(retry_after),
-            _ => None,
         };
+        if !alive {
+            state.failures_in_row = state.failures_in_row.saturating_add(1);
+            if state.failing.len() < TRIP {
+                state.failing.extend(outcomes.keys().map(|key| key.item.clone()));
+            }
+        }
         let shut_before = state.gate.as_ref().map_or(0, |gate| gate.failures);
-        let still_shut = state.gate.as_ref().is_some_and(|gate| now < gate.until);
+        let shut = state.gate.as_ref().filter(|gate| now < gate.until);
+        let (still_shut, by_wish) = (shut.is_some(), shut.is_some_and(|gate| gate.is_wish));
         if still_shut && wish.is_none() {
             // Calls that were under way when the gate shut tell nothing new.
             return;
         }
         if wish.is_some() || shut_before > 0 || (state.failures_in_row >= TRIP && state.failing.len() >= TRIP)
         {
-            let failures = shut_before.saturating_add(1);
+            // Calls that were sent together fail together, which is one failure.
+            let failures = shut_before.saturating_add(u32::from(!still_shut)).max(1);
             // What a server asks for is the least: one that asks for little, again and again, is no reason to hurry.
             let pause = wish
                 .flatten()
                 .unwrap_or_default()
+                .min(LONGEST_WISH)
                 .max(self.backoff.delay(failures, draw()));
             let until = state
                 .gate
@@ -536,6 +551,7 @@ impl Board {
                 .max(now + pause);
             state.gate = Some(Gate {
                 until,
+                is_wish: by_wish || wish.flatten().is_some(),
                 failures,
                 error,
             });
@@ -586,6 +602,14 @@ impl Board {
 /// Whether a failing secret is asked again before the next refresh.
 fn retries(kind: ErrorKind) -> bool {
     !matches!(kind, ErrorKind::NotFound | ErrorKind::Invalid)
+}
+
+/// The pause that a failure asks for: none, one of no length that is told, or this one.
+fn pause_asked_for(kind: ErrorKind) -> Option<Option<Duration>> {
+    match kind {
+        ErrorKind::RateLimited { retry_after } => Some(retry_after),
+        _ => None,
+    }
 }
 
 /// Whether a failure says something about the whole instance rather than about one secret.

@@ -48,7 +48,7 @@ fn answer(
     board: &mut Board,
     batch: &Batch,
     now: Duration,
-    result: fn() -> Result<Fetched, ProviderError>,
+    result: impl Fn() -> Result<Fetched, ProviderError>,
 ) -> Vec<SecretKey> {
     board.finish(
         batch,
@@ -206,19 +206,11 @@ fn retry_after_is_obeyed_by_the_whole_instance_and_by_no_other() {
         board.want(&key("bao", &item.to_string(), "a"));
     }
     board.want(&key("store", "x", ""));
-    let limited = || {
-        Err(ProviderError::new(
-            ErrorKind::RateLimited {
-                retry_after: Some(SECOND * 30),
-            },
-            "too many requests",
-        ))
-    };
     let (mut bao, mut store) = (0, 0);
     for batch in batches(&mut board, Duration::ZERO) {
         if batch.instance.as_ref() == "bao" {
             bao += 1;
-            answer(&mut board, &batch, Duration::ZERO, limited);
+            answer(&mut board, &batch, Duration::ZERO, limited(SECOND * 30));
         } else {
             store += 1;
             answer(&mut board, &batch, Duration::ZERO, || value("x"));
@@ -227,6 +219,82 @@ fn retry_after_is_obeyed_by_the_whole_instance_and_by_no_other() {
     assert_eq!((bao, store), (4, 1));
     assert!(batches(&mut board, SECOND * 29).is_empty());
     assert_eq!(batches(&mut board, SECOND * 30).len(), 1);
+}
+
+fn limited(pause: Duration) -> impl Fn() -> Result<Fetched, ProviderError> {
+    move || {
+        Err(ProviderError::new(
+            ErrorKind::RateLimited {
+                retry_after: Some(pause),
+            },
+            "too many requests",
+        ))
+    }
+}
+
+#[test]
+fn a_pause_that_the_server_asked_for_is_not_ended_by_what_was_sent_before_it() {
+    let mut board = board();
+    for item in 0..6 {
+        board.want(&key("bao", &item.to_string(), "a"));
+    }
+    let sent = batches(&mut board, Duration::ZERO);
+    answer(&mut board, &sent[0], Duration::ZERO, limited(SECOND * 30));
+    for late in &sent[1..] {
+        answer(&mut board, late, Duration::from_millis(5), || value("x"));
+    }
+    assert!(batches(&mut board, SECOND * 29).is_empty());
+    let probe = batches(&mut board, SECOND * 30);
+    assert_eq!(probe.len(), 1);
+    // What is sent after it does end it.
+    answer(&mut board, &probe[0], SECOND * 30, || value("x"));
+    assert!(!batches(&mut board, SECOND * 30).is_empty());
+}
+
+#[test]
+fn a_pause_that_is_asked_for_beside_answers_is_kept() {
+    let mut board = board();
+    for item in ["one", "two"] {
+        board.want(&key("bao", item, "a"));
+    }
+    let together = |_: &str| Capacity {
+        items_per_call: 9,
+        max_concurrent: 4,
+    };
+    let both = board
+        .next_batch(Duration::ZERO, together, &mut Vec::new())
+        .unwrap();
+    assert_eq!(both.items(), 2);
+    let results = vec![value("x"), limited(SECOND * 60)()];
+    board.finish(&both, results, Duration::ZERO, || 0.5);
+    assert!(batches(&mut board, SECOND * 59).is_empty());
+    assert_eq!(batches(&mut board, SECOND * 60).len(), 1);
+}
+
+#[test]
+fn calls_that_are_refused_together_are_one_failure() {
+    let mut board = board();
+    for item in 0..6 {
+        board.want(&key("bao", &item.to_string(), "a"));
+    }
+    let sent = batches(&mut board, Duration::ZERO);
+    assert!(sent.len() > 3);
+    for batch in &sent {
+        answer(&mut board, batch, Duration::ZERO, limited(SECOND));
+    }
+    assert_eq!(batches(&mut board, SECOND).len(), 1, "the pause has not grown");
+}
+
+#[test]
+fn a_pause_of_centuries_is_an_hour() {
+    for pause in [Duration::from_secs(u64::MAX), SECOND * u32::MAX] {
+        let mut board = board();
+        board.want(&key("bao", "one", "a"));
+        let sent = batches(&mut board, SECOND);
+        answer(&mut board, &sent[0], SECOND, limited(pause));
+        assert!(batches(&mut board, SECOND * 3600).is_empty());
+        assert_eq!(batches(&mut board, SECOND * 3601).len(), 1);
+    }
 }
 
 #[test]

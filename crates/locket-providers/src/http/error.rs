@@ -7,7 +7,7 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use locket_core::{ErrorKind, ProviderError};
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use rustls::{AlertDescription, CertificateError};
 
@@ -35,6 +35,7 @@ pub(crate) fn status_error(
 ) -> ProviderError {
     let code = status.as_u16();
     let error = |kind, what: &str| ProviderError::new(kind, format!("{place} {what}"));
+    let retry_after = pause(headers, now);
     match code {
         300..=399 => redirected(headers, place),
         401 => error(ErrorKind::Auth, "does not accept the credential (401)"),
@@ -47,19 +48,25 @@ pub(crate) fn status_error(
         .hint(
             "Write user and password into the proxy's address, in a variable rather than on a command line.",
         ),
-        429 => {
-            let retry_after = headers
-                .get(RETRY_AFTER)
-                .and_then(|value| retry_after(value.to_str().ok()?, now));
-            error(
-                ErrorKind::RateLimited { retry_after },
-                "was asked too often (429)",
-            )
-        }
+        429 => error(
+            ErrorKind::RateLimited { retry_after },
+            "was asked too often (429)",
+        ),
+        503 if retry_after.is_some() => error(
+            ErrorKind::RateLimited { retry_after },
+            "answered 503 and wants to be asked later",
+        ),
         // The server waited for us, or is behind another that is not ready: the same request may succeed later.
         408 | 412 | 425 | 500..=599 => error(ErrorKind::Unavailable, &format!("answered {code}")),
         _ => error(ErrorKind::Invalid, &format!("refused the request ({code})")),
     }
+}
+
+/// How long the server wants to be left alone. A date is by its own clock, which the answer tells.
+fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let theirs = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    retry_after(text(RETRY_AFTER)?, theirs.unwrap_or(now))
 }
 
 /// What it means that there is no whole answer from `url` within `limit`.

@@ -120,11 +120,39 @@ async fn a_server_may_say_how_long_to_wait_in_seconds_or_as_a_date() {
         ("soon".to_owned(), None),
     ] {
         let shown = header.clone();
-        let server = Server::start(move |_| Reply::text(429, "").with_header("retry-after", &header));
+        let now = date(0);
+        let server = Server::start(move |_| {
+            let reply = Reply::text(429, "").with_header("retry-after", &header);
+            reply.with_header("date", &now)
+        });
         let retry_after = seconds.map(Duration::from_secs);
         let error = get(&server.url()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::RateLimited { retry_after }, "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_date_to_wait_for_is_by_the_clock_of_the_server() {
+    let six_hours = Duration::from_secs(6 * 60 * 60);
+    let theirs = std::time::UNIX_EPOCH + EPOCH + six_hours;
+    let until = httpdate::fmt_http_date(theirs + Duration::from_secs(30));
+    let now = httpdate::fmt_http_date(theirs);
+    let server = Server::start(move |_| {
+        let reply = Reply::text(429, "").with_header("retry-after", &until);
+        reply.with_header("date", &now)
+    });
+    let retry_after = Some(Duration::from_secs(30));
+    let error = get(&server.url()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::RateLimited { retry_after });
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_may_ask_for_a_pause() {
+    let server = Server::start(move |_| Reply::text(503, "").with_header("retry-after", "9"));
+    let retry_after = Some(Duration::from_secs(9));
+    let error = get(&server.url()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::RateLimited { retry_after });
+    assert!(error.to_string().contains("503"), "{error}");
 }
 
 #[tokio::test]
