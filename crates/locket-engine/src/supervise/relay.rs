@@ -104,6 +104,11 @@ impl Relay {
         theirs.as_ref().map(AsFd::as_fd)
     }
 
+    /// Whether the program has a terminal that is ours.
+    pub(super) fn has_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
     /// The program has its ends; ours are closed, so that the last of them is seen to go.
     pub(super) fn started(&mut self) {
         if let Some((_, theirs)) = &mut self.terminal {

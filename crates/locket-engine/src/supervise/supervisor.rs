@@ -31,6 +31,11 @@ const LOOK: Duration = Duration::from_millis(100);
 const KILL: i32 = 9;
 const TERM: i32 = 15;
 const CONT: i32 = 18;
+const WINCH: i32 = 28;
+
+/// Signals by which somebody asks a program to end: all that service managers and images are told to stop one with, but
+/// for those that mean something else to most programs.
+const ENDS: [i32; 3] = [2, 3, TERM];
 
 /// How a program is looked after.
 #[derive(Clone, Debug)]
@@ -131,6 +136,17 @@ pub async fn supervise(
     supervisor.run(first, generations, signals).await
 }
 
+impl Running {
+    /// The window has another size. Where the program has a terminal of its own, that one is what it hears it from.
+    fn resized(&self) {
+        match self.relay.as_ref().filter(|relay| relay.has_terminal()) {
+            Some(relay) => relay.resized(),
+            // Some programs are stopped by it.
+            None => self.group.signal(WINCH),
+        }
+    }
+}
+
 impl Supervisor<'_> {
     async fn run(
         mut self,
@@ -150,7 +166,7 @@ impl Supervisor<'_> {
             tokio::select! {
                 received = signals.any() => match received {
                     Received::PassedOn(number) => self.pass_on(&running, number),
-                    Received::Resized => if let Some(relay) = &running.relay { relay.resized() },
+                    Received::Resized => running.resized(),
                     Received::Child => {
                         self.look_at.get_or_insert(now + LOOK);
                         if let Some(status) = self.child_changed(&running) {
@@ -239,10 +255,20 @@ impl Supervisor<'_> {
         if number == TERM {
             // What is stopped cannot end.
             running.group.signal(CONT);
-            let kill_at = self.clock.monotonic() + self.supervision.timeout;
-            if !matches!(self.stopping, Stopping::Asked { .. }) {
-                self.stopping = Stopping::Asked { kill_at };
+        }
+        let is_end = match self.stopping {
+            // What a program makes of the others is its own business.
+            Stopping::No => number == TERM,
+            // It is ending already, and whoever asks for that does not want it back.
+            Stopping::Restart { .. } => ENDS.contains(&number),
+            Stopping::Asked { .. } => false,
+        };
+        if is_end {
+            if matches!(self.stopping, Stopping::Restart { .. }) {
+                tracing::info!("{} is to end and is not started again", self.program.shown());
             }
+            let kill_at = self.clock.monotonic() + self.supervision.timeout;
+            self.stopping = Stopping::Asked { kill_at };
         }
     }
 
@@ -319,7 +345,7 @@ impl Supervisor<'_> {
                 }
                 tokio::select! {
                     received = signals.any() => if let Received::PassedOn(number) = received {
-                        running.group.signal(number);
+                        self.pass_on(running, number);
                     },
                     () = until(Some(now + LOOK), now) => {}
                 }
@@ -336,7 +362,8 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Holds a restart back that follows too soon on another. Gives the signal that ends it all.
+    /// Holds a restart back that follows too soon on another. Gives the signal that ends it all; there is no program to
+    /// hear of others.
     async fn wait_to_restart(
         &mut self,
         lived: Duration,
@@ -366,8 +393,9 @@ impl Supervisor<'_> {
                 return None;
             }
             tokio::select! {
-                received = signals.any() => if let Received::PassedOn(number) = received {
-                    return Some(number);
+                received = signals.any() => match received {
+                    Received::PassedOn(number) if ENDS.contains(&number) => return Some(number),
+                    _ => {}
                 },
                 Some(generation) = generations.recv() => *latest = generation,
                 () = until(Some(until_then), now) => {}

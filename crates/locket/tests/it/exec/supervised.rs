@@ -59,7 +59,7 @@ fn the_status_is_the_programs_or_tells_its_signal() {
 fn each_signal_reaches_the_whole_group_once() {
     let scene = scene();
     let script = r#"
-        for s in HUP INT TERM USR1; do trap "echo outer $s >> log" $s; done
+        for s in HUP INT TERM USR1 WINCH; do trap "echo outer $s >> log" $s; done
         sh -c 'for s in HUP TERM USR1; do trap "echo inner $s >> log" $s; done
                echo ready >> log; while [ ! -e stop ]; do sleep 0.02; done' &
         echo ready >> log
@@ -67,7 +67,7 @@ fn each_signal_reaches_the_whole_group_once() {
         wait; exit 5"#;
     let agent = stay(&scene, &[], script);
     eventually("both are ready", || lines(&scene).len() == 2);
-    for (signal, count) in [("HUP", 2), ("INT", 1), ("USR1", 2), ("TERM", 2)] {
+    for (signal, count) in [("HUP", 2), ("INT", 1), ("USR1", 2), ("WINCH", 1), ("TERM", 2)] {
         agent.signal(signal);
         let told = |line: &String| line.ends_with(&format!(" {signal}"));
         eventually(&format!("{signal} arrives"), || {
@@ -88,7 +88,8 @@ fn each_signal_reaches_the_whole_group_once() {
             "outer HUP",
             "outer INT",
             "outer TERM",
-            "outer USR1"
+            "outer USR1",
+            "outer WINCH"
         ]
     );
 }
@@ -175,6 +176,48 @@ fn a_program_that_does_not_end_in_time_is_killed() {
 }
 
 #[test]
+fn a_program_that_is_being_restarted_does_not_come_back_after_a_stop() {
+    // In both a restart is under way: the first ends slowly, the second leaves a child behind that does.
+    let slow = r#"trap '' INT QUIT; trap 'echo ending >> log; while [ ! -e go ]; do sleep 0.02; done; exit 9' TERM
+        echo start >> log; while :; do sleep 0.02; done"#;
+    let slow_child = r#"trap '' INT QUIT; sh -c 'trap "echo ending >> log" TERM; echo ready > child
+                               while [ ! -e go ]; do sleep 0.02; done' &
+        while [ ! -e child ]; do sleep 0.02; done
+        trap 'exit 9' TERM; echo start >> log; while :; do sleep 0.02; done"#;
+    for script in [slow, slow_child] {
+        for signal in ["TERM", "INT", "QUIT"] {
+            let scene = scene();
+            let agent = stay(&scene, &["--refresh", "100ms", "--log-level", "info"], script);
+            eventually("it runs", || lines(&scene) == ["start"]);
+            scene.write("secrets/a", "two");
+            eventually("it is being restarted", || {
+                lines(&scene).contains(&"ending".to_owned())
+            });
+            agent.signal(signal);
+            agent.says("is not started again");
+            scene.write("go", "");
+            let (status, log) = agent.wait();
+            assert_eq!(status.code(), Some(9), "{signal}: {log}");
+            let starts = lines(&scene).iter().filter(|line| *line == "start").count();
+            assert_eq!(starts, 1, "{signal}");
+        }
+    }
+    // Without a stop it does come back.
+    let scene = scene();
+    let agent = stay(&scene, &["--refresh", "100ms"], slow_child);
+    eventually("it runs", || lines(&scene) == ["start"]);
+    scene.write("secrets/a", "two");
+    eventually("it is being restarted", || {
+        lines(&scene).contains(&"ending".to_owned())
+    });
+    scene.write("go", "");
+    eventually("it runs again", || {
+        lines(&scene).iter().filter(|line| *line == "start").count() == 2
+    });
+    agent.stop();
+}
+
+#[test]
 fn restarts_that_follow_each_other_wait_longer_and_longer() {
     let scene = scene();
     let agent = stay(
@@ -188,7 +231,8 @@ fn restarts_that_follow_each_other_wait_longer_and_longer() {
     }
     agent.says("it is started again in 1s");
     agent.says("it is started again in 2s");
-    // Whoever ends it while it waits is not kept waiting.
+    // What a program would make of it ends nothing while there is none; whoever ends it is not kept waiting.
+    agent.signal("HUP");
     agent.signal("TERM");
     let (status, _) = agent.wait();
     assert_eq!(status.code(), Some(143));
