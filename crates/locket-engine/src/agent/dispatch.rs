@@ -1,11 +1,12 @@
 //! The dispatcher: the one `select!` of the agent. It decides what is next; others do it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use locket_core::plan::Plan;
+use locket_core::plan::{Plan, Source};
 use locket_core::{Action, BoxFuture, Clock};
 use rustc_hash::FxHashSet;
 use tokio::task::JoinHandle;
@@ -179,7 +180,9 @@ impl Agent {
         cx: &AgentCx<'_>,
     ) -> Self {
         let journal = if notifies(&setup) {
-            setup.state_dir.as_deref().map(Journal::open).unwrap_or_default()
+            let directory = setup.state_dir.as_deref();
+            let open = |directory| Journal::open(directory, |target| writes_to(&setup, target));
+            directory.map(open).unwrap_or_default()
         } else {
             Journal::default()
         };
@@ -415,6 +418,24 @@ fn is_within_reach(setup: &Setup) -> bool {
          up when it started (Landlock). Restart it; until then the configuration before it stays in force."
     );
     false
+}
+
+/// Whether `target` is, or may become, an output of this run.
+fn writes_to(setup: &Setup, target: &Path) -> bool {
+    let plan = &setup.plan;
+    let mut maps = plan.maps.iter().map(|map| &map.destination);
+    let mut later = setup.surroundings.later.outputs.iter();
+    maps.any(|destination| target.starts_with(destination))
+        || later.any(|(directory, _)| target.starts_with(directory))
+        || plan.secrets.iter().any(|secret| {
+            let (directory, name) = secret.output(&plan.out);
+            match secret.source {
+                Source::Every { .. } => target.starts_with(directory),
+                Source::Inline { .. } | Source::File(_) | Source::EnvFile(_) => {
+                    target == directory.join(name)
+                }
+            }
+        })
 }
 
 fn notifies(setup: &Setup) -> bool {

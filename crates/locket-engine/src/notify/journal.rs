@@ -1,6 +1,8 @@
 //! What consumers are still owed, across a crash. Holds names and keyed digests, never a value.
+//!
+//! Several processes may keep theirs in one directory: each tells of its own outputs, and leaves what the others owe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -34,9 +36,13 @@ pub type Word = BTreeMap<PathBuf, Option<Fingerprint>>;
 #[derive(Debug, Default)]
 pub struct Journal {
     home: Option<Home>,
-    /// For each output what it held, holds or may hold, the newest last.
-    owed: BTreeMap<(Action, PathBuf), Vec<Fingerprint>>,
+    owed: Owed,
+    /// Whatever this process has owed to anybody: in the file, that alone is its own.
+    own: BTreeSet<(Action, PathBuf)>,
 }
+
+/// For each output what it held, holds or may hold, the newest last.
+type Owed = BTreeMap<(Action, PathBuf), Vec<Fingerprint>>;
 
 #[derive(Debug)]
 struct Home {
@@ -45,13 +51,14 @@ struct Home {
 }
 
 const FILE: &str = "notify.json";
+const LOCK: &str = "notify.lock";
 const KEY: &str = "fingerprint.key";
 
 impl Journal {
-    /// The journal kept in `directory`, with what an earlier process still owed; in memory only when the directory
-    /// cannot be used.
-    pub fn open(directory: &Path) -> Self {
-        match Self::try_open(directory) {
+    /// The journal kept in `directory`, with what an earlier process still owed for outputs that are ours now; in memory
+    /// only when the directory cannot be used.
+    pub fn open(directory: &Path, is_ours: impl Fn(&Path) -> bool) -> Self {
+        match Self::try_open(directory, is_ours) {
             Ok(journal) => journal,
             Err(error) => {
                 tracing::info!(
@@ -64,29 +71,16 @@ impl Journal {
         }
     }
 
-    fn try_open(directory: &Path) -> std::io::Result<Self> {
+    fn try_open(directory: &Path, is_ours: impl Fn(&Path) -> bool) -> std::io::Result<Self> {
+        crate::state_dir::make(directory)?;
+        let _lock = crate::state_dir::lock(directory, LOCK)?;
         let key = crate::state_dir::key(directory, KEY)?;
         let file = directory.join(FILE);
-        let owed = match std::fs::read(&file) {
-            Ok(bytes) => match serde_json::from_slice::<Vec<Promise>>(&bytes) {
-                Ok(promises) => {
-                    let mut owed: BTreeMap<_, Vec<_>> = BTreeMap::new();
-                    for promise in promises {
-                        let key = (promise.action, promise.target);
-                        owed.entry(key).or_default().push(promise.fingerprint);
-                    }
-                    owed
-                }
-                Err(error) => {
-                    tracing::warn!("{} is damaged and begun anew: {error}", file.display());
-                    BTreeMap::new()
-                }
-            },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error),
-        };
+        let mut owed = read(&file)?;
+        owed.retain(|(_, target), _| is_ours(target));
         Ok(Self {
             home: Some(Home { file, key }),
+            own: owed.keys().cloned().collect(),
             owed,
         })
     }
@@ -112,7 +106,9 @@ impl Journal {
     pub fn promise(&mut self, promises: impl IntoIterator<Item = Promise>) {
         let mut changed = false;
         for promise in promises {
-            let owed = self.owed.entry((promise.action, promise.target)).or_default();
+            let key = (promise.action, promise.target);
+            self.own.insert(key.clone());
+            let owed = self.owed.entry(key).or_default();
             let before = owed.clone();
             owed.retain(|earlier| promise.replaces.as_ref() == Some(earlier));
             owed.push(promise.fingerprint);
@@ -168,23 +164,46 @@ impl Journal {
 
     fn save(&self) {
         let Some(home) = &self.home else { return };
-        let promises: Vec<_> = self
-            .owed
-            .iter()
-            .flat_map(|((action, target), fingerprints)| {
-                fingerprints.iter().map(|fingerprint| Promise {
-                    action: action.clone(),
-                    target: target.clone(),
-                    fingerprint: fingerprint.clone(),
-                    replaces: None,
-                })
-            })
-            .collect();
-        let result = serde_json::to_vec(&promises)
-            .map_err(std::io::Error::from)
-            .and_then(|bytes| crate::state_dir::write(&home.file, &bytes));
-        if let Err(error) = result {
+        if let Err(error) = self.try_save(&home.file) {
             tracing::warn!("{} cannot be written: {error}", home.file.display());
         }
     }
+
+    fn try_save(&self, file: &Path) -> std::io::Result<()> {
+        let directory = file.parent().unwrap_or(Path::new("."));
+        let _lock = crate::state_dir::lock(directory, LOCK)?;
+        let mut all = read(file)?;
+        all.retain(|key, _| !self.own.contains(key));
+        all.extend(self.owed.clone());
+        let promises = all.into_iter().flat_map(|((action, target), fingerprints)| {
+            let promise = move |fingerprint| Promise {
+                action: action.clone(),
+                target: target.clone(),
+                fingerprint,
+                replaces: None,
+            };
+            fingerprints.into_iter().map(promise)
+        });
+        let bytes = serde_json::to_vec(&promises.collect::<Vec<_>>())?;
+        crate::state_dir::write(file, &bytes)
+    }
+}
+
+/// What is written down, whoever owes it.
+fn read(file: &Path) -> std::io::Result<Owed> {
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Owed::new()),
+        Err(error) => return Err(error),
+    };
+    let promises = serde_json::from_slice::<Vec<Promise>>(&bytes).unwrap_or_else(|error| {
+        tracing::warn!("{} is damaged and begun anew: {error}", file.display());
+        Vec::new()
+    });
+    let mut owed = Owed::new();
+    for promise in promises {
+        let key = (promise.action, promise.target);
+        owed.entry(key).or_default().push(promise.fingerprint);
+    }
+    Ok(owed)
 }

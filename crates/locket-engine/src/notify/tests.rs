@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn what_was_owed_for_a_change_that_took_place_is_told_by_the_next_process() {
     let dir = TempDir::new().unwrap();
     let (hup, usr) = (action("pid:/run/a:HUP"), action("pid:/run/b:USR1"));
     let (done, undone) = (dir.path().join("done"), dir.path().join("undone"));
-    let mut journal = Journal::open(dir.path());
+    let mut journal = Journal::open(dir.path(), |_| true);
     let promises = [
         promise(&journal, &hup, &done, b"new"),
         promise(&journal, &usr, &undone, b"new"),
@@ -107,7 +107,7 @@ fn what_was_owed_for_a_change_that_took_place_is_told_by_the_next_process() {
     fs::write(&done, "new").unwrap();
     fs::write(&undone, "old").unwrap();
     drop(journal);
-    let mut journal = Journal::open(dir.path());
+    let mut journal = Journal::open(dir.path(), |_| true);
     let overdue = journal.overdue(|path| fs::read(path).ok());
     let word = Word::from([(done.clone(), Some(journal.fingerprint(b"new")))]);
     assert_eq!(
@@ -117,7 +117,7 @@ fn what_was_owed_for_a_change_that_took_place_is_told_by_the_next_process() {
     journal.keep(&hup, &word);
     drop(journal);
     assert!(
-        Journal::open(dir.path())
+        Journal::open(dir.path(), |_| true)
             .overdue(|path| fs::read(path).ok())
             .is_empty(),
         "told once"
@@ -125,9 +125,47 @@ fn what_was_owed_for_a_change_that_took_place_is_told_by_the_next_process() {
 }
 
 #[test]
+fn agents_that_share_a_directory_leave_what_the_others_owe() {
+    let dir = TempDir::new().unwrap();
+    let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+    let open = |ours: &PathBuf| {
+        let ours = ours.clone();
+        Journal::open(dir.path(), move |target| target == ours)
+    };
+    let hup = action("pid:/run/a:HUP");
+    let (mut first, mut second) = (open(&one), open(&other));
+    for (journal, target) in [(&mut first, &one), (&mut second, &other)] {
+        let promised = promise(journal, &hup, target, b"new");
+        journal.promise([promised]);
+        fs::write(target, "new").unwrap();
+    }
+    // One that starts while the other has not told yet tells nobody in its place, and neither forgets it.
+    let overdue = |journal: &mut Journal| {
+        let overdue = journal.overdue(|path| fs::read(path).ok());
+        overdue
+            .into_values()
+            .flatten()
+            .map(|(path, _)| path)
+            .collect::<Vec<_>>()
+    };
+    drop(second);
+    let mut again = open(&other);
+    assert!(overdue(&mut again).iter().eq([&other]));
+    let word = |journal: &Journal, target: &PathBuf| {
+        Word::from([(target.clone(), Some(journal.fingerprint(b"new")))])
+    };
+    again.keep(&hup, &word(&again, &other));
+    drop(first);
+    let mut first = open(&one);
+    assert!(overdue(&mut first).iter().eq([&one]));
+    first.keep(&hup, &word(&first, &one));
+    assert!(overdue(&mut open(&one)).is_empty() && overdue(&mut open(&other)).is_empty());
+}
+
+#[test]
 fn the_journal_holds_no_value() {
     let dir = TempDir::new().unwrap();
-    let mut journal = Journal::open(dir.path());
+    let mut journal = Journal::open(dir.path(), |_| true);
     let promised = promise(
         &journal,
         &action("exec:true"),
@@ -148,13 +186,13 @@ fn the_journal_holds_no_value() {
 fn a_damaged_journal_is_begun_anew() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("notify.json"), "{").unwrap();
-    let mut journal = Journal::open(dir.path());
+    let mut journal = Journal::open(dir.path(), |_| true);
     assert!(journal.overdue(|_| None).is_empty());
     let promised = promise(&journal, &action("exec:true"), &dir.path().join("a"), b"x");
     journal.promise([promised]);
     fs::write(dir.path().join("a"), "x").unwrap();
     assert_eq!(
-        Journal::open(dir.path())
+        Journal::open(dir.path(), |_| true)
             .overdue(|path| fs::read(path).ok())
             .len(),
         1
@@ -166,7 +204,7 @@ fn a_change_that_is_promised_while_a_consumer_is_told_of_another_stays_owed() {
     let dir = TempDir::new().unwrap();
     let hup = action("pid:/run/a:HUP");
     let (one, other) = (dir.path().join("one"), dir.path().join("other"));
-    let mut journal = Journal::open(dir.path());
+    let mut journal = Journal::open(dir.path(), |_| true);
     let promises = [("new", &one), ("old", &other)]
         .map(|(content, target)| promise(&journal, &hup, target, content.as_bytes()));
     let told = promises
@@ -180,7 +218,7 @@ fn a_change_that_is_promised_while_a_consumer_is_told_of_another_stays_owed() {
     fs::write(&other, "new").unwrap();
     journal.keep(&hup, &told);
     drop(journal);
-    let overdue = Journal::open(dir.path()).overdue(|path| fs::read(path).ok());
+    let overdue = Journal::open(dir.path(), |_| true).overdue(|path| fs::read(path).ok());
     assert_eq!(overdue[&hup].keys().collect::<Vec<_>>(), [&other]);
 }
 
@@ -188,7 +226,7 @@ fn a_change_that_is_promised_while_a_consumer_is_told_of_another_stays_owed() {
 fn what_is_owed_stays_owed_when_the_next_change_does_not_come_about() {
     let dir = TempDir::new().unwrap();
     let (hup, target) = (action("pid:/run/a:HUP"), dir.path().join("a"));
-    let mut journal = Journal::open(dir.path());
+    let mut journal = Journal::open(dir.path(), |_| true);
     let first = promise(&journal, &hup, &target, b"first");
     let second = Promise {
         replaces: Some(first.fingerprint.clone()),
@@ -198,6 +236,6 @@ fn what_is_owed_stays_owed_when_the_next_change_does_not_come_about() {
     fs::write(&target, "first").unwrap();
     journal.promise([second]);
     drop(journal);
-    let overdue = Journal::open(dir.path()).overdue(|path| fs::read(path).ok());
+    let overdue = Journal::open(dir.path(), |_| true).overdue(|path| fs::read(path).ok());
     assert_eq!(overdue[&hup].keys().collect::<Vec<_>>(), [&target]);
 }

@@ -2,13 +2,12 @@
 //! state directory. Holds names and counts, never a value.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::state_dir;
@@ -156,24 +155,13 @@ fn hour(now: SystemTime) -> u64 {
 /// Changes what is kept, in turn with other processes.
 fn update(directory: &Path, change: impl FnOnce(&mut Spent)) -> io::Result<Spent> {
     state_dir::make(directory)?;
-    let _lock = lock(directory)?;
+    let _lock = state_dir::lock(directory, LOCK)?;
     let mut spent = read(directory)?;
     change(&mut spent);
     spent.version = VERSION;
     let text = serde_json::to_vec(&spent)?;
     state_dir::write(&directory.join(FILE), &text)?;
     Ok(spent)
-}
-
-/// Held until the file is closed.
-fn lock(directory: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(directory.join(LOCK))?;
-    flock(&file, FlockOperation::LockExclusive)?;
-    Ok(file)
 }
 
 fn read(directory: &Path) -> io::Result<Spent> {
