@@ -57,6 +57,11 @@ impl Following {
         }
     }
 
+    /// Waits until nothing more is told.
+    async fn settles(&mut self) {
+        while timeout(QUIET * 10, self.watcher.changed()).await.is_ok() {}
+    }
+
     /// Waits until `path` itself is told, whatever was told before.
     async fn hears_of(&mut self, path: &Path) {
         while !self.next().await.contains(path) {}
@@ -257,6 +262,30 @@ async fn a_source_that_goes_and_returns_is_told_both_times() {
     following.hears_of(&root).await;
     fs::write(root.join("sub/file"), "y").unwrap();
     following.hears_of(&root.join("sub/file")).await;
+}
+
+#[tokio::test]
+async fn a_directory_that_is_replaced_by_its_like_is_followed_as_before() {
+    // Between two looks; a file system may give the new directory the number of the old.
+    let above = tempfile::tempdir().unwrap();
+    let directory = above.path().join("conf");
+    let file = directory.join("file");
+    let replace = || {
+        fs::create_dir(&directory).unwrap();
+        fs::write(&file, "new").unwrap();
+    };
+    replace();
+    for roots in [[file.as_path()], [directory.as_path()]] {
+        let mut following = follow(&roots);
+        for _ in 0..5 {
+            fs::remove_dir_all(&directory).unwrap();
+            replace();
+            following.hears_of(roots[0]).await;
+            following.settles().await;
+            fs::write(&file, "edited").unwrap();
+            following.hears_of(&file).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -57,8 +57,8 @@ pub(super) enum Refused {
 pub(super) struct Tree {
     inotify: AsyncFd<OwnedFd>,
     roots: Vec<Root>,
-    /// The directory behind each watch.
-    directories: HashMap<i32, PathBuf>,
+    /// The paths of the directory behind each watch: several where something is mounted in two places.
+    directories: HashMap<i32, Vec<PathBuf>>,
     /// For a directory on the way to roots, the names that matter in it and to which root.
     steps: HashMap<PathBuf, Vec<(OsString, usize)>>,
 }
@@ -253,7 +253,10 @@ impl Tree {
         let flags = flags | WatchFlags::ONLYDIR | WatchFlags::MASK_ADD;
         match inotify::add_watch(self.inotify.get_ref(), directory, flags) {
             Ok(watch) => {
-                self.directories.insert(watch, directory.to_owned());
+                let paths = self.directories.entry(watch).or_default();
+                if !paths.iter().any(|path| path == directory) {
+                    paths.push(directory.to_owned());
+                }
                 Ok(true)
             }
             Err(Errno::NOSPC | Errno::NOMEM) => Err(Refused::Watches),
@@ -266,16 +269,14 @@ impl Tree {
     }
 
     fn forget_below(&mut self, directory: &Path) {
-        let gone: Vec<_> = self
-            .directories
-            .iter()
-            .filter(|(_, path)| path.starts_with(directory))
-            .map(|(watch, _)| *watch)
-            .collect();
-        for watch in gone {
-            self.directories.remove(&watch);
-            let _ = inotify::remove_watch(self.inotify.get_ref(), watch);
-        }
+        let inotify = self.inotify.get_ref();
+        self.directories.retain(|watch, paths| {
+            paths.retain(|path| !path.starts_with(directory));
+            if paths.is_empty() {
+                let _ = inotify::remove_watch(inotify, *watch);
+            }
+            !paths.is_empty()
+        });
     }
 
     fn on_event(&mut self, event: Event, seen: &mut Seen) -> Result<(), Refused> {
@@ -284,31 +285,48 @@ impl Tree {
             seen.overflow = true;
             return Ok(());
         }
-        let Some(directory) = self.directories.get(&event.watch).cloned() else {
+        let Some(directories) = self.directories.get(&event.watch).cloned() else {
             return Ok(());
         };
         if is(ReadFlags::IGNORED) {
             self.directories.remove(&event.watch);
+            // What is at its place now may look the same, down to its number, and nobody watches it.
+            seen.rebuild = true;
         }
-        if is(ReadFlags::IGNORED | ReadFlags::UNMOUNT | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF) {
+        if is(ReadFlags::UNMOUNT | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF) {
             seen.chains = true;
         }
         let Some(name) = event.name else {
             return Ok(());
         };
+        for directory in directories {
+            self.on_name(&directory, &name, event.kind, seen)?;
+        }
+        Ok(())
+    }
+
+    /// Something happened to `name` in `directory`.
+    fn on_name(
+        &mut self,
+        directory: &Path,
+        name: &OsStr,
+        kind: ReadFlags,
+        seen: &mut Seen,
+    ) -> Result<(), Refused> {
+        let is = |kinds: ReadFlags| kind.intersects(kinds);
         for (_, root) in self
             .steps
-            .get(&directory)
+            .get(directory)
             .into_iter()
             .flatten()
-            .filter(|(step, _)| *step == name)
+            .filter(|(step, _)| step == name)
         {
             seen.paths.insert(self.roots[*root].path.clone());
             seen.chains |= is(NAME_CHANGED);
             // A directory that could not be listed before may be readable now.
             seen.rebuild |= is(ReadFlags::ATTRIB) && is(ReadFlags::ISDIR);
         }
-        let path = directory.join(&name);
+        let path = directory.join(name);
         let shown = self.shown(&path);
         if shown.is_empty() {
             return Ok(());

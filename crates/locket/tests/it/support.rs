@@ -214,10 +214,16 @@ impl Mount {
         Self(path.to_owned())
     }
 
+    /// Mounts the directory `from` a second time, on `path`, which is made.
+    pub(crate) fn bind(from: &Path, path: &Path) -> Self {
+        fs::create_dir_all(path).unwrap();
+        run(Command::new("mount").arg("--bind").arg(from).arg(path));
+        Self(path.to_owned())
+    }
+
     /// Makes `path` read-only by a bind mount on itself.
     pub(crate) fn read_only(path: &Path) -> Self {
-        run(Command::new("mount").arg("--bind").arg(path).arg(path));
-        let mount = Self(path.to_owned());
+        let mount = Self::bind(path, path);
         run(Command::new("mount").args(["-o", "remount,bind,ro"]).arg(path));
         mount
     }

@@ -54,6 +54,20 @@ fn new_subdirectories_are_followed() {
 }
 
 #[test]
+fn a_directory_that_is_mounted_in_two_places_is_followed_in_both() {
+    let scene = Scene::new();
+    scene.write("secrets/a", "v");
+    scene.write("in/sub/t", "one {{ file://secrets/a }}");
+    let _mount = Mount::bind(&scene.path("in"), &scene.path("mirror"));
+    let _agent = scene.watch(&["--map", "mirror:out2"]);
+    for text in ["one", "two", "three"] {
+        scene.write("in/sub/t", format!("{text} {{{{ file://secrets/a }}}}"));
+        scene.becomes("out/sub/t", &format!("{text} v"));
+        scene.becomes("out2/sub/t", &format!("{text} v"));
+    }
+}
+
+#[test]
 fn a_map_of_a_single_file_survives_renames() {
     let scene = Scene::new();
     scene.write("secrets/a", "v");
