@@ -1,6 +1,7 @@
 //! What a rotation leaves for whoever comes after a kill: how far it came, and both values. All of it is gone when the
 //! rotation has ended, one way or the other.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use locket_core::SecretBytes;
@@ -123,19 +124,16 @@ impl Journal<'_> {
 #[derive(Debug)]
 pub(super) struct Files {
     directory: PathBuf,
-    name: String,
+    name: OsString,
 }
 
 impl Files {
-    /// Beside the file at `path`.
+    /// Beside the file at `path`, under its whole name: files of one directory may differ in their endings alone, and the
+    /// values of one must never be put into another.
     pub(super) fn beside(path: &Path) -> Self {
         Self {
             directory: path.parent().unwrap_or(Path::new("/")).to_owned(),
-            name: path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
+            name: path.file_name().unwrap_or_default().to_owned(),
         }
     }
 
@@ -145,7 +143,11 @@ impl Files {
             Item::Old => "old",
             Item::New => "new",
         };
-        self.directory.join(format!(".{}.{what}", self.name))
+        let mut name = OsString::from(".");
+        name.push(&self.name);
+        name.push(".");
+        name.push(what);
+        self.directory.join(name)
     }
 }
 
@@ -180,5 +182,32 @@ impl Shelf for Files {
 
     fn shown(&self) -> String {
         self.directory.display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_differ_in_their_endings_alone_have_rotations_of_their_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let beside = |name: &str| Files::beside(&directory.path().join(name));
+        let (text, key, bare) = (beside("app.txt"), beside("app.key"), beside("app"));
+        let secret = |value: &[u8]| SecretBytes::copy_from(value);
+        Journal(&text).begin(&secret(b"old"), &secret(b"new")).unwrap();
+        assert!(directory.path().join(".app.txt.rotation").exists());
+        assert_eq!(Journal(&text).unfinished().unwrap(), Some(Step::Prepared));
+        for other in [&key, &bare] {
+            assert_eq!(Journal(other).unfinished().unwrap(), None);
+            assert_eq!(Journal(other).values().unwrap(), None);
+        }
+        // The end of one is not the end of the other.
+        Journal(&key).begin(&secret(b"other"), &secret(b"newer")).unwrap();
+        Journal(&key).end().unwrap();
+        let kept = Journal(&text).values().unwrap();
+        assert_eq!(kept, Some((secret(b"old"), secret(b"new"))));
+        Journal(&text).end().unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

@@ -11,6 +11,8 @@ mod recipe;
 mod steps;
 mod subject;
 mod swarm;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 pub(super) use command::COMMAND;

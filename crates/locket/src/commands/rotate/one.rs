@@ -177,7 +177,7 @@ impl Rotator<'_> {
             Failure::usage("there is no place for the values while they change")
                 .help("Set HOME or XDG_STATE_HOME.")
         })?;
-        Ok(Files::beside(&place.join(format!("{object}.txt"))))
+        Ok(Files::beside(&place.join(object)))
     }
 
     fn keeper<'b>(&'b self, plan: &'b Rotation) -> Result<Box<dyn Keeper + 'b>, Failure> {

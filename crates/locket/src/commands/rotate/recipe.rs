@@ -55,6 +55,30 @@ exec "$client""#;
 /// The service did not take the value; what it said is not repeated, since it may quote it.
 const REFUSED: &str = "the service did not take the new value";
 
+/// What of a kept value is the password that is in force in the service. Images read a file as the shell's `$(…)` does,
+/// without the line ends that it ends in; PostgreSQL's own programs drop carriage returns there as well.
+///
+/// # Errors
+/// More than one line is left, which none of the scripts here can pass on.
+pub(super) fn in_force(inside: &Inside, value: &SecretBytes) -> Result<SecretBytes, Failure> {
+    let dropped: &[u8] = match inside.recipe {
+        Recipe::Postgres => b"\r\n",
+        Recipe::Mysql | Recipe::Redis => b"\n",
+    };
+    #[expect(clippy::disallowed_methods, reason = "its line ends are looked at")]
+    let bytes = value.expose();
+    let last = bytes.iter().rposition(|byte| !dropped.contains(byte));
+    let password = &bytes[..last.map_or(0, |last| last + 1)];
+    match password.contains(&b'\n') {
+        false => Ok(SecretBytes::copy_from(password)),
+        true => Err(Failure::usage(format!(
+            "the value has more than one line, and {} can only be given a password of one",
+            inside.service
+        ))
+        .help("Give it a password of one line there and where it is kept, or name a program that changes it with `--exec`.")),
+    }
+}
+
 /// Makes `value` the password, logging in with whichever of `known` works.
 ///
 /// # Errors
@@ -65,6 +89,7 @@ pub(super) fn set(
     value: &SecretBytes,
     known: &[&SecretBytes],
 ) -> Result<(), Failure> {
+    let value = &in_force(inside, value)?;
     let is_set = |password: &SecretBytes| -> Result<bool, Failure> {
         match inside.recipe {
             Recipe::Postgres => {
@@ -100,7 +125,7 @@ pub(super) fn set(
         }
     };
     for password in known {
-        if is_set(password)? {
+        if is_set(&in_force(inside, password)?)? {
             return Ok(());
         }
     }
@@ -140,11 +165,34 @@ fn elsewhere(input: &mut SecretBuilder, inside: &Inside, value: &SecretBytes) {
     }
 }
 
+/// Whether who logs in with `value` can change the password. At its own socket PostgreSQL may ask for none.
+///
+/// # Errors
+/// It cannot be asked.
+pub(super) fn admits(place: &dyn Shell, inside: &Inside, value: &SecretBytes) -> Result<bool, Failure> {
+    match inside.recipe {
+        Recipe::Postgres => {
+            let password = in_force(inside, value)?;
+            let arguments = [inside.user.as_str(), inside.database.as_str()];
+            Ok(place
+                .shell(
+                    &inside.service,
+                    POSTGRES_SET,
+                    &arguments,
+                    &line(&password).finish(),
+                )?
+                .is_good)
+        }
+        Recipe::Mysql | Recipe::Redis => opens(place, inside, value),
+    }
+}
+
 /// Whether `value` opens the service.
 ///
 /// # Errors
 /// It cannot be asked.
 pub(super) fn opens(place: &dyn Shell, inside: &Inside, value: &SecretBytes) -> Result<bool, Failure> {
+    let value = &in_force(inside, value)?;
     match inside.recipe {
         Recipe::Postgres => {
             let arguments = [inside.user.as_str(), inside.database.as_str()];
@@ -173,6 +221,8 @@ pub(super) fn drop_value(
     value: &SecretBytes,
     by: &SecretBytes,
 ) -> Result<(), Failure> {
+    let value = &in_force(inside, value)?;
+    let by = &in_force(inside, by)?;
     if inside.recipe != Recipe::Redis || value == by {
         return Ok(());
     }
@@ -188,7 +238,7 @@ pub(super) fn drop_value(
     )? {
         true => Ok(()),
         false => Err(Failure::work(format!(
-            "{}: the old value is still in force",
+            "{}: both values are still in force",
             inside.service
         ))),
     }

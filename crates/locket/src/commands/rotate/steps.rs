@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command as Program, Stdio};
 use std::time::Duration;
 
-use locket_compose::rotate::{Dependent, Rotation};
+use locket_compose::rotate::{Dependent, Inside, Rotation};
 use locket_core::action::split_words;
 use locket_core::{Clock, Environment, SecretBuilder, SecretBytes};
 
@@ -13,7 +13,7 @@ use super::engine::{Compose, State};
 use super::journal::{Journal, Step};
 use super::keeper::Keeper;
 use super::recipe::{self, Shell};
-use crate::report::{self, Failure};
+use crate::report::{self, Failure, Problem};
 
 /// All that the rotation of one secret needs.
 pub(super) struct Work<'a> {
@@ -44,6 +44,7 @@ impl Work<'_> {
     pub(super) fn rotate(&self, new: &SecretBytes) -> Result<(), Failure> {
         let running = self.look()?;
         let old = self.keeper.value()?;
+        self.look_inside(&old, new)?;
         let journal = Journal(self.keeper.shelf());
         journal.begin(&old, new)?;
         self.forward(&journal, &old, new, &running).map_err(|failure| {
@@ -82,7 +83,19 @@ impl Work<'_> {
             return Err(Failure::work("the values of the interrupted rotation are gone"));
         };
         self.back(&journal, &old, &new)
-            .map_err(|failure| failure.help(self.way_out()))
+            .map_err(|failure| self.advised(failure))
+    }
+
+    /// With the way out as advice, unless the failure brings advice of its own.
+    fn advised(&self, failure: Failure) -> Failure {
+        let has_advice = matches!(
+            failure.problems().last(),
+            Some(Problem::Told { help: Some(_), .. })
+        );
+        match has_advice {
+            true => failure,
+            false => failure.help(self.way_out()),
+        }
     }
 
     fn way_out(&self) -> String {
@@ -107,6 +120,28 @@ impl Work<'_> {
             }
         }
         self.running()
+    }
+
+    /// Every service must be able to take both values, and the old one must let in whoever changes it: a rotation that
+    /// cannot begin must not leave a record that can be neither finished nor undone.
+    fn look_inside(&self, old: &SecretBytes, new: &SecretBytes) -> Result<(), Failure> {
+        if self.exec.is_some() {
+            return Ok(());
+        }
+        for inside in &self.plan.inside {
+            recipe::in_force(inside, old)?;
+            recipe::in_force(inside, new)?;
+            if !recipe::admits(self.shell, inside, old)? {
+                let (name, service) = (&self.plan.secret, &inside.service);
+                return Err(Failure::work(format!(
+                    "{service} does not open with the value that is kept of {name}, so nothing is changed"
+                ))
+                .help(
+                    "Check that the service is ready, and that what is kept is the password in force there.",
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn dependents(&self) -> impl Iterator<Item = (&Compose, &Dependent)> {
@@ -165,12 +200,7 @@ impl Work<'_> {
         if step >= Step::Inside {
             match self.exec {
                 Some(program) => self.run(program, new, old)?,
-                None => {
-                    for inside in &self.plan.inside {
-                        recipe::set(self.shell, inside, old, &[old, new])?;
-                        recipe::drop_value(self.shell, inside, new, old)?;
-                    }
-                }
+                None => self.restore_inside(journal, old, new)?,
             }
         }
         if step >= Step::Kept {
@@ -186,6 +216,46 @@ impl Work<'_> {
             }
         }
         journal.end()
+    }
+
+    /// Gives every service the old value again, and tries it there.
+    fn restore_inside(
+        &self,
+        journal: &Journal<'_>,
+        old: &SecretBytes,
+        new: &SecretBytes,
+    ) -> Result<(), Failure> {
+        for inside in &self.plan.inside {
+            // What it answers proves nothing: a service may refuse what is in force already, or agree and change nothing.
+            let _ = recipe::set(self.shell, inside, old, &[old, new]);
+            if !recipe::opens(self.shell, inside, old)? {
+                return Err(self.astray(journal, inside, new));
+            }
+            recipe::drop_value(self.shell, inside, new, old)?;
+        }
+        Ok(())
+    }
+
+    /// What is in force in a service that did not go back to the old value.
+    fn astray(&self, journal: &Journal<'_>, inside: &Inside, new: &SecretBytes) -> Failure {
+        let (name, service) = (&self.plan.secret, &inside.service);
+        match recipe::opens(self.shell, inside, new) {
+            Ok(true) => Failure::work(format!(
+                "{service} did not take the old value of {name} again: the new one is in force there"
+            ))
+            .help(format!(
+                "`locket rotate {name} --finish` puts the new value in force everywhere."
+            )),
+            Ok(false) => Failure::work(format!(
+                "{service} opens neither with the old value of {name} nor with the new one"
+            ))
+            .help(format!(
+                "Both are kept in {}. Give {} one of them in {service}, then run `locket rotate {name} --undo` if it is the old one, `--finish` if it is the new one.",
+                journal.0.shown(),
+                inside.user
+            )),
+            Err(failure) => failure,
+        }
     }
 
     fn change_inside(&self, old: &SecretBytes, new: &SecretBytes) -> Result<(), Failure> {

@@ -222,7 +222,7 @@ fn a_rotation_that_was_killed_is_finished_or_undone() {
         eventually("the files are written", || {
             project
                 .scene
-                .read("secrets/.pw.rotation")
+                .read("secrets/.pw.txt.rotation")
                 .is_some_and(|record| record.contains("dependents"))
         });
         child.kill().unwrap();
@@ -247,7 +247,7 @@ fn a_rotation_that_was_killed_is_finished_or_undone() {
     for way in ["--undo", "--finish"] {
         project
             .scene
-            .write("secrets/.pw.rotation", r#"{"step":"dependents"}"#);
+            .write("secrets/.pw.txt.rotation", r#"{"step":"dependents"}"#);
         let told = project.rotate(&["pw", way]).output().unwrap();
         assert!(told.status.success(), "{way}: {}", said(&told));
         assert!(said(&told).contains("had ended"), "{way}: {}", said(&told));
@@ -342,7 +342,14 @@ fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
         "services:\n  docs:\n    image: mongo\n    environment: {MONGO_INITDB_ROOT_PASSWORD_FILE: /run/secrets/docs}\n    secrets: [docs]\nsecrets:\n  docs: {file: ./secrets/docs.txt}\n  other: {external: true}\n",
     );
     scene.write("secrets/docs.txt", "of-the-first-day");
-    let told = |words: &[&str]| scene.locket(["rotate"].iter().chain(words)).output().unwrap();
+    // It is not asked anything, but there has to be one.
+    scene.write("bin/docker", "#!/bin/sh\nexit 1\n");
+    fs::set_permissions(scene.path("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
+    let told = |words: &[&str]| {
+        let mut locket = scene.locket(["rotate"].iter().chain(words));
+        locket.env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()));
+        locket.output().unwrap()
+    };
     for (words, reason) in [
         (&["docs"][..], "how MongoDB changes it is not known"),
         (&["docks"], "Did you mean `docs`?"),
