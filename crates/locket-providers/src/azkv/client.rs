@@ -84,12 +84,27 @@ impl Client {
 impl Vault<'_> {
     /// The current value of a secret, or that of a version.
     pub(super) async fn secret(&self, name: &str, version: Option<&str>) -> Result<Response, ProviderError> {
+        match self.find(name, version).await? {
+            Some(response) => Ok(response),
+            None => Err(self.missing(name, version).await),
+        }
+    }
+
+    /// The same; `None` when the vault says that there is none.
+    pub(super) async fn find(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Response>, ProviderError> {
         let path = ["secrets", name].into_iter().chain(version);
         let url = self.url(path)?;
         let response = self.get(&url).await?;
         match response.status {
-            StatusCode::NOT_FOUND => Err(self.missing(&response, name, version).await),
-            status if status.is_success() => Ok(response),
+            StatusCode::NOT_FOUND if wire::vault_error(&response).is_none() => {
+                Err(wire::not_the_protocol(&response.place))
+            }
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(response)),
             _ => Err(self.refused(&response, name)),
         }
     }
@@ -177,10 +192,7 @@ impl Vault<'_> {
     }
 
     /// A secret that was deleted can be brought back for a while, which only whoever asks for it there learns.
-    async fn missing(&self, response: &Response, name: &str, version: Option<&str>) -> ProviderError {
-        if wire::vault_error(response).is_none() {
-            return wire::not_the_protocol(&response.place);
-        }
+    async fn missing(&self, name: &str, version: Option<&str>) -> ProviderError {
         let vault = &self.host;
         let missing = match version {
             Some(version) => ProviderError::not_found(format!(

@@ -1,6 +1,6 @@
 //! Reads secrets: each is one request. All secrets of a vault are its list, then one request for each.
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use locket_core::{BoxFuture, Capability, FetchCx, Fetched, Locator, Members, Provider, ProviderError};
 
 use super::client::{Client, Vault};
@@ -63,13 +63,13 @@ impl KeyVault {
         let vault = self.client.vault(name, cx);
         match &item.what {
             What::Secret { name, version } => wire::secret(&vault.secret(name, version.as_deref()).await?),
-            What::Every => every(&vault).await,
+            What::Every => every(&vault, self.max_concurrent.clamp(1, EVERY_CONCURRENT)).await,
         }
     }
 }
 
-/// All secrets of a vault that are enabled, by the order of its list.
-async fn every(vault: &Vault<'_>) -> Result<Fetched, ProviderError> {
+/// All secrets of a vault that are enabled, by the order of its list, `at_once` of them in flight.
+async fn every(vault: &Vault<'_>, at_once: usize) -> Result<Fetched, ProviderError> {
     let mut names = Vec::new();
     let mut link = None;
     loop {
@@ -85,14 +85,17 @@ async fn every(vault: &Vault<'_>) -> Result<Fetched, ProviderError> {
             _ => break,
         }
     }
-    let mut members = Vec::with_capacity(names.len());
-    for few in names.chunks(EVERY_CONCURRENT) {
-        let read = join_all(few.iter().map(|name| vault.secret(name, None))).await;
-        for (name, response) in few.iter().zip(read) {
-            members.push((name.clone(), wire::secret(&response?)?));
-        }
-    }
-    Ok(Fetched::every(Members::new(members)))
+    let reads = stream::iter(names).map(|name| member(vault, name));
+    let members: Vec<_> = reads.buffered(at_once).try_collect().await?;
+    Ok(Fetched::every(Members::new(members.into_iter().flatten())))
+}
+
+/// One secret of a vault's list; `None` when it was deleted since, which makes it no member and leaves the others be.
+async fn member(vault: &Vault<'_>, name: String) -> Result<Option<(String, Fetched)>, ProviderError> {
+    let Some(response) = vault.find(&name, None).await? else {
+        return Ok(None);
+    };
+    Ok(Some((name, wire::secret(&response)?)))
 }
 
 impl Provider for KeyVault {

@@ -13,6 +13,7 @@ use locket_core::schemes::Fragment;
 use locket_core::{ErrorKind, Fetched, Locator, Provider, ProviderError, Reference, Scheme, Schemes};
 use locket_testkit::fakes::azure::{Application, Azure};
 use locket_testkit::{Request, Response, Server, TestCa};
+use tokio::sync::Notify;
 
 use super::KIND;
 use crate::ConfigError;

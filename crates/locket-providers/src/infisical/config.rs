@@ -125,10 +125,8 @@ fn touches(cx: &BuildCx<'_>) -> Reach {
 fn build(cx: &BuildCx<'_>) -> Result<Arc<dyn Provider>, ConfigError> {
     let api = Arc::new(Api::new(Client::new(cx)?, endpoint(cx)?));
     let authority = auth::authority(cx, api.clone())?;
-    Ok(Arc::new(Infisical::new(
-        Session::new(api, authority),
-        defaults(cx)?,
-    )))
+    let session = Session::new(api, authority, cx.settings.count("max-concurrent")?);
+    Ok(Arc::new(Infisical::new(session, defaults(cx)?)))
 }
 
 fn endpoint(cx: &BuildCx<'_>) -> Result<Endpoint, ConfigError> {

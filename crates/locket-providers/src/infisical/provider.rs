@@ -13,8 +13,6 @@ use crate::http::Response;
 
 /// Secrets that one call may carry, so that those of one folder come together.
 const BATCH: usize = 1000;
-/// Calls in flight at once unless the user says otherwise.
-const MAX_CONCURRENT: usize = 8;
 
 /// One identity at one server.
 #[derive(Debug)]
@@ -138,13 +136,36 @@ impl Infisical {
             };
         }
         let list = self.session.ask(Question::All, place, cx).await;
-        // A role may allow some secrets by name and not the folder.
-        let is_denied = matches!(&list, Err(error) if error.kind == ErrorKind::Denied);
+        let shared = match &list {
+            Ok(response) => self.read_left_out(left_out(response, wants), place, cx).await,
+            // A role may allow some secrets by name and not the folder.
+            Err(error) if error.kind == ErrorKind::Denied => each().await,
+            Err(_) => BTreeMap::new(),
+        };
         Read {
             list: Some(list),
-            shared: if is_denied { each().await } else { BTreeMap::new() },
+            shared,
             ..Read::default()
         }
+    }
+
+    /// A list holds what the identity may see. Whether a secret that it leaves out is denied or not there at all, only
+    /// the request for that secret tells. What is not there gets no answer here: the list has the names to suggest.
+    async fn read_left_out<'a>(
+        &self,
+        keys: Vec<&'a str>,
+        place: &Place,
+        cx: &FetchCx,
+    ) -> BTreeMap<&'a str, Result<Fetched, ProviderError>> {
+        let reads = keys.into_iter().map(|key| async move {
+            let question = Question::One(key, Sharing::Shared);
+            match self.session.ask(question, place, cx).await {
+                Ok(response) => Some((key, single(&response, place))),
+                Err(error) if is_missing(&error) => None,
+                Err(error) => Some((key, Err(no_place(error, place)))),
+            }
+        });
+        join_all(reads).await.into_iter().flatten().collect()
     }
 
     async fn read_one(
@@ -156,10 +177,7 @@ impl Infisical {
     ) -> Result<Fetched, ProviderError> {
         match self.session.ask(Question::One(key, sharing), place, cx).await {
             Ok(response) => single(&response, place),
-            // Older servers say of a secret that does not exist that the request was bad.
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid) => {
-                Err(self.why_missing(error, key, sharing, place, cx).await)
-            }
+            Err(error) if is_missing(&error) => Err(self.why_missing(error, key, sharing, place, cx).await),
             Err(error) => Err(no_place(error, place)),
         }
     }
@@ -203,7 +221,8 @@ impl Provider for Infisical {
     fn capability(&self) -> Capability {
         Capability {
             items_per_call: BATCH,
-            max_concurrent: MAX_CONCURRENT,
+            // Calls share the permits of their requests: more of them at once would only wait.
+            max_concurrent: self.session.max_concurrent(),
             local: false,
         }
     }
@@ -246,6 +265,22 @@ impl Defaults {
             sharing: wanted.sharing.unwrap_or(self.sharing),
         })
     }
+}
+
+/// The wanted keys that a list lacks; none where it cannot be read, which each of them is told.
+fn left_out<'a>(list: &Response, wants: &Wants<'a>) -> Vec<&'a str> {
+    let folder = (!wants.shared.is_empty()).then(|| Folder::new(list));
+    let Some(Ok(folder)) = folder else {
+        return Vec::new();
+    };
+    let keys = wants.shared.iter().copied();
+    keys.filter(|key| !folder.has(key)).collect()
+}
+
+/// Whether an answer to the request for one secret may mean that there is none. Older servers say of a secret that
+/// does not exist that the request was bad.
+fn is_missing(error: &ProviderError) -> bool {
+    matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid)
 }
 
 /// A folder that is not there is a mistake in the reference or the settings: nothing may stand in for its secrets.

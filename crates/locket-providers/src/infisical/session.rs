@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use locket_core::{ErrorKind, FetchCx, ProviderError};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
 use super::client::{Api, not_the_protocol};
 use super::folder::Place;
 use super::reference::Sharing;
 use crate::http::{Authority, Request, Response, TokenCache};
+
+/// Requests in flight at once unless the user says otherwise.
+const MAX_CONCURRENT: usize = 8;
 
 /// A server and the token to read it with.
 #[derive(Debug)]
@@ -17,6 +20,9 @@ pub(super) struct Session {
     tokens: TokenCache<Box<dyn Authority>>,
     /// The generation that the server was found to have; held while finding out.
     generation: Mutex<Option<Generation>>,
+    max_concurrent: usize,
+    /// One for each request in flight: a call may need one for each of a thousand folders.
+    permits: Semaphore,
 }
 
 /// What is asked for.
@@ -40,12 +46,22 @@ enum Generation {
 }
 
 impl Session {
-    pub(super) fn new(api: Arc<Api>, authority: Box<dyn Authority>) -> Self {
+    pub(super) fn new(api: Arc<Api>, authority: Box<dyn Authority>, max_concurrent: Option<usize>) -> Self {
+        let max_concurrent = max_concurrent
+            .unwrap_or(MAX_CONCURRENT)
+            .clamp(1, Semaphore::MAX_PERMITS);
         Self {
             api,
             tokens: TokenCache::new(authority),
             generation: Mutex::default(),
+            max_concurrent,
+            permits: Semaphore::new(max_concurrent),
         }
+    }
+
+    /// Requests in flight at once, whichever calls they are of.
+    pub(super) fn max_concurrent(&self) -> usize {
+        self.max_concurrent
     }
 
     /// Closes the connections that nobody uses now; the token is kept.
@@ -107,6 +123,8 @@ impl Session {
         place: &Place,
         cx: &FetchCx,
     ) -> Result<Option<Response>, ProviderError> {
+        // Held over a login as well, so that this counts as a request and those in the queue start with its token.
+        let _permit = self.permit(cx).await?;
         self.tokens
             .with(cx, async |token| {
                 let request = self.request(generation, question, place);
@@ -143,6 +161,16 @@ impl Session {
             Question::One(_, Sharing::Shared) => request.query("type", "shared"),
             Question::All | Question::Names => request,
         }
+    }
+
+    /// Waits until one more request may be in flight.
+    async fn permit(&self, cx: &FetchCx) -> Result<SemaphorePermit<'_>, ProviderError> {
+        let permit = tokio::time::timeout(cx.remaining(), self.permits.acquire()).await;
+        // The semaphore is never closed: all that can be lacking is time.
+        permit.ok().and_then(Result::ok).ok_or_else(|| {
+            ProviderError::unavailable("other requests to the server took all the time there was")
+                .hint("Set `infisical.max-concurrent` higher if the server can answer more of them at once.")
+        })
     }
 
     async fn generation(&self, cx: &FetchCx) -> Result<MutexGuard<'_, Option<Generation>>, ProviderError> {

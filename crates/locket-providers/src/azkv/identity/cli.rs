@@ -12,6 +12,10 @@ use super::granted;
 use crate::azkv::wire;
 use crate::http::{Authority, Grant};
 
+/// Numbers of Entra that say that it cannot answer for now. The Azure CLI advises to log in after these as well.
+/// Source: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
+const PASSING: [u32; 5] = [90_006, 90_012, 90_024, 90_033, 90_055];
+
 /// The Azure CLI of this machine.
 #[derive(Debug)]
 pub(in crate::azkv) struct Cli {
@@ -74,21 +78,37 @@ impl Login {
         if output.status.success() {
             return Ok(granted(wire::token(&token, "`az account get-access-token`")?, cx));
         }
-        // What it says may repeat what it was given: only the one sentence that matters is looked for.
         let told = String::from_utf8_lossy(&output.stderr);
-        Err(match told.contains("az login") {
+        Err(match needs_login(&told) {
             true => ProviderError::auth("nobody is logged in with the Azure CLI, or the login has ended")
                 .hint(match &self.tenant {
                     Some(tenant) => format!("Log in with `az login --tenant {tenant}`."),
                     None => "Log in with `az login`.".to_owned(),
                 }),
-            false => ProviderError::auth(format!(
+            // It had no network, say, or was killed, which passes: a login would not help.
+            false => ProviderError::unavailable(format!(
                 "`az account get-access-token` ended with {}",
                 output.status
             ))
-            .hint("Run it by hand to see why."),
+            .hint("Run it by hand to see why; without a network it gives no token."),
         })
     }
+}
+
+/// Whether the program wants its user to log in. What it says may repeat what it was given: only the sentence and the
+/// number that matter are looked for.
+fn needs_login(told: &str) -> bool {
+    match entra_number(told) {
+        Some(number) => !PASSING.contains(&number),
+        None => told.contains("az login"),
+    }
+}
+
+/// The number by which Entra calls its refusal, as in `AADSTS700082`.
+fn entra_number(told: &str) -> Option<u32> {
+    let (_, number) = told.split_once("AADSTS")?;
+    let digits = number.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    digits.parse().ok()
 }
 
 impl Authority for Login {

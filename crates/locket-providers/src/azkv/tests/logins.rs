@@ -316,6 +316,78 @@ async fn whoever_is_logged_in_with_the_azure_cli_needs_nothing_else() {
     assert!(!format!("{error:?}").contains("canary"));
 }
 
+#[tokio::test]
+async fn what_the_azure_cli_says_is_final_only_if_logging_in_would_help() {
+    let rig = Rig::without_login().set("auth", "cli");
+    let reference = rig.add("s", "v");
+    // What it does stands in another file, which nobody executes while it is written.
+    let case = rig.fixture.path("case");
+    let program = rig
+        .fixture
+        .write("az", &format!("#!/bin/sh\n. {}\n", case.display()));
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
+    let variables = [("PATH", path.as_str()), ("SSL_CERT_FILE", "/dev/null")];
+    let rig = Rig {
+        fixture: rig.fixture.environment(variables),
+        ..rig
+    };
+    let says = |text: &str| format!("echo \"ERROR: canary {text}\" >&2\nexit 1\n");
+    for (script, kind, context, hint) in [
+        (
+            says("Please run 'az login' to setup account."),
+            ErrorKind::Auth,
+            "nobody is logged in",
+            "az login --tenant",
+        ),
+        (
+            says("AADSTS700082: The refresh token has expired. Please run: az login"),
+            ErrorKind::Auth,
+            "nobody is logged in",
+            "az login --tenant",
+        ),
+        (
+            says("AADSTS7000215: Invalid client secret provided."),
+            ErrorKind::Auth,
+            "nobody is logged in",
+            "az login --tenant",
+        ),
+        (
+            says("AADSTS90033: A transient error has occurred. Please run: az login"),
+            ErrorKind::Unavailable,
+            "ended with exit status: 1",
+            "by hand",
+        ),
+        (
+            says("Failed to resolve 'login.microsoftonline.com'"),
+            ErrorKind::Unavailable,
+            "ended with exit status: 1",
+            "by hand",
+        ),
+        (
+            "kill -9 $$\n".to_owned(),
+            ErrorKind::Unavailable,
+            "ended with signal: 9",
+            "by hand",
+        ),
+    ] {
+        rig.fixture.write("case", &script);
+        let error = rig.get(&reference).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{script}: {error:?}");
+        assert!(error.context.contains(context), "{script}: {error:?}");
+        assert!(error.hint.as_deref().unwrap().contains(hint), "{error:?}");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+    let resource = format!("https://vault.localhost:{}", rig.server.address().port());
+    let token = rig.fake.token(&resource);
+    let ends = locket_testkit::clock::EPOCH.as_secs() + 3600;
+    rig.fixture.write(
+        "case",
+        &format!("echo '{{\"accessToken\": \"{token}\", \"expires_on\": {ends}}}'\n"),
+    );
+    rig.gives(&rig.provider(), &reference, "v").await;
+}
+
 #[test]
 fn without_a_word_what_is_given_decides() {
     let way = |rig: &Rig| {

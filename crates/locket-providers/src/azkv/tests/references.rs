@@ -83,6 +83,94 @@ async fn all_secrets_of_a_vault_come_page_by_page_without_those_that_are_disable
 }
 
 #[tokio::test]
+async fn a_secret_that_is_deleted_between_the_list_and_its_read_is_no_member_and_spoils_no_other() {
+    let rig = Rig::answered_by(|fake, request| {
+        let answer = fake.answer(&request);
+        if request.path == "/secrets" && request.bearer().is_some() {
+            fake.delete("prod", "s3");
+        }
+        answer
+    });
+    let rig = rig.with_secret();
+    for number in 0..20 {
+        rig.add(&format!("s{number}"), &format!("v{number}"));
+    }
+    let provider = rig.provider();
+    let fetched = rig.ask(&provider, &rig.at("*")).await.unwrap();
+    let members = fetched.members.unwrap();
+    let left: Vec<_> = (0..20).filter(|number| *number != 3).collect();
+    let names: Vec<_> = left.iter().map(|number| format!("s{number}")).collect();
+    assert_eq!(members.names().collect::<Vec<_>>(), names, "in the list's order");
+    for number in left {
+        let member = members.get(&format!("s{number}")).unwrap();
+        assert!(member.value.matches(format!("v{number}").as_bytes()));
+    }
+    let asked = rig.asked();
+    assert!(asked.iter().any(|path| path == "/secrets/s3"), "it was listed");
+    assert!(
+        !asked.iter().any(|path| path.contains("deletedsecrets")),
+        "nobody wants to know why"
+    );
+    rig.fake.deny("prod", "s4");
+    let error = rig.ask(&provider, &rig.at("*")).await.unwrap_err();
+    assert_eq!(
+        error.kind,
+        ErrorKind::Denied,
+        "what may not be read is not left out"
+    );
+}
+
+#[tokio::test]
+async fn a_vault_that_has_no_list_is_no_empty_vault() {
+    let rig = Rig::answered_by(|fake, request| match &*request.path {
+        "/secrets" if request.bearer().is_some() => Response::json(
+            404,
+            &serde_json::json!({"error": {"code": "NotFound", "message": "canary"}}),
+        ),
+        _ => fake.answer(&request),
+    });
+    let rig = rig.with_secret();
+    let error = rig.get(&rig.at("*")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_slow_secret_of_a_vault_does_not_keep_the_next_ones_waiting() {
+    let mut rig = Rig::new();
+    for number in 0..20 {
+        rig.add(&format!("s{number}"), &format!("v{number}"));
+    }
+    let (fake, next_came) = (rig.fake.clone(), Arc::new(Notify::new()));
+    rig.server = Server::builder()
+        .tls(&rig.ca)
+        .start_async(move |request: Request| {
+            let (fake, next_came) = (fake.clone(), Arc::clone(&next_came));
+            async move {
+                match &*request.path {
+                    // The last one of eight is answered when the ninth was asked for.
+                    "/secrets/s7" => next_came.notified().await,
+                    "/secrets/s8" => next_came.notify_one(),
+                    _ => {}
+                }
+                fake.answer(&request)
+            }
+        });
+    let authority = format!("https://localhost:{}", rig.server.address().port());
+    let rig = rig.set("authority-host", &authority);
+    let members = rig.get(&rig.at("*")).await.unwrap().members.unwrap();
+    let names: Vec<_> = (0..20).map(|number| format!("s{number}")).collect();
+    assert_eq!(members.names().collect::<Vec<_>>(), names, "in the list's order");
+    assert!(members.get("s7").unwrap().value.matches(b"v7"));
+    let peak = rig.server.peak_concurrency();
+    assert!((2..=8).contains(&peak), "{peak} at once");
+    rig.server.forget();
+    let rig = rig.set("max-concurrent", "1");
+    rig.fake.delete("prod", "s7");
+    rig.get(&rig.at("*")).await.unwrap();
+    assert_eq!(rig.server.peak_concurrency(), 1, "no more than the setting says");
+}
+
+#[tokio::test]
 async fn a_list_that_goes_on_elsewhere_is_not_followed_there() {
     let elsewhere = Server::start(|_| Response::status(500));
     let url = elsewhere.url();

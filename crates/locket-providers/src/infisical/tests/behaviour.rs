@@ -255,6 +255,71 @@ async fn a_role_for_single_secrets_reads_several_one_by_one() {
 }
 
 #[tokio::test]
+async fn what_a_list_leaves_out_since_it_may_not_be_read_is_denied_and_never_taken_for_missing() {
+    let rig = Rig::new();
+    rig.fake
+        .grant(rig.identity, "p1", "prod", Some(Role::ReadNamed("APP_")));
+    for key in ["APP_KEY", "APP_URL", "ROOT_KEY"] {
+        rig.put(key, key);
+    }
+    let references = ["infisical:///APP_KEY", "infisical:///APP_URL"];
+    assert!(rig.get_all(&references).await.iter().all(Result::is_ok));
+    assert_eq!(
+        rig.asked(),
+        [LOGIN, LIST],
+        "nothing is left out, nothing is asked again"
+    );
+    let results = rig
+        .get_all(&[
+            "infisical:///APP_KEY",
+            "infisical:///ROOT_KEY",
+            "infisical:///APP_URL",
+            "infisical:///APP_KYE",
+            "infisical:///*",
+        ])
+        .await;
+    assert!(results[0].as_ref().unwrap().value.matches(b"APP_KEY"));
+    assert!(results[2].as_ref().unwrap().value.matches(b"APP_URL"));
+    for denied in [
+        results[1].as_ref().unwrap_err().clone(),
+        rig.failure("infisical:///ROOT_KEY").await,
+    ] {
+        assert_eq!(denied.kind, ErrorKind::Denied);
+        assert!(denied.hint.unwrap().contains("Read Value"));
+    }
+    let missing = results[3].as_ref().unwrap_err();
+    assert_eq!(missing.kind, ErrorKind::NotFound);
+    assert_eq!(missing.hint.as_deref(), Some("Did you mean `APP_KEY`?"));
+    let members = results[4].as_ref().unwrap().members.as_ref().unwrap();
+    assert_eq!(members.names().collect::<Vec<_>>(), ["APP_KEY", "APP_URL"]);
+    let mut asked = rig.asked();
+    asked.sort();
+    assert_eq!(
+        asked,
+        [
+            LIST,
+            "/api/v4/secrets/APP_KYE",
+            "/api/v4/secrets/ROOT_KEY",
+            "/api/v4/secrets/ROOT_KEY",
+        ],
+        "one for each that the list lacks, and one for the one that was asked for alone"
+    );
+}
+
+#[tokio::test]
+async fn what_a_list_leaves_out_and_its_own_request_gives_is_given() {
+    let rig = Rig::with(|fake, request| match request.path == LIST {
+        true => Response::json(200, &serde_json::json!({"secrets": [], "imports": []})),
+        false => fake.answer(&request),
+    });
+    rig.put("A", "1");
+    rig.put("B", "2");
+    let results = rig.get_all(&["infisical:///A", "infisical:///B"]).await;
+    assert!(results[0].as_ref().unwrap().value.matches(b"1"));
+    assert!(results[1].as_ref().unwrap().value.matches(b"2"));
+}
+
+#[tokio::test]
 async fn an_older_server_that_calls_a_missing_secret_a_bad_request_is_understood() {
     let rig = Rig::with(|fake, request| {
         let answer = fake.answer(&request);

@@ -91,6 +91,29 @@ async fn each_refusal_means_what_its_caller_has_to_do() {
 }
 
 #[tokio::test]
+async fn what_a_list_leaves_out_is_missing_by_the_servers_word_alone() {
+    let (rig, instead) = rig_with_interference();
+    let references = ["infisical:///K", "infisical:///L", "infisical:///M"];
+    for (response, kind) in [
+        (own(404, "NotFound"), ErrorKind::NotFound),
+        (own(400, "Bad Request"), ErrorKind::NotFound),
+        (own(403, "PermissionDenied"), ErrorKind::Denied),
+        (own(500, "DatabaseError"), ErrorKind::Unavailable),
+        (
+            Response::text(404, "404 page not found\n"),
+            ErrorKind::Unavailable,
+        ),
+        (Response::reset(), ErrorKind::Unavailable),
+    ] {
+        *instead.lock().unwrap() = Some(("/M", response));
+        let results = rig.get_all(&references).await;
+        assert!(results[..2].iter().all(Result::is_ok), "the others are there");
+        let error = results[2].as_ref().unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_infisicals_protocol_is_no_answer_and_least_of_all_a_missing_secret() {
     let (rig, instead) = rig_with_interference();
     for response in [

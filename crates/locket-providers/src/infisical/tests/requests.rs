@@ -1,8 +1,36 @@
 //! What is asked, and how often.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
+use locket_core::{Clock, FetchCx};
+use tokio::sync::{Barrier, Notify};
 
 use super::*;
+
+impl Rig {
+    /// The same at a server that may wait with its answers, with this setting for what may be in flight.
+    fn at_a_server_that_waits<A>(
+        self,
+        max_concurrent: Option<&str>,
+        handler: impl Fn(Infisical, Request) -> A + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: Future<Output = Response> + Send + 'static,
+    {
+        let answering = self.fake.clone();
+        let server = Server::start_async(move |request| handler(answering.clone(), request));
+        let mut fixture = self.fixture.set("url", &server.url());
+        if let Some(number) = max_concurrent {
+            fixture = fixture.set("max-concurrent", number);
+        }
+        let provider = fixture.build(KIND.build).unwrap();
+        Self {
+            server,
+            fixture,
+            provider,
+            ..self
+        }
+    }
+}
 
 #[tokio::test]
 async fn a_hundred_references_over_twenty_secrets_of_a_folder_are_one_request_beside_the_login() {
@@ -117,7 +145,88 @@ async fn a_secret_that_is_missing_costs_one_request_more() {
     assert!(list.is_empty());
     rig.get_all(&["infisical:///K", "infisical:///L", "infisical:///OTHER"])
         .await;
-    assert_eq!(rig.asked(), [LIST], "several cost nothing more");
+    let mut asked = rig.asked();
+    asked.sort();
+    assert_eq!(
+        asked,
+        [LIST, "/api/v4/secrets/K", "/api/v4/secrets/L"],
+        "of several each costs one, and what is there costs nothing"
+    );
+}
+
+#[tokio::test]
+async fn no_more_requests_are_in_flight_at_once_than_the_setting_says() {
+    // Both divide the number of folders.
+    for (setting, most) in [(None, 8), (Some("3"), 3)] {
+        let gate = Arc::new(Barrier::new(most));
+        let rig = Rig::new().at_a_server_that_waits(setting, move |fake, request| {
+            let gate = Arc::clone(&gate);
+            async move {
+                if request.param("secretPath").is_some_and(|path| path != "/") {
+                    // Nobody is answered before as many have come as may; those who may not get the time to come.
+                    gate.wait().await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                fake.answer(&request)
+            }
+        });
+        rig.put("K", "v");
+        rig.gives("infisical:///K", b"v").await;
+        rig.asked();
+        let references: Vec<_> = (0..24).map(|at| format!("infisical:///K?path=/{at}")).collect();
+        for at in 0..24 {
+            rig.fake
+                .put(("p1", "prod", &format!("/{at}")), Secret::new("K", "v"));
+        }
+        let references: Vec<_> = references.iter().map(String::as_str).collect();
+        assert!(rig.get_all(&references).await.iter().all(Result::is_ok));
+        assert_eq!(rig.server.peak_concurrency(), most, "of one call");
+        assert_eq!(rig.asked().len(), 24);
+        let calls = references.chunks(2).map(|references| rig.get_all(references));
+        assert!(join_all(calls).await.iter().flatten().all(Result::is_ok));
+        assert_eq!(rig.server.peak_concurrency(), most, "of several calls together");
+        assert_eq!(rig.provider.capability().max_concurrent, most);
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_other_requests_ends_with_the_time_of_the_call() {
+    let gate = Arc::new(Notify::new());
+    let waiting = Arc::clone(&gate);
+    let rig = Rig::new().at_a_server_that_waits(Some("1"), move |fake, request| {
+        let gate = Arc::clone(&waiting);
+        async move {
+            if request.param("secretPath").as_deref() == Some("/slow") {
+                gate.notified().await;
+            }
+            fake.answer(&request)
+        }
+    });
+    rig.put("K", "v");
+    rig.fake.put(("p1", "prod", "/slow"), Secret::new("K", "slow"));
+    rig.gives("infisical:///K", b"v").await;
+    rig.asked();
+    let (slow, other) = (
+        [locator("infisical:///K?path=/slow")],
+        [locator("infisical:///K")],
+    );
+    let patient = rig.fixture.fetch_cx();
+    let clock = rig.fixture.clock.clone();
+    let soon = clock.monotonic() + Duration::from_millis(50);
+    let hasty = FetchCx::new(clock, soon);
+    let hurrying = async {
+        let outcome = rig.provider.fetch(&other, &hasty).await.remove(0);
+        gate.notify_one();
+        outcome
+    };
+    let (mut first, second) = join(rig.provider.fetch(&slow, &patient), hurrying).await;
+    assert!(first.remove(0).unwrap().value.matches(b"slow"));
+    let error = second.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(error.context.contains("other requests"), "{error}");
+    assert!(error.hint.unwrap().contains("infisical.max-concurrent"));
+    assert_eq!(rig.asked(), ["/api/v4/secrets/K"], "the other one was never sent");
+    rig.gives("infisical:///K", b"v").await;
 }
 
 #[tokio::test]

@@ -152,14 +152,18 @@ impl Instance {
             })?;
         match response.status {
             status if status.is_success() => Ok(response),
-            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(ProviderError::auth(format!(
-                    "{} gives no certificate ({})",
-                    response.place,
-                    response.status.as_u16()
-                ))
-                .hint(elsewhere))
-            }
+            // For some seconds while an instance boots, and for moments later on, the service has nothing to give.
+            StatusCode::NOT_FOUND => Err(ProviderError::unavailable(format!(
+                "{} gives no certificate, or none yet (404)",
+                response.place
+            ))
+            .hint(elsewhere)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(ProviderError::auth(format!(
+                "{} gives no certificate ({})",
+                response.place,
+                response.status.as_u16()
+            ))
+            .hint(elsewhere)),
             _ => {
                 let error = response.error();
                 Err(match error.kind {

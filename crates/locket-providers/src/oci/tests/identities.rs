@@ -1,5 +1,7 @@
 //! The ways to be somebody: what they read, when they read it again, and how they renew themselves.
 
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+
 use locket_testkit::fakes::oci::Session;
 
 use super::*;
@@ -290,15 +292,22 @@ async fn an_instance_finds_its_region_by_what_it_is_told() {
 async fn a_machine_that_is_no_instance_says_so() {
     let rig = Rig::instance();
     let id = rig.add("s", b"v");
-    let (nobody, url) = {
-        let server = Server::start(|_| Response::status(404));
-        let url = server.url();
-        (server, url)
-    };
-    let rig = rig.set("metadata-url", &format!("{url}/latest"));
-    let error = rig.get(&id).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Auth);
-    assert!(error.hint.unwrap().contains("oci setup config"));
+    let status = Arc::new(AtomicU16::new(404));
+    let answering = Arc::clone(&status);
+    let nobody = Server::start(move |_| Response::status(answering.load(Ordering::SeqCst)));
+    let rig = rig.set("metadata-url", &format!("{}/latest", nobody.url()));
+    for (answer, kind) in [
+        // An instance that boots says the same for a while.
+        (404, ErrorKind::Unavailable),
+        (401, ErrorKind::Auth),
+        (403, ErrorKind::Auth),
+    ] {
+        status.store(answer, Ordering::SeqCst);
+        let error = rig.get(&id).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.context.contains("gives no certificate"), "{error}");
+        assert!(error.hint.unwrap().contains("oci setup config"));
+    }
     nobody.go_down();
     let error = rig.get(&id).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
@@ -307,6 +316,36 @@ async fn a_machine_that_is_no_instance_says_so() {
         "{error}"
     );
     assert!(error.hint.unwrap().contains("Oracle Cloud's instances alone"));
+}
+
+#[tokio::test]
+async fn an_instance_that_still_boots_is_asked_again_and_reads_once_it_has_its_certificate() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&is_up);
+    let rig = Rig::without_identity().answered_by(move |fake, request| {
+        match request.path.starts_with("/opc/") && !seen.load(Ordering::SeqCst) {
+            true => Response::status(404),
+            false => fake.answer(&request),
+        }
+    });
+    let url = rig.server.url();
+    let rig = rig
+        .set("auth", "instance-principal")
+        .set("metadata-url", &format!("{url}/opc/v2"))
+        .set("auth-endpoint", &url);
+    let id = rig.add("s", b"v");
+    let provider = rig.provider();
+    for _ in 0..2 {
+        let error = rig.ask(&provider, &id).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+        assert_eq!(
+            rig.asked(),
+            ["/opc/v2/identity/cert.pem"],
+            "the engine asks again, and not the provider"
+        );
+    }
+    is_up.store(true, Ordering::SeqCst);
+    rig.gives(&provider, &id, b"v").await;
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub enum Role {
     Describe,
     /// Read the values of single secrets, and not list folders.
     ReadSingle,
+    /// Read the values of secrets whose names begin so. Lists leave the others out, and requests for them are denied.
+    ReadNamed(&'static str),
 }
 
 /// Everybody who may log in.
@@ -232,8 +234,16 @@ impl Identities {
 impl Role {
     pub(super) fn sight(self) -> Sight {
         match self {
-            Self::Read | Self::ReadSingle => Sight::Value,
+            Self::Read | Self::ReadSingle | Self::ReadNamed(_) => Sight::Value,
             Self::Describe => Sight::Hidden,
+        }
+    }
+
+    /// Whether it has anything to do with a secret of this name.
+    pub(super) fn covers(self, key: &str) -> bool {
+        match self {
+            Self::ReadNamed(start) => key.starts_with(start),
+            Self::Read | Self::Describe | Self::ReadSingle => true,
         }
     }
 }

@@ -110,13 +110,20 @@ impl Secret {
 }
 
 impl Stored {
-    /// The list of a folder.
-    pub(super) fn list(&self, place: &Place, with_imports: bool, sight: Sight) -> Option<Value> {
+    /// The list of a folder, of the secrets whose names are `shown`.
+    pub(super) fn list(
+        &self,
+        place: &Place,
+        with_imports: bool,
+        sight: Sight,
+        shown: impl Fn(&str) -> bool,
+    ) -> Option<Value> {
         let folder = self.folders.get(place)?;
         let all = |place: &Place, folder: &Folder| -> Vec<_> {
             folder
                 .secrets
                 .iter()
+                .filter(|secret| shown(&secret.key))
                 .map(|secret| secret.json(place, sight))
                 .collect()
         };

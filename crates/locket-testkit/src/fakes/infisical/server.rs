@@ -187,17 +187,23 @@ impl State {
         };
         match key {
             [] if role == Role::ReadSingle => Err(denied()),
-            [] => self.stored.list(&place, with_imports, sight).ok_or_else(|| {
-                not_found(format!(
-                    "Folder with path '{path}' in environment with slug '{environment}' not found"
-                ))
-            }),
+            [] => {
+                let list = self
+                    .stored
+                    .list(&place, with_imports, sight, |key| role.covers(key));
+                list.ok_or_else(|| {
+                    not_found(format!(
+                        "Folder with path '{path}' in environment with slug '{environment}' not found"
+                    ))
+                })
+            }
             [key] => {
                 let is_personal = param("type").as_deref() == Some("personal");
-                let found = self.stored.find(&place, key, is_personal, with_imports, sight);
-                found
-                    .map(|secret| json!({ "secret": secret }))
-                    .ok_or_else(|| not_found(format!("Secret with name '{key}' not found")))
+                match self.stored.find(&place, key, is_personal, with_imports, sight) {
+                    Some(_) if !role.covers(key) => Err(denied()),
+                    Some(secret) => Ok(json!({ "secret": secret })),
+                    None => Err(not_found(format!("Secret with name '{key}' not found"))),
+                }
             }
             _ => Err(no_route(request)),
         }
