@@ -43,8 +43,11 @@ impl Podman {
         }
         let program = path.join("bin/podman");
         let place = path.display();
+        // On a machine with both generations of control groups crun starts nothing as long as the second has any
+        // controllers: it is shown the first alone.
         let script = format!(
-            "#!/bin/sh\nexec {} --root {place}/root --runroot {place}/run --tmpdir {place}/tmp --storage-driver vfs \
+            "#!/bin/sh\nexec unshare --mount sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec \"$@\"' sh {} \
+             --root {place}/root --runroot {place}/run --tmpdir {place}/tmp --storage-driver vfs \
              --cgroup-manager cgroupfs --events-backend file \"$@\"\n",
             podman.display()
         );
