@@ -19,8 +19,14 @@ use super::wire::{Container, Listed, Service, Using};
 /// Time limit of a question or a signal.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
-/// Time limit of a restart: the engine waits for the container's own stop timeout first.
-const RESTART_LIMIT: Duration = Duration::from_secs(150);
+/// What the engine gives a container to end that says nothing of it.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time limit of the rest of a restart: the drivers of volumes alone have two minutes to mount them.
+const START_LIMIT: Duration = Duration::from_secs(140);
+
+/// Time limit where the engine waits for as long as a container takes: whoever asks gives up long before.
+const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A client of one engine. Copies share their connections.
 #[derive(Clone)]
@@ -77,15 +83,15 @@ impl Client {
         self.ask(Method::POST, &path, None, LIMIT).await.map(|_| ())
     }
 
-    /// Restarts a container; also one that does not run.
+    /// Restarts a container; also one that does not run. Waits for as long as the container itself may take to end, and
+    /// for its start.
     ///
     /// # Errors
     /// The container is missing, or the engine does not answer.
-    pub async fn restart(&self, container: &str) -> Result<(), EngineError> {
-        let path = format!("/containers/{container}/restart");
-        self.ask(Method::POST, &path, None, RESTART_LIMIT)
-            .await
-            .map(|_| ())
+    pub async fn restart(&self, container: &Container) -> Result<(), EngineError> {
+        let path = format!("/containers/{}/restart", container.id);
+        let limit = restart_limit(container.config.stop_timeout);
+        self.ask(Method::POST, &path, None, limit).await.map(|_| ())
     }
 
     /// What the engine knows of a container.
@@ -243,6 +249,15 @@ impl Client {
     }
 }
 
+/// Time limit of a restart of a container with this `StopTimeout`, in seconds.
+fn restart_limit(stop_timeout: Option<i64>) -> Duration {
+    match stop_timeout.map(u64::try_from) {
+        None => STOP_TIMEOUT + START_LIMIT,
+        Some(Ok(seconds)) => Duration::from_secs(seconds).saturating_add(START_LIMIT),
+        Some(Err(_)) => FOR_EVER,
+    }
+}
+
 /// A filter as a part of an address.
 pub(super) fn encoded(filters: &serde_json::Value) -> String {
     let text = filters.to_string();
@@ -278,5 +293,35 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The limit of a container that is described so.
+    fn limit(config: &serde_json::Value) -> u64 {
+        let described = json!({ "Id": "c", "State": { "Running": true }, "Config": config });
+        let container: Container = serde_json::from_value(described).unwrap();
+        restart_limit(container.config.stop_timeout).as_secs()
+    }
+
+    #[test]
+    fn a_restart_may_take_as_long_as_the_container_has_to_end_and_then_to_start() {
+        let default = limit(&json!({}));
+        assert_eq!(default, 150);
+        assert_eq!(limit(&json!({ "StopTimeout": null })), default);
+        assert_eq!(limit(&json!({ "StopTimeout": 10 })), default);
+        assert_eq!(limit(&json!({ "StopTimeout": 0 })), default - 10);
+        assert_eq!(limit(&json!({ "StopTimeout": 600 })), default + 590);
+        assert!(
+            limit(&json!({ "StopTimeout": -1 })) > limit(&json!({ "StopTimeout": 3600 })),
+            "it has for ever"
+        );
+        assert!(
+            limit(&json!({ "StopTimeout": i64::MAX })) > default,
+            "no overflow"
+        );
     }
 }

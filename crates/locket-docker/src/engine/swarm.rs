@@ -36,6 +36,8 @@ pub struct SwarmService {
     pub version: u64,
     /// What it is to be, everything of it.
     pub spec: Value,
+    /// What it was to be before its last change. The engine forgets it when it rolls back by itself.
+    pub previous: Option<Value>,
     /// How its last update goes: `updating`, `completed`, `paused`, `rollback_completed` and others.
     pub update: Option<String>,
     /// What is said about that.
@@ -97,6 +99,8 @@ struct Service {
     id: String,
     version: ObjectVersion,
     spec: Value,
+    #[serde(default)]
+    previous_spec: Option<Value>,
     #[serde(default)]
     update_status: Option<UpdateStatus>,
 }
@@ -324,6 +328,7 @@ impl From<Service> for SwarmService {
             id: service.id,
             version: service.version.index,
             spec: service.spec,
+            previous: service.previous_spec,
             update: status
                 .as_ref()
                 .map(|status| status.state.clone())

@@ -34,6 +34,10 @@ pub struct ContainerConfig {
     /// Its labels.
     #[serde(default)]
     pub labels: Option<HashMap<String, String>>,
+    /// How many seconds it has to end before it is killed; for ever where it is negative, and the engine's default
+    /// where it says nothing.
+    #[serde(default)]
+    pub stop_timeout: Option<i64>,
 }
 
 /// A container, as `GET /containers/json` lists it.

@@ -10,7 +10,8 @@ use locket_engine::notify::{Courier, Delivery, Precedence};
 
 use super::images::{Reload, known};
 use super::podman;
-use crate::engine::{Client, Container, Endpoint, EngineError};
+use super::reached::Reached;
+use crate::engine::{Client, Container, Endpoint, EngineError, Listed};
 
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
@@ -24,6 +25,8 @@ pub struct ContainerCourier {
     environment: Environment,
     /// The client that was used last, as long as its engine is where it was.
     client: Mutex<Option<(Endpoint, Client)>>,
+    /// The containers that deliveries to several have reached so far.
+    reached: Reached,
 }
 
 impl ContainerCourier {
@@ -32,6 +35,7 @@ impl ContainerCourier {
         Self {
             environment,
             client: Mutex::new(None),
+            reached: Reached::default(),
         }
     }
 
@@ -54,7 +58,7 @@ impl ContainerCourier {
         Ok(Some(client))
     }
 
-    async fn tell(&self, action: &Action) -> Result<Delivery, EngineError> {
+    async fn tell(&self, action: &Action, changed: &[PathBuf]) -> Result<Delivery, EngineError> {
         let Some(engine) = self.engine()? else {
             return podman::tell(action, &self.environment).await;
         };
@@ -77,19 +81,8 @@ impl ContainerCourier {
                 if containers.is_empty() {
                     return Err(EngineError::Missing);
                 }
-                let mut is_told = false;
-                for container in containers.iter().filter(|container| container.state == "running") {
-                    match one(&engine, &container.id, *order).await {
-                        Ok(_) => is_told = true,
-                        // It was stopped or replaced meanwhile.
-                        Err(EngineError::Missing | EngineError::Stopped) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                match is_told {
-                    true => Ok(Delivery::Told),
-                    false => Err(EngineError::Stopped),
-                }
+                self.reached.begin(action, changed);
+                self.each(&engine, action, *order, &containers).await
             }
             Action::Service { name } => {
                 engine.update_service(name).await?;
@@ -98,6 +91,42 @@ impl ContainerCourier {
             other => Ok(Delivery::Failed(format!(
                 "a container engine cannot tell {other}"
             ))),
+        }
+    }
+
+    /// Tells each of `containers` that has a process and was not reached by an earlier try. One that cannot be told
+    /// holds no other up; the first of them is the reason to try again.
+    async fn each(
+        &self,
+        engine: &Client,
+        action: &Action,
+        order: ContainerOrder,
+        containers: &[Listed],
+    ) -> Result<Delivery, EngineError> {
+        let mut is_told = false;
+        let mut failure = None;
+        for container in containers.iter().filter(|container| has_process(container)) {
+            if self.reached.has(action, &container.id) {
+                is_told = true;
+                continue;
+            }
+            match one(engine, &container.id, order).await {
+                Ok(_) => {
+                    is_told = true;
+                    self.reached.add(action, &container.id);
+                }
+                // It was stopped or replaced meanwhile.
+                Err(EngineError::Missing | EngineError::Stopped) => {}
+                Err(EngineError::Unavailable(reason)) => {
+                    let reason = format!("{}: {reason}", shown(container));
+                    failure.get_or_insert(EngineError::Unavailable(reason));
+                }
+            }
+        }
+        match (failure, is_told) {
+            (Some(error), _) => Err(error),
+            (None, true) => Ok(Delivery::Told),
+            (None, false) => Err(EngineError::Stopped),
         }
     }
 
@@ -122,13 +151,26 @@ async fn one(engine: &Client, container: &str, order: ContainerOrder) -> Result<
     match order {
         ContainerOrder::Signal(signal) => engine.kill(container, signal).await?,
         ContainerOrder::Restart => {
-            if !engine.inspect(container).await?.state.running {
+            let container = engine.inspect(container).await?;
+            if !container.state.running {
                 return Err(EngineError::Stopped);
             }
-            engine.restart(container).await?;
+            engine.restart(&container).await?;
         }
     }
     Ok(Delivery::Told)
+}
+
+/// Whether there is somebody to tell. A paused container is told as `container:NAME` tells it: the engine takes signals
+/// and restarts of it.
+fn has_process(container: &Listed) -> bool {
+    matches!(container.state.as_str(), "running" | "paused")
+}
+
+/// What people call a container.
+fn shown(container: &Listed) -> &str {
+    let name = container.names.first();
+    name.map_or(container.id.as_str(), |name| name.trim_start_matches('/'))
 }
 
 async fn automatic(engine: &Client, name: &str, container: &Container) -> Result<Delivery, EngineError> {
@@ -147,10 +189,15 @@ impl Courier for ContainerCourier {
     fn deliver<'a>(
         &'a self,
         action: &'a Action,
-        _changed: &'a [PathBuf],
+        changed: &'a [PathBuf],
     ) -> BoxFuture<'a, Result<Delivery, String>> {
         Box::pin(async move {
-            match self.tell(action).await {
+            let told = self.tell(action, changed).await;
+            // Whatever else came of it, there will be no other try.
+            if !matches!(told, Err(EngineError::Unavailable(_))) {
+                self.reached.forget(action);
+            }
+            match told {
                 Ok(delivery) => Ok(delivery),
                 Err(EngineError::Stopped) => Ok(Delivery::Idle("it is not running".to_owned())),
                 Err(EngineError::Missing) => Ok(Delivery::Nobody(missing(action))),

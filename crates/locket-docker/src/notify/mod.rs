@@ -3,6 +3,7 @@
 mod containers;
 mod images;
 mod podman;
+mod reached;
 mod web;
 
 pub use containers::ContainerCourier;

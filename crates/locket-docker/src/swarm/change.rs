@@ -1,7 +1,7 @@
 //! What is to be done next so that a secret and its services are as they should be, from what there is. Whoever was
 //! interrupted anywhere finds the same next step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -171,6 +171,39 @@ fn moved(
     is_changed.then_some(spec)
 }
 
+/// The numbers of the objects of a secret: of its versions, and of the one that a driver gives.
+pub(super) fn family<'a>(wanted: &Wanted, secrets: &'a [SecretObject]) -> BTreeSet<&'a str> {
+    let is_of_it = |secret: &&SecretObject| {
+        secret.labels.get(BASE) == Some(&wanted.name)
+            || (secret.driver.is_some() && secret.name == wanted.name)
+    };
+    secrets
+        .iter()
+        .filter(is_of_it)
+        .map(|secret| secret.id.as_str())
+        .collect()
+}
+
+/// Whether the last change of a service was one of this secret: it uses other objects of the `family` than before, or
+/// the driver gave it another value. Whatever else was changed is the affair of those who changed it.
+pub(super) fn is_ours(wanted: &Wanted, family: &BTreeSet<&str>, service: &SwarmService) -> bool {
+    let label = format!("{GIVEN}{}", wanted.name);
+    let previous = service.previous.as_ref();
+    previous.is_some_and(|previous| given(previous, family, &label) != given(&service.spec, family, &label))
+}
+
+/// What of a secret a service's spec gives: objects, and the digest of what a driver gave.
+fn given<'a>(spec: &'a Value, family: &BTreeSet<&str>, label: &str) -> (BTreeSet<&'a str>, Option<&'a str>) {
+    let references = spec["TaskTemplate"]["ContainerSpec"]["Secrets"].as_array();
+    let objects = references
+        .into_iter()
+        .flatten()
+        .filter_map(|reference| reference["SecretID"].as_str())
+        .filter(|id| family.contains(id))
+        .collect();
+    (objects, spec["Labels"][label].as_str())
+}
+
 /// Whether a service's or task's spec gives it the secret of this number.
 pub(crate) fn uses(spec: &Value, id: &str) -> bool {
     let task = spec.get("TaskTemplate").unwrap_or(spec);
@@ -222,6 +255,7 @@ mod tests {
             id: name.into(),
             version: 1,
             spec: json!({ "Name": name, "TaskTemplate": { "ContainerSpec": { "Image": "app", "Secrets": given } } }),
+            previous: None,
             update: None,
             message: String::new(),
         }
@@ -341,5 +375,70 @@ mod tests {
             matches!(step, Step::Move { ref spec, .. } if spec["TaskTemplate"]["ForceUpdate"] == 2),
             "{step:?}"
         );
+    }
+
+    /// `now`, which was `before`.
+    fn changed(before: &SwarmService, now: SwarmService) -> SwarmService {
+        SwarmService {
+            previous: Some(before.spec.clone()),
+            ..now
+        }
+    }
+
+    fn with_image(mut service: SwarmService) -> SwarmService {
+        service.spec["TaskTemplate"]["ContainerSpec"]["Image"] = json!("other");
+        service
+    }
+
+    #[test]
+    fn an_update_is_ours_only_if_it_changed_which_version_is_used() {
+        let objects = [object(1, "one"), object(2, "two")];
+        let wanted = wanted("two");
+        let family = family(&wanted, &objects);
+        assert_eq!(family, BTreeSet::from(["id1", "id2"]));
+        let [first, second] = [("id1", "db.v1"), ("id2", "db.v2")].map(|(id, name)| service("web", id, name));
+        let is_ours = |service: &SwarmService| is_ours(&wanted, &family, service);
+        assert!(is_ours(&changed(&first, second.clone())));
+        assert!(
+            is_ours(&changed(&first, with_image(second.clone()))),
+            "whatever else it changed"
+        );
+        assert!(
+            is_ours(&changed(&service("web", "", ""), second.clone())),
+            "it had none"
+        );
+        assert!(
+            is_ours(&changed(&service("web", "made", "db"), second.clone())),
+            "it was taken over"
+        );
+        assert!(!is_ours(&changed(&second, with_image(second.clone()))));
+        assert!(!is_ours(&second), "what it was before is not known");
+        // The other secret of the same service is not of this family.
+        let mut others = second.clone();
+        others.spec["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["SecretID"] = json!("another");
+        assert!(!is_ours(&changed(&second, others)));
+    }
+
+    #[test]
+    fn an_update_of_a_secret_with_a_driver_is_ours_only_if_another_value_was_given() {
+        let driven = SecretObject {
+            driver: Some("locket".into()),
+            labels: BTreeMap::new(),
+            name: "db".into(),
+            id: "d".into(),
+        };
+        let secrets = [driven];
+        let web = service("web", "d", "db");
+        let Step::Move { spec, .. } = next(&wanted("one"), &secrets, std::slice::from_ref(&web), &[]) else {
+            panic!()
+        };
+        let forced = SwarmService { spec, ..web.clone() };
+        let wanted = wanted("one");
+        let family = family(&wanted, &secrets);
+        assert!(is_ours(&wanted, &family, &changed(&web, forced.clone())));
+        // An operator may force an update, too.
+        let mut again = forced.clone();
+        again.spec["TaskTemplate"]["ForceUpdate"] = json!(2);
+        assert!(!is_ours(&wanted, &family, &changed(&forced, again)));
     }
 }

@@ -1,13 +1,14 @@
 //! Does one step after the other until secrets and services are as they should be. Before each it looks at what there
 //! is: what an earlier run began is finished, and what another does at the same time is not undone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::{Clock, SecretBytes};
 use locket_engine::telemetry::Fingerprints;
 
-use super::change::{Step, Wanted, next, uses};
+use super::change::{Step, Wanted, family, is_ours, next, uses};
 use crate::engine::{Client, EngineError, SecretObject, SwarmError, SwarmService};
 
 /// The config of the swarm with the key of the digests, the same for every manager. Whoever may read it may read the
@@ -80,11 +81,12 @@ impl Sync<'_> {
                 }
             };
             let step = next(wanted, &secrets, &services, &given_up);
+            let family = family(wanted, &secrets);
             // What was begun is brought to its end before anything is removed.
             if matches!(step, Step::Remove { .. } | Step::Done)
-                && let Some(service) = unsettled(wanted, &secrets, &services, &given_up)
+                && let Some(service) = unsettled(wanted, &family, &services, &given_up)
             {
-                if let Err(reason) = self.settle(&service.id).await {
+                if let Err(reason) = self.settle(wanted, &family, &service.id).await {
                     outcome.failed.push(format!("{}: {reason}", service.name()));
                     given_up.push(service.id.clone());
                 }
@@ -108,7 +110,7 @@ impl Sync<'_> {
                         .change_service(&service.id, service.version, spec)
                         .await
                     {
-                        Ok(()) => match self.settle(&service.id).await {
+                        Ok(()) => match self.settle(wanted, &family, &service.id).await {
                             Ok(()) => Ok(format!("updated {name} with {to}")),
                             Err(reason) => {
                                 outcome.failed.push(format!("{name}: {reason}"));
@@ -200,8 +202,9 @@ impl Sync<'_> {
         tracing::debug!(step, of, "swarm");
     }
 
-    /// Waits until the update of a service is over. One that stopped half way is rolled back.
-    async fn settle(&self, id: &str) -> Result<(), String> {
+    /// Waits until the update of a service is over. One that stopped half way is rolled back; one that another began
+    /// meanwhile is left alone.
+    async fn settle(&self, wanted: &Wanted, family: &BTreeSet<&str>, id: &str) -> Result<(), String> {
         let give_up = self.clock.monotonic() + self.timeout;
         let mut is_rolled_back = false;
         let mut why = String::new();
@@ -214,6 +217,10 @@ impl Sync<'_> {
             };
             match service.update.as_deref() {
                 Some("completed") => return Ok(()),
+                Some("updating" | "paused") if !is_rolled_back && !is_ours(wanted, family, &service) => {
+                    leave(&service);
+                    return Ok(());
+                }
                 Some("paused") if !is_rolled_back => {
                     why.clone_from(&service.message);
                     self.begin("roll back", service.name());
@@ -259,24 +266,34 @@ impl Sync<'_> {
     }
 }
 
-/// A service that has the newest value and whose update is not over.
+/// A service that uses the secret and whose update, begun for its sake, is not over.
 fn unsettled<'a>(
     wanted: &Wanted,
-    secrets: &[SecretObject],
+    family: &BTreeSet<&str>,
     services: &'a [SwarmService],
     given_up: &[String],
 ) -> Option<&'a SwarmService> {
-    let ours = secrets.iter().filter(|secret| {
-        secret.labels.get(super::BASE) == Some(&wanted.name)
-            || (secret.driver.is_some() && secret.name == wanted.name)
-    });
-    let ours: Vec<_> = ours.map(|secret| secret.id.as_str()).collect();
-    services.iter().find(|service| {
+    let mut under_way = services.iter().filter(|service| {
         !given_up.contains(&service.id)
             && matches!(
                 service.update.as_deref(),
                 Some("updating" | "paused" | "rollback_started")
             )
-            && ours.iter().any(|id| uses(&service.spec, id))
+            && family.iter().any(|id| uses(&service.spec, id))
+    });
+    under_way.find(|service| {
+        let is_ours = is_ours(wanted, family, service);
+        if !is_ours {
+            leave(service);
+        }
+        is_ours
     })
+}
+
+/// Says at debug level why nothing is done about an update that is not over.
+fn leave(service: &SwarmService) {
+    tracing::debug!(
+        "the update of {} was begun by another, who changed nothing of this secret, and is left alone",
+        service.name()
+    );
 }

@@ -3,6 +3,10 @@
 //!
 //! Source: Docker Engine API v1.44, <https://docs.docker.com/reference/api/engine/>.
 
+mod swarm;
+
+pub use swarm::Swarm;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,8 +30,17 @@ struct Container {
     name: String,
     image: String,
     labels: BTreeMap<String, String>,
-    is_running: bool,
+    state: State,
+    /// Whether the engine fails at everything that it is to do to it.
+    is_broken: bool,
     told: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    Paused,
+    Exited,
 }
 
 impl Docker {
@@ -43,9 +56,43 @@ impl Docker {
             name: name.to_owned(),
             image: image.to_owned(),
             labels: labels.iter().map(own).collect(),
-            is_running: true,
+            state: State::Running,
+            is_broken: false,
             told: Vec::new(),
         });
+    }
+
+    /// Pauses a container.
+    ///
+    /// # Panics
+    /// There is none of this name.
+    pub fn pause(&self, name: &str) {
+        self.change(name, |container| container.state = State::Paused);
+    }
+
+    /// Ends a container.
+    ///
+    /// # Panics
+    /// There is none of this name.
+    pub fn stop(&self, name: &str) {
+        self.change(name, |container| container.state = State::Exited);
+    }
+
+    /// Lets the engine fail from now on at signals to this container and restarts of it, as at a process that hangs in
+    /// the kernel.
+    ///
+    /// # Panics
+    /// There is none of this name.
+    pub fn break_down(&self, name: &str) {
+        self.change(name, |container| container.is_broken = true);
+    }
+
+    /// Ends what [`Docker::break_down`] began.
+    ///
+    /// # Panics
+    /// There is none of this name.
+    pub fn mend(&self, name: &str) {
+        self.change(name, |container| container.is_broken = false);
     }
 
     /// The signals that each container got since this was asked, and `restart` for each restart.
@@ -74,11 +121,7 @@ impl Docker {
                 }
                 self.with(name, |container| container.kill(signal))
             }
-            ("POST", ["containers", name, "restart"]) => self.with(name, |container| {
-                container.is_running = true;
-                container.told.push("restart".to_owned());
-                Response::status(204)
-            }),
+            ("POST", ["containers", name, "restart"]) => self.with(name, Container::restart),
             _ => refused(404, "page not found"),
         }
     }
@@ -103,10 +146,16 @@ impl Docker {
         let listed: Vec<_> = containers
             .iter()
             .rev()
-            .filter(|container| (is_asked_for_all || container.is_running) && has_all(container))
+            .filter(|container| (is_asked_for_all || container.has_process()) && has_all(container))
             .map(Container::listed)
             .collect();
         Response::json(200, &listed)
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut Container)) {
+        let mut containers = self.lock();
+        let found = containers.iter_mut().find(|container| container.name == name);
+        change(found.expect("a container of this name was added"));
     }
 
     fn with(&self, name: &str, answer: impl FnOnce(&mut Container) -> Response) -> Response {
@@ -133,22 +182,45 @@ impl Container {
     }
 
     fn kill(&mut self, signal: String) -> Response {
-        if !self.is_running {
+        if !self.has_process() {
             return refused(
                 409,
                 &format!("cannot kill container: {}: it is not running", self.name),
             );
         }
-        self.is_running = signal != "SIGKILL";
+        if self.is_broken {
+            return refused(500, &format!("cannot kill container: {}", self.name));
+        }
+        if signal == "SIGKILL" {
+            self.state = State::Exited;
+        }
         self.told.push(signal);
         Response::status(204)
+    }
+
+    fn restart(&mut self) -> Response {
+        if self.is_broken {
+            return refused(500, &format!("cannot restart container: {}", self.name));
+        }
+        self.state = State::Running;
+        self.told.push("restart".to_owned());
+        Response::status(204)
+    }
+
+    /// Also a paused one.
+    fn has_process(&self) -> bool {
+        self.state != State::Exited
     }
 
     fn inspected(&self) -> Value {
         json!({
             "Id": self.id(),
             "Name": format!("/{}", self.name),
-            "State": { "Status": self.state(), "Running": self.is_running },
+            "State": {
+                "Status": self.state(),
+                "Running": self.has_process(),
+                "Paused": self.state == State::Paused,
+            },
             "Config": { "Image": self.image, "Labels": self.labels },
         })
     }
@@ -164,7 +236,11 @@ impl Container {
     }
 
     fn state(&self) -> &'static str {
-        if self.is_running { "running" } else { "exited" }
+        match self.state {
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Exited => "exited",
+        }
     }
 }
 

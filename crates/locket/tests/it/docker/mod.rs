@@ -1,9 +1,10 @@
-//! Compose, builds and the plugin on a real Docker Engine.
+//! Compose, builds, the plugin and swarms on a real Docker Engine.
 
 mod build;
 mod compose;
 pub(crate) mod deploy;
 mod labels;
+mod swarm;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -55,6 +55,22 @@ fn asked(mut stream: impl Read + Write, method: &str, path: &str) -> (u16, Value
     (status, serde_json::from_str(body).unwrap_or_default())
 }
 
+/// What both engines answer to the same question.
+fn same(engine: &Engine, server: &Server, method: &str, path: &str) -> Value {
+    let real = asked(UnixStream::connect(engine.socket()).unwrap(), method, path);
+    let fake = asked(TcpStream::connect(server.address()).unwrap(), method, path);
+    let [real, fake] = [real, fake].map(|(status, body)| seen(status, &body));
+    assert_eq!(real, fake, "{method} {path}");
+    real
+}
+
+/// The question for the containers with these labels.
+fn labelled(labels: &[String], more: &str) -> String {
+    let filters = json!({ "label": labels }).to_string();
+    let filters: String = filters.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("/containers/json?filters={filters}{more}")
+}
+
 #[test]
 fn the_engine_that_counts_answers_as_the_real_one_does() {
     let Some(engine) = Engine::shared() else { return };
@@ -75,16 +91,7 @@ fn the_engine_that_counts_answers_as_the_real_one_does() {
     let server = Server::start(move |request| answering.answer(&request));
     let real = |method: &str, path: &str| asked(UnixStream::connect(engine.socket()).unwrap(), method, path);
     let fake = |method: &str, path: &str| asked(TcpStream::connect(server.address()).unwrap(), method, path);
-    let same = |method: &str, path: &str| -> Value {
-        let [real, fake] = [real(method, path), fake(method, path)].map(|(status, body)| seen(status, &body));
-        assert_eq!(real, fake, "{method} {path}");
-        real
-    };
-    let labelled = |labels: &[String], more: &str| {
-        let filters = json!({ "label": labels }).to_string();
-        let filters: String = filters.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        format!("/containers/json?filters={filters}{more}")
-    };
+    let same = |method: &str, path: &str| same(engine, &server, method, path);
     let project = format!("{PROJECT}=told");
 
     assert_eq!(
@@ -147,4 +154,47 @@ fn the_engine_that_counts_answers_as_the_real_one_does() {
     let told = docker.take_told();
     assert_eq!(told["told-app"], ["SIGHUP", "restart"]);
     assert_eq!(told["told-stopped"], ["SIGKILL", "restart"]);
+}
+
+#[test]
+fn both_engines_take_signals_and_restarts_of_a_paused_container() {
+    let Some(engine) = Engine::shared() else { return };
+    let name = "told-paused";
+    let label = "locket.test=paused";
+    engine.run(&[
+        "run",
+        "--detach",
+        "--stop-signal",
+        "KILL",
+        "--label",
+        label,
+        "--name",
+        name,
+        "busybox",
+        "sh",
+        "-c",
+        LISTENER,
+    ]);
+    let paused = engine.docker().args(["pause", name]).output().unwrap();
+    if !paused.status.success() {
+        println!("skipped: this machine cannot freeze processes");
+        return;
+    }
+    let docker = Docker::new();
+    docker.add(name, "busybox", &[("locket.test", "paused")]);
+    docker.pause(name);
+    let answering = docker.clone();
+    let server = Server::start(move |request| answering.answer(&request));
+    let same = |method: &str, path: &str| same(engine, &server, method, path);
+    let listed = same("GET", &labelled(&[label.to_owned()], ""));
+    assert_eq!(listed["fields"][0]["state"], "paused");
+    let inspect = format!("/containers/{name}/json");
+    assert_eq!(same("GET", &inspect)["fields"]["running"], true);
+    let signal = format!("/containers/{name}/kill?signal=SIGHUP");
+    assert_eq!(same("POST", &signal)["status"], 204);
+    let restart = format!("/containers/{name}/restart");
+    assert_eq!(same("POST", &restart)["status"], 204);
+    let listed = same("GET", &labelled(&[label.to_owned()], ""));
+    assert_eq!(listed["fields"][0]["state"], "running");
+    assert_eq!(docker.take_told()[name], ["SIGHUP", "restart"]);
 }

@@ -8,4 +8,5 @@ mod many;
 mod mounted;
 mod oci;
 mod podman;
+mod replicas;
 mod rounds;
