@@ -239,7 +239,7 @@ impl Agent {
             if let Some(ending) = self.close_round(cx.observer) {
                 return self.end(ending, cx.observer).await;
             }
-            if self.round.is_none() && self.telling.is_empty() {
+            if self.round.is_none() && self.telling.is_empty() && !self.outputs.are_behind() {
                 self.resolver.consumers_moved();
             }
             let timer = self

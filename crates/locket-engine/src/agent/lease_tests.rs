@@ -164,6 +164,46 @@ async fn a_lease_is_revoked_once_no_template_wants_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_lives_on_while_its_credentials_stand_in_an_output_that_cannot_be_made_anew() {
+    for mistake in [
+        "{{ fake://db | nonsense }}",
+        "{{ fake://db }} {{ fake://missing }}",
+        "{{ fake://missing }}",
+    ] {
+        let mut scene = Scene::new();
+        scene.mode = Mode::Watch;
+        scene.fake.lease("db", TERMS);
+        scene.fake.set("kv", "v");
+        scene.template("app", "{{ fake://db }}");
+        let awake = async || {
+            tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(5)))
+                .await
+                .unwrap();
+            pass(1).await;
+        };
+        scene
+            .run(async |_| {
+                pass(5).await;
+                scene.template("app", mistake);
+                while scene.status().failing.is_empty() {
+                    awake().await;
+                }
+                pass(30).await;
+                assert_eq!(scene.output("app").as_deref(), Some("db-1"), "{mistake}");
+                assert_eq!(revoked(&scene.fake.issued()), [false], "{mistake}");
+                // As soon as something else is in its place, it ends.
+                scene.template("app", "{{ fake://kv }}");
+                while scene.output("app").as_deref() != Some("v") {
+                    awake().await;
+                }
+                pass(20).await;
+                assert_eq!(revoked(&scene.fake.issued()), [true], "{mistake}");
+            })
+            .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_single_round_hands_out_is_not_revoked() {
     let scene = Scene::new();
     scene.fake.lease("db", TERMS);

@@ -37,6 +37,8 @@ pub(super) struct Output {
     pub(super) valid_until: Option<SystemTime>,
     /// Since when its template is gone, on the monotonic clock.
     pub(super) gone_since: Option<Duration>,
+    /// Whether what is in place is older than its template or its secrets, so that it holds what was replaced.
+    pub(super) is_behind: bool,
 }
 
 /// What is to be done about an output.
@@ -178,6 +180,11 @@ impl Outputs {
             .collect()
     }
 
+    /// Whether anything in place holds what was replaced: it is in use until it is replaced there, too.
+    pub(super) fn are_behind(&self) -> bool {
+        self.table.values().any(|output| output.is_behind)
+    }
+
     /// Every secret that some output wants.
     pub(super) fn live_keys(&self) -> FxHashSet<SecretKey> {
         self.by_key.keys().cloned().collect()
@@ -216,6 +223,7 @@ impl Output {
             last_success: None,
             valid_until: None,
             gone_since: None,
+            is_behind: false,
         }
     }
 
@@ -252,6 +260,11 @@ impl Output {
             })
             .collect();
         (resolutions, stale)
+    }
+
+    /// It was to be rendered and could not be: what is in place stays.
+    pub(super) fn fall_behind(&mut self) {
+        self.is_behind = matches!(self.standing, Standing::Good | Standing::Earlier);
     }
 
     /// Takes in what is in place of an output that could not be written: since when a file is, if one is.

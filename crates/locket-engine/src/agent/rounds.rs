@@ -145,6 +145,7 @@ impl Agent {
                     },
                 })
                 .collect();
+            output.fall_behind();
         }
     }
 

@@ -90,6 +90,7 @@ impl Agent {
                             observer.template(name, text, found);
                         }
                         output.troubles = vec![Trouble::of_source(error)];
+                        output.fall_behind();
                     }
                 }
             }

@@ -166,6 +166,7 @@ impl Agent {
         self.has_volatile |= done.valid_until.is_some();
         match done.result {
             Ok(applied) => {
+                output.is_behind = false;
                 if applied.is_passthrough {
                     output.standing = Standing::Passthrough;
                 } else {
@@ -209,6 +210,7 @@ impl Agent {
             Err(troubles) => {
                 output.troubles = troubles;
                 output.notice(done.earlier);
+                output.fall_behind();
             }
         }
         if again {
