@@ -9,6 +9,7 @@ use clap::{ArgMatches, Args};
 use locket_core::{Clock, Signal, Span};
 use locket_engine::agent::{self, AgentCx, Generation, Mode};
 use locket_engine::supervise::{Masking, OnChange, Program, RunError, Signals, Supervision, supervise};
+use rustix::process::WaitOptions;
 use tokio::sync::mpsc;
 
 use super::variables::{self, Telling, Variables};
@@ -202,7 +203,7 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
     };
     let (setup, mut generations) = variables::setup(&plan, context);
     let clock: Arc<dyn Clock> = context.clock.clone();
-    runtime::block_on(async {
+    let next = runtime::block_on(async {
         let mut signals = Signals::listen()?;
         let (orders, commands) = mpsc::channel(1);
         let mut reload = || None;
@@ -217,10 +218,10 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
             let first = tokio::select! {
                 biased;
                 Some(first) = generations.recv() => first,
-                number = signals.next() => return Ok(Exit::of_signal(number)),
+                number = signals.next() => return Ok(Next::Ended(Exit::of_signal(number))),
             };
             if !settings.stays_for(&first) {
-                return Err(Stopped::Program(replace(&program, &first)));
+                return Ok(Next::Become(first));
             }
             let supervision = &settings.supervision;
             let status = supervise(
@@ -231,19 +232,54 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
                 &mut signals,
                 &*clock,
             );
-            Ok(status.await?)
+            Ok(Next::Ended(status.await?))
         };
         let ended = tokio::select! {
             biased;
             ended = supervised => ended,
-            ending = &mut agent => return Err(variables::failure(ending).into()),
+            ending = &mut agent => return Err(Stopped::from(variables::failure(ending))),
         };
+        if matches!(ended, Ok(Next::Become(_))) {
+            return ended;
+        }
         // What was leased for the program is given back with it.
         if orders.try_send(agent::Command::Stop).is_ok() {
             agent.await;
         }
         ended
-    })?
+    })??;
+    // The agent has gone with all that it had started.
+    match next {
+        Next::Ended(status) => Ok(status),
+        Next::Become(generation) => {
+            reap_helpers();
+            Err(Stopped::Program(replace(&program, &generation)))
+        }
+    }
+}
+
+/// What becomes of this process.
+enum Next {
+    /// The program ended with this status.
+    Ended(u8),
+    /// It becomes the program.
+    Become(Generation),
+}
+
+/// Looks for helper programs that were killed with their providers and have not ended yet, and the time between two.
+const LOOKS: u32 = 50;
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Waits for helper programs: whatever comes in our place would get children that it knows nothing of.
+fn reap_helpers() {
+    for _ in 0..LOOKS {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => std::thread::sleep(LOOK),
+            // There are none.
+            Err(_) => return,
+        }
+    }
 }
 
 /// Becomes the program; comes back only when that fails.

@@ -458,3 +458,27 @@ fn who_was_not_told_beside_one_program_is_told_beside_the_next_if_it_is_kept() {
     let next = exec(&scene, &kept, &["true"]);
     assert_eq!(scene.read("told").as_deref(), Some("told\n"), "{}", stderr(&next));
 }
+
+#[test]
+fn the_program_gets_no_children_that_it_did_not_start() {
+    let scene = Scene::new();
+    scene.write("values/a", "of-the-helper");
+    let helper = include_str!("../../../../../examples/exec-helper/helper.sh");
+    scene.write("helper.sh", helper);
+    scene.write(
+        "locket.toml",
+        "[providers.helper]\ntype = 'exec'\ncommand = ['sh', 'helper.sh', 'values']\n",
+    );
+    let children = |before: &str| {
+        let script = format!(
+            "{before} line=; read -r line < /proc/$$/task/$$/children; echo \"$A <$line>\"; kill $! 2>/dev/null; :"
+        );
+        let words = ["exec", "-e", "A={{ helper://a }}", "--", "sh", "-c", &script];
+        let output = scene.locket(words).output().unwrap();
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let (_, line) = told.split_once("of-the-helper <").expect(&told);
+        line.split_once('>').unwrap().0.trim().to_owned()
+    };
+    assert_eq!(children(""), "");
+    assert_ne!(children("sleep 100 &"), "", "its own are seen");
+}
