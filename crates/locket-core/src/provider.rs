@@ -1,7 +1,8 @@
 //! The one interface between locket and a secret manager.
 //!
 //! A provider only asks and answers. Retrying, limiting, grouping, caching and counting are layers of the engine,
-//! written once; a provider that does one of them itself does it wrong.
+//! written once; a provider that does one of them itself does it wrong. What one call needs several requests for, it
+//! bounds itself, since the engine sees the call alone.
 
 use std::any::Any;
 use std::fmt;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, RETRY_AFTER, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, DATE, EXPECT, HOST, HeaderMap, RETRY_AFTER, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -77,7 +77,12 @@ pub enum RetryAfter {
     /// A number of seconds.
     Seconds(u64),
     /// A date, as HTTP writes it.
-    Date(SystemTime),
+    Date {
+        /// When to come back.
+        at: SystemTime,
+        /// What the server's own clock shows.
+        now: SystemTime,
+    },
     /// Anything else.
     Text(String),
 }
@@ -276,13 +281,7 @@ impl Proxy {
         };
         match fault {
             Fault::Status(status) => self.refusal(status),
-            Fault::RateLimited(retry_after) => {
-                let response = self.refusal(429);
-                match retry_after.header() {
-                    None => response,
-                    Some(value) => response.with_header(RETRY_AFTER.as_str(), &value),
-                }
-            }
+            Fault::RateLimited(retry_after) => retry_after.told_by(self.refusal(429)),
             Fault::NeverAnswers => std::future::pending().await,
             Fault::HangsMidBody => self.half(request, Body::Hanging).await,
             Fault::ClosesMidBody => self.half(request, Body::Cut).await,
@@ -365,12 +364,17 @@ impl Proxy {
 }
 
 impl RetryAfter {
-    fn header(self) -> Option<String> {
-        match self {
-            Self::Missing => None,
-            Self::Seconds(seconds) => Some(seconds.to_string()),
-            Self::Date(date) => Some(httpdate::fmt_http_date(date)),
-            Self::Text(text) => Some(text),
+    fn told_by(self, response: Response) -> Response {
+        let (value, now) = match self {
+            Self::Missing => return response,
+            Self::Seconds(seconds) => (seconds.to_string(), None),
+            Self::Date { at, now } => (httpdate::fmt_http_date(at), Some(now)),
+            Self::Text(text) => (text, None),
+        };
+        let response = response.with_header(RETRY_AFTER.as_str(), &value);
+        match now {
+            Some(now) => response.with_header(DATE.as_str(), &httpdate::fmt_http_date(now)),
+            None => response,
         }
     }
 }

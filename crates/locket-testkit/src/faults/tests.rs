@@ -75,7 +75,10 @@ async fn too_many_requests_may_say_when_to_come_back() {
     for (told, header) in [
         (RetryAfter::Missing, None),
         (RetryAfter::Seconds(17), Some("17")),
-        (RetryAfter::Date(date), Some("Wed, 02 Jan 2030 03:04:05 GMT")),
+        (
+            RetryAfter::Date { at: date, now: date },
+            Some("Wed, 02 Jan 2030 03:04:05 GMT"),
+        ),
         (RetryAfter::Text("soon".into()), Some("soon")),
     ] {
         faults.clear();

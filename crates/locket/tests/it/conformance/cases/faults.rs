@@ -58,11 +58,13 @@ pub(crate) async fn throttled(trial: &Trial) -> Verdict {
     // A clock that stands still makes dates exact.
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
     let seconds = Duration::from_secs;
+    let now = clock.wall();
+    let date = |at, now| RetryAfter::Date { at, now };
     for (told, retry_after) in [
         (RetryAfter::Missing, None),
         (RetryAfter::Seconds(17), Some(seconds(17))),
-        (RetryAfter::Date(clock.wall() + seconds(90)), Some(seconds(90))),
-        (RetryAfter::Date(clock.wall() - seconds(90)), Some(Duration::ZERO)),
+        (date(now + seconds(90), now), Some(seconds(90))),
+        (date(now - seconds(90), now), Some(Duration::ZERO)),
         (RetryAfter::Text("soon".into()), None),
     ] {
         let expected = ErrorKind::RateLimited { retry_after };
