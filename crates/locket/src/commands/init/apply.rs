@@ -214,9 +214,9 @@ fn write_override(outcome: &Outcome<'_>, context: &Context, done: &mut Vec<Strin
     }
     write_text(place, &fresh)?;
     let files: Vec<_> = outcome.base.iter().chain([place]).cloned().collect();
-    match Docker::find(&context.environment, outcome.directory, &files) {
+    match Docker::with_compose(&context.environment, outcome.directory, &files) {
         None => done.push(format!(
-            "{name} has the services read their files; there is no docker to check it"
+            "{name} has the services read their files; there is no Docker Compose to check it"
         )),
         Some(docker) => match docker.validate()? {
             Ok(()) => done.push(format!(

@@ -80,10 +80,17 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         report::tell(&format!("{place} stays: {why}\n"));
     }
     if migration.moved.is_empty() && migration.edits.is_empty() {
-        report::tell("no plain values were found\n");
+        report::tell(match migration.left.is_empty() {
+            true => "no plain values were found\n",
+            false => "no plain values were found that can move by themselves\n",
+        });
         return Ok(Exit::Done);
     }
     let texts = migration.texts(&read);
+    if let Some(text) = texts.get(&env_path) {
+        let misread = migration.misread(&env_text, text, &context.environment, &reference);
+        refuse_misread(&env_path, &misread)?;
+    }
     prove(&before, &migration, &texts, &args, context)?;
     output::text(&shown(&migration, &directory, &read))?;
     if !args.apply {
@@ -146,6 +153,19 @@ fn prove(
     }
 }
 
+/// A file of variables that would say something else than it has to is not written.
+fn refuse_misread(path: &Path, misread: &[String]) -> Result<(), Failure> {
+    match misread {
+        [] => Ok(()),
+        names => Err(Failure::work(format!(
+            "{} would not say what it has to: {}",
+            path.display(),
+            names.join(", ")
+        ))
+        .help("Nothing was changed. Write each variable there as NAME=VALUE on a line of its own, and try again.")),
+    }
+}
+
 /// The environment below `locket exec --env .env`.
 fn given(migration: &Migration, environment: &Environment) -> Environment {
     let moved = migration
@@ -203,7 +223,7 @@ impl Work<'_> {
             .docker(&self.context.environment)
             .map(|docker| config(&docker))
             .transpose()?;
-        let kept = backup::make(&place, &before, self.context.clock.wall())?;
+        let kept = backup::make(&place, self.directory, &before, self.context.clock.wall())?;
         self.store()?;
         for (path, text) in self.texts {
             if let Err(failure) = write_text(path, text) {
@@ -283,7 +303,7 @@ impl Work<'_> {
     }
 
     fn docker(&self, environment: &Environment) -> Option<Docker> {
-        Docker::find(environment, &self.context.directory, &self.args.file)
+        Docker::with_compose(environment, &self.context.directory, &self.args.file)
     }
 
     fn restore(&self, before: &[(PathBuf, String)]) {

@@ -47,6 +47,17 @@ impl Docker {
         })
     }
 
+    /// The same; `None` as well where the program is without Compose.
+    pub(in super::super) fn with_compose(
+        environment: &Environment,
+        directory: &Path,
+        files: &[PathBuf],
+    ) -> Option<Self> {
+        let docker = Self::find(environment, directory, files)?;
+        let answer = docker.docker(["compose", "version"], None);
+        answer.is_ok_and(|answer| answer.is_good).then_some(docker)
+    }
+
     /// The same program in another environment.
     #[cfg(feature = "command-rotate")]
     pub(in super::super) fn with(&self, environment: Environment) -> Self {

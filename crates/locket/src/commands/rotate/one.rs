@@ -96,7 +96,7 @@ impl Rotator<'_> {
         if self.args.dry_run {
             return self.rehearse(plan, &*keeper);
         }
-        let compose = Compose::new(self.docker()?);
+        let compose = self.compose()?;
         let ground = Ground {
             shell: &compose,
             compose: Some(&compose),
@@ -219,7 +219,15 @@ impl Rotator<'_> {
     fn docker(&self) -> Result<Docker, Failure> {
         let context = self.context;
         Docker::find(&context.environment, &context.directory, &self.args.file).ok_or_else(|| {
-            Failure::work("there is no program `docker`")
+            Failure::work("there is no program `docker`").help("Install Docker, whose swarm has the secret.")
+        })
+    }
+
+    fn compose(&self) -> Result<Compose, Failure> {
+        let context = self.context;
+        let docker = Docker::with_compose(&context.environment, &context.directory, &self.args.file);
+        docker.map(Compose::new).ok_or_else(|| {
+            Failure::work("there is no program `docker` with Compose")
                 .help("Install Docker with Compose, which knows and restarts the services of the project.")
         })
     }

@@ -342,8 +342,8 @@ fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
         "services:\n  docs:\n    image: mongo\n    environment: {MONGO_INITDB_ROOT_PASSWORD_FILE: /run/secrets/docs}\n    secrets: [docs]\nsecrets:\n  docs: {file: ./secrets/docs.txt}\n  other: {external: true}\n",
     );
     scene.write("secrets/docs.txt", "of-the-first-day");
-    // It is not asked anything, but there has to be one.
-    scene.write("bin/docker", "#!/bin/sh\nexit 1\n");
+    // It is asked for nothing but its version.
+    scene.write("bin/docker", "#!/bin/sh\nexit 0\n");
     fs::set_permissions(scene.path("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
     let told = |words: &[&str]| {
         let mut locket = scene.locket(["rotate"].iter().chain(words));
