@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::decision::{Change, Variable};
-use super::start::Start;
+use super::start::{self, Start};
 use crate::model::{Project, Service, Words};
 
 const PLACE: &str = "/run/secrets/";
@@ -78,26 +78,48 @@ impl Earlier {
 }
 
 fn known(service: &Service) -> Known {
-    let variables = service.environment.iter().filter_map(|variable| {
-        let value = variable.value.as_ref()?.value.clone();
-        value.contains(PLACE).then(|| Variable {
-            name: variable.name.clone(),
-            value,
+    let variables: Vec<Variable> = service
+        .environment
+        .iter()
+        .filter_map(|variable| {
+            let value = variable.value.as_ref()?.value.clone();
+            value.contains(PLACE).then(|| Variable {
+                name: variable.name.clone(),
+                value,
+            })
         })
-    });
+        .collect();
     let written =
         |words: &Words| -> Vec<String> { words.words.iter().map(|word| word.written.clone()).collect() };
+    let start = service.entrypoint.as_ref().map(|entrypoint| Start {
+        entrypoint: written(entrypoint),
+        command: service.command.as_ref().map(written).unwrap_or_default(),
+    });
+    // A start command that no shell runs is not kept, nor a secret that only it read.
+    let broken: Vec<String> = start
+        .iter()
+        .flat_map(|start| &start.entrypoint)
+        .flat_map(|word| start::misassigned(word))
+        .map(str::to_owned)
+        .collect();
+    let is_read = |secret: &String| {
+        let is_named = |variable: &Variable| {
+            variable
+                .value
+                .split_once(PLACE)
+                .is_some_and(|(_, name)| name == secret)
+        };
+        !broken.contains(secret) || variables.iter().any(is_named)
+    };
+    let secrets = service.secrets.iter().map(|grant| grant.source.clone());
     Known {
-        variables: variables.collect(),
-        secrets: service.secrets.iter().map(|grant| grant.source.clone()).collect(),
-        start: service.entrypoint.as_ref().map(|entrypoint| Start {
-            entrypoint: written(entrypoint),
-            command: service.command.as_ref().map(written).unwrap_or_default(),
-        }),
+        secrets: secrets.filter(is_read).collect(),
+        start: start.filter(|_| broken.is_empty()),
         health: service
             .healthcheck
             .as_ref()
             .and_then(|health| health.test.as_ref())
             .map(written),
+        variables,
     }
 }

@@ -104,7 +104,18 @@ impl<'a> Planner<'a> {
             health: None,
         };
         let mut by_start = Vec::new();
+        let mut names = service.resolved.iter().map(|variable| variable.name.as_str());
+        let odd = names.find(|name| !start::is_assignable(name));
         for find in self.finds(service, image) {
+            // Before anything is planned for it, so that there is nothing to take back.
+            if let Some(odd) = odd.filter(|_| find.form.is_none()) {
+                let reason = match start::is_assignable(find.variable) {
+                    false => no_shell_name(find.variable),
+                    true => dropped_by_shells(odd),
+                };
+                self.leave(service, find.variable, &reason);
+                continue;
+            }
             let Some(name) = self.secret_for(service, &find) else {
                 continue;
             };
@@ -642,6 +653,21 @@ fn reader(service: &Service, image: Option<&Image>, facts: Option<&ImageFacts>) 
         number(&value.value)
     });
     named.unwrap_or(image.reader)
+}
+
+/// Why a start command cannot set `variable`, and what its user can do.
+fn no_shell_name(variable: &str) -> String {
+    let form = name_of(variable).to_ascii_uppercase();
+    format!(
+        "its name is none that a shell can set; write it as {form} if its program reads that form, or have it read a configuration file"
+    )
+}
+
+/// Why a service has no start command that reads files, and what its user can do.
+fn dropped_by_shells(odd: &str) -> String {
+    format!(
+        "the shell of a start command would drop `{odd}`, whose name it cannot set; give that another name, or have the program read a configuration file"
+    )
 }
 
 /// A variable's name as the name of a secret.

@@ -70,6 +70,24 @@ impl Start {
     }
 }
 
+/// Whether a shell takes `NAME=…` for an assignment. It runs anything else as a command, and tells the value that it did
+/// not find it.
+pub(super) fn is_assignable(name: &str) -> bool {
+    name.starts_with(|char: char| char.is_ascii_alphabetic() || char == '_')
+        && name
+            .chars()
+            .all(|char| char.is_ascii_alphanumeric() || char == '_')
+}
+
+/// The secrets that a script of an earlier version gives to names that no shell assigns.
+pub(super) fn misassigned(script: &str) -> impl Iterator<Item = &str> {
+    script.lines().filter_map(|line| {
+        let (name, rest) = line.split_once("=\"$$(cat /run/secrets/")?;
+        let (secret, _) = rest.split_once(')')?;
+        (!is_assignable(name.trim_start())).then_some(secret)
+    })
+}
+
 /// What the service starts: what it says itself, else what its image is known to start.
 ///
 /// # Errors

@@ -230,6 +230,96 @@ fn an_unknown_image_is_asked_what_it_starts_and_left_alone_when_nobody_knows() {
 }
 
 #[test]
+fn a_service_with_a_variable_that_no_shell_can_set_gets_no_start_command() {
+    let files = [(
+        "compose.yaml",
+        "services:
+  app:
+    image: example/app
+    entrypoint: [/app/run]
+    environment:
+      spring.datasource.password: hunter2
+      app-token: hunter3
+      API_TOKEN: hunter5
+  plain:
+    image: example/app
+    entrypoint: [/app/run]
+    environment: {spring.profiles.active: prod, DB_PASSWORD: hunter7}
+  learnt:
+    image: example/learnt
+    environment: {spring.mail.password: hunter6}
+  other:
+    image: example/app
+    entrypoint: [/app/run]
+    environment: {SAME_PASSWORD: hunter2}
+",
+    )];
+    let facts = |_: &str| {
+        Some(ImageFacts {
+            user: None,
+            entrypoint: vec!["/start".into()],
+            command: Vec::new(),
+        })
+    };
+    let plan = plan(&project(&files), &Options::default(), &facts);
+    assert_eq!(
+        told(&plan),
+        [
+            "same_password = present hunter2 for {}",
+            "left app: spring.datasource.password",
+            "left app: app-token",
+            "left app: API_TOKEN",
+            "left plain: DB_PASSWORD",
+            "left learnt: spring.mail.password",
+        ]
+    );
+    assert!(plan.left[0].reason.contains("SPRING_DATASOURCE_PASSWORD"));
+    assert!(plan.left[3].reason.contains("`spring.profiles.active`"));
+    let [other] = plan.changes.as_slice() else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(other.unset, [Unset::Removed("SAME_PASSWORD".into())]);
+}
+
+#[test]
+fn a_start_command_of_an_earlier_run_that_no_shell_runs_is_not_kept() {
+    let files = [(
+        "compose.yaml",
+        "services:
+  app:
+    image: example/app
+    entrypoint: [/app/run]
+    environment: {spring.datasource.password: hunter2}
+",
+    )];
+    let earlier = project(&[(
+        "compose.yaml",
+        "services:
+  app:
+    image: example/app
+    entrypoint:
+      - /bin/sh
+      - -ec
+      - |
+        spring.datasource.password=\"$$(cat /run/secrets/spring_datasource_password)\" || exit 1
+        export spring.datasource.password
+        exec \"$$0\" \"$$@\"
+      - /app/run
+    secrets: [spring_datasource_password]
+secrets:
+  spring_datasource_password: {file: ./secrets/spring_datasource_password.txt}
+",
+    )]);
+    let options = Options {
+        earlier: Earlier::of(&earlier),
+        ..Options::default()
+    };
+    let plan = plan(&project(&files), &options, &|_| None);
+    assert!(plan.changes.is_empty(), "{plan:?}");
+    assert_eq!(told(&plan), ["left app: spring.datasource.password"]);
+}
+
+#[test]
 fn a_health_check_reads_the_file_when_its_variable_is_gone() {
     let plan = planned(&[(
         "compose.yaml",
