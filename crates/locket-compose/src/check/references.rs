@@ -69,16 +69,14 @@ fn mistakes(scene: &mut Scene<'_>, subject: &str, text: &Text) {
         return;
     };
     let whole = text.place;
-    // Exact where nothing of the text is escaped or folded.
-    let length = whole.span.end - whole.span.start;
-    let quote = match length.checked_sub(text.written.len()) {
-        Some(0) => Some(0),
-        Some(2) => Some(1),
-        _ => None,
-    };
+    // Exact where nothing of the text is escaped or folded; quotes and a comment may stand around it.
+    let source = &scene.project.sources.get(whole.source).text;
+    let raw = source.get(whole.span.start..whole.span.end).unwrap_or_default();
+    let is_as_long = raw.len() == text.written.len();
+    let start = raw.find(&text.written).or(is_as_long.then_some(0));
     for diagnostic in found.iter().filter(|found| found.severity == Severity::Error) {
-        let place: Place = match quote {
-            Some(quote) => whole.part(quote + diagnostic.span.start, quote + diagnostic.span.end),
+        let place: Place = match start {
+            Some(start) => whole.part(start + diagnostic.span.start, start + diagnostic.span.end),
             None => whole,
         };
         let finding = Finding::new(&BAD_REFERENCE, place, subject, diagnostic.message.clone());

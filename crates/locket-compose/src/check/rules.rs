@@ -62,7 +62,7 @@ rules! {
     SECRET_FILE_UNREADABLE = "secret-file-unreadable" Error true
         "The user of a service cannot read its secret"
         "Compose mounts the file with the owner and mode that it has here; `uid`, `gid` and `mode` of the grant do not count for files. The program ends with `permission denied`."
-        "Give the file to that user, or let others read it inside a directory that is shut for them. `--fix` does the first as root and the second otherwise.";
+        "Give the file to that user, or let others read it inside a directory that is shut for them. `--fix` does the first as root, and the second in a directory of the project that is for secrets.";
     SECRET_FILE_WHITESPACE = "secret-file-whitespace" Warning true
         "A secret begins or ends with white space"
         "`echo` ends its line, and many programs take the line end for a part of the password."

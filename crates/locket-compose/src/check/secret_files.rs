@@ -1,6 +1,6 @@
 //! The files that secrets come from: there, shut for others, open for their readers, out of git, without white space.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::access::{Reader, readers};
 use super::rules::{
@@ -78,15 +78,18 @@ impl SecretFile<'_> {
 fn missing(scene: &mut Scene<'_>, file: &SecretFile<'_>) {
     let readers: Vec<_> = readers(scene.project, file.name())
         .map(|(_, reader)| reader)
-        .filter(|reader| reader.uid != 0)
+        // Whoever makes the file can read it.
+        .filter(|reader| reader.uid != 0 && Some(reader.uid) != scene.surroundings.user())
         .collect();
     let (mode, owner) = match readers.as_slice() {
         [] => (0o600, None),
         [first, rest @ ..] if scene.options.is_root && rest.iter().all(|reader| reader.uid == first.uid) => {
             (0o400, Some(first.uid))
         }
-        // Its directory is made shut.
-        _ => (0o644, None),
+        // Its directory is made shut by the next round.
+        _ if shuttable(scene, file.path).is_some() => (0o644, None),
+        // Who reads it is told by the next round.
+        _ => (0o600, None),
     };
     let path = file.path.to_owned();
     let is_ours = is_ours_to_choose(scene, file);
@@ -148,54 +151,60 @@ fn access(scene: &mut Scene<'_>, file: &SecretFile<'_>, stat: &Stat) {
         .filter(needs_others)
         .collect();
     let is_open = stat.mode & 0o007 != 0 && !stat.is_shut;
+    let directory = shuttable(scene, file.path);
     if is_open {
-        let directory = file.path.parent().filter(|parent| *parent != project.directory);
-        let fix = match directory {
-            Some(directory) if !foreign.is_empty() => Some(Fix::Access {
-                path: directory.to_owned(),
-                mode: Some(0o700),
-                owner: None,
-            }),
-            _ if foreign.is_empty() => Some(Fix::Access {
-                path: file.path.to_owned(),
-                mode: Some(0o600),
-                owner: None,
-            }),
-            _ => None,
-        };
-        scene.add(
-            file.finding(
-                &SECRET_FILE_MODE,
-                format!(
-                    "everybody on this machine can read {shown}, whose mode is {:o}",
-                    stat.mode
-                ),
-            )
-            .fix(fix),
+        let finding = file.finding(
+            &SECRET_FILE_MODE,
+            format!(
+                "everybody on this machine can read {shown}, whose mode is {:o}",
+                stat.mode
+            ),
         );
+        let shut = |path: &Path, mode: u32| {
+            Some(Fix::Access {
+                path: path.to_owned(),
+                mode: Some(mode),
+                owner: None,
+            })
+        };
+        scene.add(match (foreign.is_empty(), directory) {
+            (true, _) => finding.fix(shut(file.path, 0o600)),
+            (false, Some(directory)) => finding.fix(shut(directory, 0o700)),
+            // Others than the services may need what else is in that directory.
+            (false, None) => finding.help(
+                "Its readers need that mode, and its directory is not for secrets alone. Move it to a directory `secrets` of the project and shut that with `chmod 700`, or give it to its only reader with `chown` and take the mode from it with `chmod 600`.",
+            ),
+        });
     }
     let barred = readers(project, file.name()).find(|(_, reader)| reader.reads(stat) == Some(false));
     if let Some((service, reader)) = barred {
-        let fix = match scene.options.is_root && foreign.iter().all(|other| other.uid == reader.uid) {
-            true => Fix::Access {
+        let is_only_reader = foreign.iter().all(|other| other.uid == reader.uid);
+        let given = |mode: Option<u32>, owner: Option<u32>| {
+            Some(Fix::Access {
                 path: file.path.to_owned(),
-                mode: (stat.mode & 0o400 == 0).then_some(stat.mode | 0o400),
-                owner: Some(reader.uid),
-            },
-            false => Fix::Access {
-                path: file.path.to_owned(),
-                mode: Some(0o644),
-                owner: None,
-            },
+                mode,
+                owner,
+            })
+        };
+        let readable = (stat.mode & 0o400 == 0).then_some(stat.mode | 0o400);
+        let fix = match scene.options.is_root && is_only_reader {
+            true => given(readable, Some(reader.uid)),
+            false if reader.uid == stat.uid => given(readable, None),
+            // What everybody may read must have a directory that is shut for them, or can be.
+            false if stat.is_shut || directory.is_some() => given(Some(0o644), None),
+            false => None,
         };
         let help = match (&fix, stat.is_shut) {
-            (Fix::Access { owner: None, .. }, false) => {
-                "Let others read it, and shut its directory for them with `chmod 700`."
+            _ if reader.uid == stat.uid => "Let its owner read it.".to_owned(),
+            (Some(Fix::Access { owner: None, .. }), false) => {
+                "Let others read it, and shut its directory for them with `chmod 700`.".to_owned()
             }
-            (Fix::Access { owner: None, .. }, true) => {
-                "Let others read it: its directory is shut for everybody else on this machine."
+            (Some(Fix::Access { owner: None, .. }), true) => {
+                "Let others read it: its directory is shut for everybody else on this machine.".to_owned()
             }
-            _ => "Give it to that user.",
+            (None, _) if is_only_reader => format!("Give it to that user as root, with `chown {}`.", reader.uid),
+            (None, _) => "It has several readers, and its directory is not for secrets alone. Move it to a directory `secrets` of the project, let others read it there, and shut that directory with `chmod 700`.".to_owned(),
+            _ => "Give it to that user.".to_owned(),
         };
         scene.add(
             file.finding(
@@ -206,7 +215,7 @@ fn access(scene: &mut Scene<'_>, file: &SecretFile<'_>, stat: &Stat) {
                 ),
             )
             .help(help)
-            .fix(Some(fix)),
+            .fix(fix),
         );
     }
 }
@@ -310,10 +319,7 @@ fn git(scene: &mut Scene<'_>, files: &[(PathBuf, Place, String)]) {
 fn ignore_line(directory: &Path, path: &Path) -> Option<Fix> {
     let below = path.strip_prefix(directory).ok()?;
     let parent = below.parent()?;
-    let is_of_secrets = parent
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().contains("secret"));
-    let line = match is_of_secrets {
+    let line = match is_of_secrets(parent) {
         true => format!("/{}/", parent.display()),
         false => format!("/{}", below.display()),
     };
@@ -321,4 +327,24 @@ fn ignore_line(directory: &Path, path: &Path) -> Option<Fix> {
         file: directory.join(".gitignore"),
         line,
     })
+}
+
+/// The directory of the file at `path`, where it may be shut for everybody else: one of secrets, below the project's
+/// own, wherever links lead. Others may need whatever else there is.
+fn shuttable<'a>(scene: &Scene<'_>, path: &'a Path) -> Option<&'a Path> {
+    let directory = path.parent()?;
+    let project = scene.surroundings.real(&scene.project.directory);
+    let real = scene.surroundings.real(directory);
+    let below = real.strip_prefix(project).ok()?;
+    let is_below = below
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    (is_below && is_of_secrets(below)).then_some(directory)
+}
+
+/// Whether the name of a directory shows that it is for secrets.
+fn is_of_secrets(directory: &Path) -> bool {
+    directory
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().contains("secret"))
 }

@@ -18,6 +18,16 @@ pub trait Surroundings: Files {
 
     /// Whether `path`, or what is there of the way to it, is in memory.
     fn is_memory(&self, path: &Path) -> bool;
+
+    /// `path` without links, as far as there is anything.
+    fn real(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+
+    /// The user whose the files are that we make; `None` where nobody makes any.
+    fn user(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// What something on the disk is.

@@ -69,7 +69,7 @@ impl EnvText {
                     .unwrap_or_default();
                 let at = statement.find(['=', ':']);
                 let behind = at.map_or("", |at| &statement[at + 1..]);
-                let written = behind.trim();
+                let raw = behind.trim();
                 let start = statement.len() - behind.trim_start().len();
                 let name = statement.find(&variable.name).unwrap_or_default();
                 Variable {
@@ -77,14 +77,48 @@ impl EnvText {
                     place: whole.part(name, name + variable.name.len()),
                     value: Some(Text {
                         value: variable.template.clone(),
-                        written: written.to_owned(),
-                        place: whole.part(start, start + written.len()),
+                        written: written(raw),
+                        place: whole.part(start, start + raw.len()),
                     }),
                 }
             })
             .collect();
         Self { source, variables }
     }
+}
+
+/// What `raw`, a value as it stands in a file of variables, would be in YAML: there every plain `$` is doubled, and a
+/// comment is no part of a value. Quotes stay. Within tags nothing has a meaning, so that they stay as they are.
+fn written(raw: &str) -> String {
+    let quote = raw.chars().next().filter(|char| matches!(char, '"' | '\''));
+    let mut written = String::with_capacity(raw.len());
+    let mut rest = raw;
+    // How much is left behind the last line in which no more tag ends: each line is looked through once.
+    let mut behind_tags = usize::MAX;
+    while let Some(char) = rest.chars().next() {
+        let mut tag = 0;
+        if rest.len() <= behind_tags && rest.starts_with("{{") {
+            let line = rest.lines().next().unwrap_or_default();
+            match line.find("}}") {
+                Some(end) => tag = end + "}}".len(),
+                None => behind_tags = rest.len() - line.len(),
+            }
+        }
+        let (length, plain) = match (char, quote) {
+            _ if tag > 0 => (tag, None),
+            ('$', Some('\'')) => (1, Some("$$")),
+            ('\\', Some('"')) if rest.starts_with("\\$") => (2, Some("$$")),
+            // What it escapes, such as another backslash, escapes nothing itself.
+            ('\\', Some('"')) => (1 + rest[1..].chars().next().map_or(0, char::len_utf8), None),
+            (' ', None) if rest.starts_with(" #") => break,
+            _ => (char.len_utf8(), None),
+        };
+        let (taken, behind) = rest.split_at(length);
+        written.push_str(plain.unwrap_or(taken));
+        rest = behind;
+    }
+    written.truncate(written.trim_end().len());
+    written
 }
 
 impl Project {
@@ -119,5 +153,55 @@ impl VolumeDefinition {
             })
         };
         is("type", "tmpfs")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use locket_core::Environment;
+
+    use super::*;
+    use crate::place::Source;
+
+    /// What was written for the only variable of `text`, and what stands at its place.
+    fn read(text: &str) -> (String, String) {
+        let mut sources = Sources::default();
+        let source = sources.add(Source {
+            path: PathBuf::new(),
+            base: PathBuf::new(),
+            text: text.into(),
+        });
+        let variables = env_file::parse(text, &Environment::default()).unwrap();
+        let read = EnvText::new(source, text, &variables);
+        let value = read.variables[0].value.as_ref().unwrap();
+        let span = value.place.span;
+        (value.written.clone(), text[span.start..span.end].to_owned())
+    }
+
+    #[test]
+    fn what_was_written_in_a_file_of_variables_reads_as_in_yaml_and_its_place_is_that_of_the_file() {
+        for (raw, written) in [
+            // A variable stays one.
+            ("a${A}", "a${A}"),
+            ("\"a$A\"", "\"a$A\""),
+            // A plain `$` is doubled.
+            ("'S3cr$t-${A}'", "'S3cr$$t-$${A}'"),
+            (r#""S3cr\$t""#, r#""S3cr$$t""#),
+            // The backslash is escaped, and not the variable behind it.
+            (r#""a\\$A\\\$""#, r#""a\\$A\\$$""#),
+            ("a$$b", "a$$b"),
+            // A comment is none of the value, and what only looks like one is.
+            ("${A:-x} # dev", "${A:-x}"),
+            ("x#y", "x#y"),
+            ("#c", "#c"),
+            ("'x # y'", "'x # y'"),
+            // Within tags nothing has a meaning.
+            ("{{ op://a/b #c$ }} # d", "{{ op://a/b #c$ }}"),
+            ("'{{ op://a/$b }}$'", "'{{ op://a/$b }}$$'"),
+        ] {
+            let (found, at) = read(&format!("export A= {raw}\n"));
+            assert_eq!(found, written, "{raw}");
+            assert_eq!(at, raw, "{raw}");
+        }
     }
 }

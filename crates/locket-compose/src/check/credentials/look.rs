@@ -188,7 +188,8 @@ fn message(variable: &Variable, text: &Text, image: Option<&images::Image>) -> O
         return Some(format!("`{name}` holds a URL with a password"));
     }
     let value = literal(&text.written)?;
-    let is_default = value.len() < text.written.trim().len() && text.written.contains("${");
+    // Where a variable stands and there is a value all the same, it is what stands in for the variable.
+    let is_default = text.has_variable();
     let told = |what: &str| match is_default {
         true => format!("`{name}` holds {what} as the default of a variable"),
         false => format!("`{name}` holds {what}"),

@@ -1,4 +1,7 @@
+use locket_core::{Environment, env_file};
+
 use super::command;
+use super::env_credentials;
 use super::literal::{is_value, literal};
 use super::{shape, url};
 use crate::credential::{Sort, name_sort};
@@ -181,4 +184,34 @@ fn passwords_on_command_lines_are_found() {
         assert_eq!(found(&[text], true), values, "{text}");
     }
     assert_eq!(found(&["redis-server", "--requirepass", "pw"], false), ["pw"]);
+}
+
+#[test]
+fn passwords_with_a_dollar_sign_are_found_in_files_of_variables_and_variables_are_not() {
+    let found = |text: &str| {
+        let variables = env_file::parse(text, &Environment::default()).unwrap();
+        let found = env_credentials(text, &variables);
+        found
+            .into_iter()
+            .map(|(_, _, message)| message)
+            .collect::<Vec<_>>()
+    };
+    let plain = "`DB_PASSWORD` holds a password";
+    let default = "`DB_PASSWORD` holds a password as the default of a variable";
+    for (value, messages) in [
+        ("hunter2", &[plain][..]),
+        ("'S3cr$t-2024'", &[plain]),
+        ("'S3cr${t}-2024'", &[plain]),
+        (r#""S3cr\$t""#, &[plain]),
+        ("S3cr$$t # dev", &[plain]),
+        ("${DB_PASSWORD:-hunter2}", &[default]),
+        ("${DB_PASSWORD:-hunter2} # dev", &[default]),
+        ("\"${DB_PASSWORD:-hunter2}\" # dev", &[default]),
+        ("${OTHER}", &[]),
+        ("${OTHER} # dev", &[]),
+        ("\"S3cr$t\"", &[]),
+        ("{{ op://a/b/c }} # dev", &[]),
+    ] {
+        assert_eq!(found(&format!("DB_PASSWORD={value}\n")), messages, "{value}");
+    }
 }

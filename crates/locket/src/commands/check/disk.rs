@@ -94,6 +94,22 @@ impl Surroundings for Disk {
             .find_map(|path| File::open(path).ok())
             .is_some_and(|file| filesystem(&file).is_ok_and(|kind| kind == Filesystem::Memory))
     }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        let there = path.ancestors().find_map(|above| {
+            let rest = path.strip_prefix(above).ok()?;
+            Some((above.canonicalize().ok()?, rest))
+        });
+        match there {
+            Some((real, rest)) if rest.as_os_str().is_empty() => real,
+            Some((real, rest)) => real.join(rest),
+            None => path.to_owned(),
+        }
+    }
+
+    fn user(&self) -> Option<u32> {
+        Some(rustix::process::geteuid().as_raw())
+    }
 }
 
 fn unreadable(error: &std::io::Error) -> Unreadable {

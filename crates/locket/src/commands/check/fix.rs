@@ -1,6 +1,7 @@
 //! `--fix`: what a finding's fix says, done. Files get their content through the one writer.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use locket_compose::check::Fix;
@@ -64,18 +65,7 @@ fn one(fix: &Fix) -> Result<(), Failure> {
             }
         }
         Fix::Trim { path } => trim(path),
-        Fix::Ignore { file, line } => {
-            let present = fs::read_to_string(file).unwrap_or_default();
-            if present.lines().any(|known| known == line) {
-                return Ok(());
-            }
-            let gap = if present.is_empty() || present.ends_with('\n') {
-                ""
-            } else {
-                "\n"
-            };
-            write_text(file, &format!("{present}{gap}{line}\n"))
-        }
+        Fix::Ignore { file, line } => ignore(file, line),
         Fix::Paste { .. } | Fix::Untrack { .. } | Fix::Replace { .. } => Ok(()),
     }
 }
@@ -129,9 +119,72 @@ fn replace(words: &[&Repair], from: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Adds a line to a `.gitignore`. Whatever else is in it stays, text or not.
+fn ignore(file: &Path, line: &str) -> Result<(), Failure> {
+    let mut content = match fs::read(file) {
+        Ok(content) => content,
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        // Its lines would be lost.
+        Err(error) => return Err(unreadable(file, &error)),
+    };
+    let is_it = |known: &[u8]| known.strip_suffix(b"\r").unwrap_or(known) == line.as_bytes();
+    if content.split(|byte| *byte == b'\n').any(is_it) {
+        return Ok(());
+    }
+    if !content.is_empty() && !content.ends_with(b"\n") {
+        content.push(b'\n');
+    }
+    content.extend_from_slice(line.as_bytes());
+    content.push(b'\n');
+    rewrite(file, &SecretBytes::new(content))
+}
+
 /// The same file without white space at its ends.
 fn trim(path: &Path) -> Result<(), Failure> {
     let content = fs::read(path).map(Zeroizing::new);
     let content = content.map_err(|error| unreadable(path, &error))?;
     rewrite(path, &SecretBytes::copy_from(content.trim_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_added_once_and_every_other_byte_of_the_file_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(".gitignore");
+        for (before, after) in [
+            (&b""[..], &b"/secrets/\n"[..]),
+            (b"*.log\n", b"*.log\n/secrets/\n"),
+            (b"*.log", b"*.log\n/secrets/\n"),
+            (b"/caf\xe9/\r\n", b"/caf\xe9/\r\n/secrets/\n"),
+            (b"\xff\n/secrets/\r\n", b"\xff\n/secrets/\r\n"),
+        ] {
+            fs::write(&file, before).unwrap();
+            ignore(&file, "/secrets/").unwrap();
+            assert_eq!(fs::read(&file).unwrap(), after);
+        }
+        fs::remove_file(&file).unwrap();
+        ignore(&file, "/secrets/").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"/secrets/\n", "none is an empty one");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_and_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        // Not even root can read a link to itself.
+        symlink("link", &link).unwrap();
+        assert!(ignore(&link, "/secrets/").is_err());
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("link"));
+        // A link to a file is read, and written through.
+        fs::remove_file(&link).unwrap();
+        fs::write(&file, "*.log\n").unwrap();
+        symlink("file", &link).unwrap();
+        ignore(&link, "/secrets/").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"*.log\n/secrets/\n");
+    }
 }

@@ -33,6 +33,16 @@ fn what_git_would_add_is_ignored_by_the_fix() {
 }
 
 #[test]
+fn an_ignore_file_that_is_no_text_keeps_its_lines() {
+    let Some(scene) = in_git() else { return };
+    scene.write(".gitignore", b"/caf\xe9/\n*.log");
+    assert_eq!(ids(&findings(&scene, &[])), ["secret-file-unignored"]);
+    assert!(findings(&scene, &["--fix"]).is_empty());
+    let after = std::fs::read(scene.path(".gitignore")).unwrap();
+    assert_eq!(after, b"/caf\xe9/\n*.log\n/secrets/\n");
+}
+
+#[test]
 fn what_git_has_is_told_and_left_to_a_person() {
     let Some(scene) = in_git() else { return };
     git(&scene, &["add", "."]);

@@ -1,7 +1,7 @@
 //! Each trouble of the guide is a finding, and what the finding shows puts it right: the command by hand, and `--fix`.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use locket_testkit::services::Engine;
@@ -117,6 +117,89 @@ fn a_file_that_everybody_can_read_is_shut() {
             "Grafana needs the mode of its file"
         );
         assert!(scene.read(POSTGRES).is_some());
+    }
+}
+
+/// A project in the directory `app`, with one secret for each of `files`. Both of its services read them all, and
+/// neither is whoever checks.
+fn with_foreign_readers(files: &[&str]) -> Scene {
+    let scene = open_scene();
+    let names: Vec<_> = (0..files.len()).map(|at| format!("db_password_{at}")).collect();
+    let names_list = names.join(", ");
+    let mut text = format!(
+        "services:\n  one: {{image: x, user: \"4321:4321\", secrets: [{names_list}]}}\n  two: {{image: x, user: \"4322:4322\", secrets: [{names_list}]}}\nsecrets:\n"
+    );
+    for (name, file) in names.iter().zip(files) {
+        text += &format!("  {name}: {{file: {file}}}\n");
+    }
+    scene.write("app/compose.yaml", text);
+    mode(&scene.path("app"), 0o755);
+    for directory in ["app/secrets", "app/conf", "secrets"] {
+        fs::create_dir_all(scene.path(directory)).unwrap();
+        mode(&scene.path(directory), 0o755);
+    }
+    symlink("../secrets", scene.path("app/linked-secrets")).unwrap();
+    scene
+}
+
+#[test]
+fn no_directory_is_shut_but_the_projects_own_for_secrets() {
+    let files = [
+        "./secrets/pw",
+        "./conf/pw",
+        "./pw",
+        "../secrets/pw",
+        "./linked-secrets/other",
+    ];
+    let scene = with_foreign_readers(&files);
+    for file in files {
+        let file = format!("app/{file}");
+        scene.write(&file, "Vb8sKq2wLx9Z");
+        mode(&scene.path(&file), 0o644);
+    }
+    assert_eq!(ids(&findings(&scene, &["app"])), ["secret-file-mode"; 5]);
+    let found = findings(&scene, &["--fix", "app"]);
+    assert_eq!(ids(&found), ["secret-file-mode"; 4], "{found:#?}");
+    for finding in &found {
+        assert_eq!(finding["fixable"], false, "{finding:#?}");
+    }
+    assert_eq!(bits(&scene, "app/secrets"), 0o700);
+    for directory in [".", "app", "app/conf", "secrets"] {
+        assert_eq!(bits(&scene, directory), 0o755, "{directory}");
+    }
+    for file in files {
+        assert_eq!(bits(&scene, &format!("app/{file}")), 0o644, "{file}");
+    }
+}
+
+#[test]
+fn a_new_file_is_open_for_others_only_where_its_directory_may_be_shut() {
+    let scene = with_foreign_readers(&["./secrets/pw", "./conf/pw", "./linked-secrets/other"]);
+    let found = findings(&scene, &["--fix", "app"]);
+    assert_eq!(ids(&found), ["secret-file-unreadable"; 2], "{found:#?}");
+    assert_eq!(bits(&scene, "app/secrets"), 0o700);
+    assert_eq!(bits(&scene, "app/secrets/pw"), 0o644);
+    for (directory, file) in [("app/conf", "pw"), ("secrets", "other")] {
+        assert_eq!(bits(&scene, directory), 0o755, "{directory}");
+        assert_eq!(bits(&scene, &format!("{directory}/{file}")), 0o600, "{directory}");
+    }
+}
+
+#[test]
+fn a_new_file_for_ourselves_is_for_nobody_else() {
+    for (user, expected) in [(geteuid().as_raw(), 0o600), (4321, 0o644)] {
+        let scene = open_scene();
+        scene.write(
+            "compose.yaml",
+            format!(
+                "services: {{a: {{image: x, user: \"{user}\", secrets: [db_password]}}}}\nsecrets: {{db_password: {{file: ./secrets/pw}}}}\n"
+            ),
+        );
+        assert!(findings(&scene, &["--fix"]).is_empty());
+        // Root gives the file to its only reader.
+        let is_given = geteuid().is_root() && expected == 0o644;
+        let expected = if is_given { 0o400 } else { expected };
+        assert_eq!(bits(&scene, "secrets/pw"), expected, "user {user}");
     }
 }
 
