@@ -14,6 +14,10 @@ use zeroize::Zeroizing;
 use crate::credential::{is_credential_name, url_password};
 use crate::images;
 use crate::model::{Project, Service, Text, Words};
+use crate::place::join;
+
+/// Why nothing of a file of variables moves that a service is given as it is.
+const READ_BY_SERVICE: &str = "a service reads .env itself (`env_file`), where no reference is resolved";
 
 /// A plain value that moves out.
 pub struct Moved {
@@ -65,9 +69,14 @@ pub fn plan(
     env: (&Path, &str),
     reference: &dyn Fn(&str) -> String,
 ) -> Migration {
+    let is_read_by = |service: &Service| service.env_files.iter().any(|file| is_same(&file.path, env.0));
     let mut planner = Planner {
         project,
         env_path: env.0,
+        is_env_read: [project]
+            .into_iter()
+            .chain(parts)
+            .any(|project| project.services.iter().any(is_read_by)),
         reference,
         migration: Migration::default(),
         taken: BTreeSet::new(),
@@ -103,9 +112,11 @@ pub fn plan(
             text: format!("{before}{added}"),
         });
     }
-    migration
-        .edits
-        .sort_by(|a, b| (&a.path, a.span.start).cmp(&(&b.path, b.span.start)));
+    migration.edits.sort_by(|a, b| {
+        let key = |edit: &Edit| (edit.span.start, edit.span.end);
+        (&a.path, key(a)).cmp(&(&b.path, key(b)))
+    });
+    migration.edits.dedup();
     migration
 }
 
@@ -113,18 +124,75 @@ impl Migration {
     /// The texts of the files after the edits; `read` gives those before.
     pub fn texts(&self, read: &dyn Fn(&Path) -> String) -> BTreeMap<PathBuf, String> {
         let mut texts: BTreeMap<PathBuf, String> = BTreeMap::new();
+        let mut behind: Option<&Edit> = None;
         // From the end, so that places before it stay where they are.
         for edit in self.edits.iter().rev() {
+            // Two edits of one place would write what nobody meant, or end in the middle of a character.
+            if behind.is_some_and(|behind| behind.path == edit.path && behind.span.start < edit.span.end) {
+                continue;
+            }
             let text = texts.entry(edit.path.clone()).or_insert_with(|| read(&edit.path));
-            text.replace_range(edit.span.clone(), &edit.text);
+            // The file may have changed since it was planned.
+            if text.get(edit.span.clone()).is_some() {
+                text.replace_range(edit.span.clone(), &edit.text);
+            }
+            behind = Some(edit);
         }
         texts
+    }
+
+    /// The variables of the file of variables that would not mean what they have to after the edits: a moved one is its
+    /// reference and nothing else, and any other one is what it was `before`, with the value in place of a reference
+    /// that it takes up.
+    pub fn misread(
+        &self,
+        before: &str,
+        after: &str,
+        inherited: &Environment,
+        reference: &dyn Fn(&str) -> String,
+    ) -> Vec<String> {
+        let read = |text: &str| -> Option<BTreeMap<String, String>> {
+            let variables = env_file::parse(text, inherited).ok()?;
+            Some(
+                variables
+                    .into_iter()
+                    .map(|variable| (variable.name, variable.template))
+                    .collect(),
+            )
+        };
+        let (Some(old), Some(new)) = (read(before), read(after)) else {
+            return vec!["a line that cannot be read".to_owned()];
+        };
+        let moved: BTreeMap<&str, String> = self
+            .moved
+            .iter()
+            .map(|moved| (moved.variable.as_str(), reference(&moved.secret)))
+            .collect();
+        let plain = |template: &str| {
+            self.moved.iter().fold(template.to_owned(), |text, moved| {
+                text.replace(&reference(&moved.secret), &moved.value)
+            })
+        };
+        let is_right = |name: &str| match (moved.get(name), old.get(name), new.get(name)) {
+            (Some(reference), _, now) => now == Some(reference),
+            (None, Some(was), Some(now)) => was == now || *was == plain(now),
+            (None, _, _) => false,
+        };
+        let known = old.keys().chain(new.keys()).map(String::as_str);
+        let names: BTreeSet<&str> = known.chain(moved.keys().copied()).collect();
+        names
+            .into_iter()
+            .filter(|name| !is_right(name))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 struct Planner<'a> {
     project: &'a Project,
     env_path: &'a Path,
+    /// Whether a service is given the file of variables as it is, and with it every line that is added.
+    is_env_read: bool,
     reference: &'a dyn Fn(&str) -> String,
     migration: Migration,
     /// Names of variables that are in use.
@@ -148,23 +216,26 @@ impl Planner<'_> {
         let Some(statement) = text.get(variable.span.start..variable.span.end) else {
             return;
         };
-        let Some(equals) = statement.find('=') else {
+        let Some(place) = value_of(statement) else {
             return;
         };
-        if statement[equals + 1..].contains("${") {
-            self.migration.left.push((
+        if is_put_together(&statement[place.clone()]) {
+            return self.leave(
                 variable.name.clone(),
-                "its value is put together of other variables".to_owned(),
-            ));
-            return;
+                "its value is put together of other variables",
+            );
+        }
+        if self.is_env_read {
+            return self.leave(variable.name.clone(), READ_BY_SERVICE);
         }
         let secret = self.secret(&variable.name);
-        let start = variable.span.start + equals + 1;
+        let start = variable.span.start + place.start;
         let edit = Edit {
             path: self.env_path.to_owned(),
-            span: start..start + length(&statement[equals + 1..]),
+            span: start..start + place.len(),
             text: (self.reference)(&secret),
         };
+        self.places.insert((self.env_path.to_owned(), start));
         self.moved(&variable.name, &secret, value);
         self.migration.edits.push(edit);
     }
@@ -229,7 +300,19 @@ impl Planner<'_> {
         let Some(raw) = source.text.get(text.place.span.start..text.place.span.end) else {
             return;
         };
-        let raw = &raw[..length(raw)];
+        // A place in the file of variables itself was looked at as one of its variables, or is left like these.
+        if is_same(&path, self.env_path) {
+            let is_told = self.migration.left.iter().any(|(place, _)| place == variable);
+            if !is_told && !text.has_variable() {
+                self.leave(variable.to_owned(), READ_BY_SERVICE);
+            }
+            return;
+        }
+        let mut files = self.project.env_texts.iter();
+        let raw = match files.any(|file| file.source == text.place.source) {
+            true => &raw[..env_length(raw)],
+            false => &raw[..length(raw)],
+        };
         let told = format!("{}: {variable}", service.name);
         if text.has_variable() {
             self.fallback(&told, &path, text, raw);
@@ -255,11 +338,16 @@ impl Planner<'_> {
         if !self.places.insert((path.clone(), start)) {
             return;
         }
+        let span = start..start + written.len();
+        if self.is_edited(&path, &span) {
+            return self.leave(told, "a part of it moves already");
+        }
         if value.contains('\n') {
             return self.leave(told, "it has several lines");
         }
         let name = match self.known(value) {
             Some(name) => name,
+            None if self.is_env_read => return self.leave(told, READ_BY_SERVICE),
             None => {
                 let wanted = match part.is_some() && url_password(&text.value).is_some() {
                     true => password_of(variable),
@@ -278,7 +366,7 @@ impl Planner<'_> {
         let in_list = !is_quoted && source.text[..start].ends_with('=');
         self.migration.edits.push(Edit {
             path,
-            span: start..start + written.len(),
+            span,
             text: match is_whole && !in_list {
                 true => format!("\"${{{name}}}\""),
                 false => format!("${{{name}}}"),
@@ -302,7 +390,8 @@ impl Planner<'_> {
                 continue;
             }
             let start = text.place.span.start + at + 2 + name.len();
-            if !self.places.insert((path.to_owned(), start)) {
+            let span = start..text.place.span.start + at + 2 + end;
+            if !self.places.insert((path.to_owned(), start)) || self.is_edited(path, &span) {
                 continue;
             }
             if !self.taken.contains(name) {
@@ -313,6 +402,10 @@ impl Planner<'_> {
                     );
                     continue;
                 }
+                if self.is_env_read {
+                    self.leave(told.to_owned(), READ_BY_SERVICE);
+                    continue;
+                }
                 self.taken.insert(name.to_owned());
                 let secret = self.secret(name);
                 self.moved(name, &secret, default);
@@ -320,14 +413,23 @@ impl Planner<'_> {
             }
             self.migration.edits.push(Edit {
                 path: path.to_owned(),
-                span: start..text.place.span.start + at + 2 + end,
+                span,
                 text: String::new(),
             });
         }
     }
 
+    /// Whether an edit of `path` touches `span` already.
+    fn is_edited(&self, path: &Path, span: &Range<usize>) -> bool {
+        let mut edits = self.migration.edits.iter().filter(|edit| edit.path == path);
+        edits.any(|edit| edit.span.start < span.end && span.start < edit.span.end)
+    }
+
     fn leave(&mut self, told: String, why: &str) {
-        self.migration.left.push((told, why.to_owned()));
+        let left = (told, why.to_owned());
+        if !self.migration.left.contains(&left) {
+            self.migration.left.push(left);
+        }
     }
 
     fn moved(&mut self, variable: &str, secret: &str, value: &str) {
@@ -396,7 +498,52 @@ fn password_of(address: &str) -> String {
     format!("{}_PASSWORD", stem.unwrap_or(address))
 }
 
-/// The length of the value at the start of `text`, without the comment and the line end behind it.
+/// Whether two paths are one, whatever detours they take.
+fn is_same(one: &Path, other: &Path) -> bool {
+    join(Path::new(""), one) == join(Path::new(""), other)
+}
+
+/// Where the value stands in a statement of a file of variables, quotes included.
+fn value_of(statement: &str) -> Option<Range<usize>> {
+    let separator = statement.find(['=', ':'])?;
+    let start = statement.len() - statement[separator + 1..].trim_start().len();
+    Some(start..start + env_length(&statement[start..]))
+}
+
+/// The length of the value at the start of `text`, in the grammar of files of variables: a backslash escapes either
+/// quote, and a value without quotes ends before ` #`.
+fn env_length(text: &str) -> usize {
+    let quote = text.chars().next().filter(|char| matches!(char, '"' | '\''));
+    let Some(quote) = quote else {
+        let line = text.split('\n').next().unwrap_or_default();
+        return line.split(" #").next().unwrap_or_default().trim_end().len();
+    };
+    let mut is_escaped = false;
+    for (at, char) in text.char_indices().skip(1) {
+        if char == quote && !is_escaped {
+            return at + 1;
+        }
+        is_escaped = char == '\\' && !is_escaped;
+    }
+    text.len()
+}
+
+/// Whether a value of a file of variables takes up others. In single quotes nothing has a meaning.
+fn is_put_together(written: &str) -> bool {
+    if written.starts_with('\'') {
+        return false;
+    }
+    // Escapes are resolved before `$$` is.
+    let unescaped = match written.starts_with('"') {
+        true => written.replace("\\\\", "").replace("\\$", ""),
+        false => written.to_owned(),
+    };
+    let plain = unescaped.replace("$$", "");
+    let mut behind = plain.split('$').skip(1);
+    behind.any(|text| text.starts_with(|char: char| char == '{' || char == '_' || char.is_alphabetic()))
+}
+
+/// The length of the value at the start of `text`, a Compose file, without the comment and the line end behind it.
 fn length(text: &str) -> usize {
     let quote = text.chars().next().filter(|char| matches!(char, '"' | '\''));
     let Some(quote) = quote else {
@@ -529,20 +676,32 @@ mod tests {
         }
     }
 
-    /// The texts after a migration, which leaves the project as it was.
-    fn migrated(files: &[(&str, &str)]) -> (BTreeMap<String, String>, Migration) {
+    fn request() -> Request {
+        Request {
+            directory: "/p".into(),
+            ..Request::default()
+        }
+    }
+
+    fn reference(name: &str) -> String {
+        format!("{{{{ file://secrets/{name}.txt }}}}")
+    }
+
+    /// The files of a project, the project, and what is decided for it.
+    fn planned(files: &[(&str, &str)]) -> (BTreeMap<PathBuf, String>, Project, Migration) {
         let before: BTreeMap<PathBuf, String> = files
             .iter()
             .map(|(name, text)| (Path::new("/p").join(name), (*text).to_owned()))
             .collect();
-        let request = Request {
-            directory: "/p".into(),
-            ..Request::default()
-        };
-        let project = load(&request, &Disk(before.clone()), &Environment::default()).unwrap();
+        let project = load(&request(), &Disk(before.clone()), &Environment::default()).unwrap();
         let env = before.get(Path::new("/p/.env")).cloned().unwrap_or_default();
-        let reference = |name: &str| format!("{{{{ file://secrets/{name}.txt }}}}");
         let migration = plan(&project, &[], (Path::new("/p/.env"), &env), &reference);
+        (before, project, migration)
+    }
+
+    /// The texts after a migration, which leaves the project as it was.
+    fn migrated(files: &[(&str, &str)]) -> (BTreeMap<String, String>, Migration) {
+        let (before, project, migration) = planned(files);
         let read = |path: &Path| before.get(path).cloned().unwrap_or_default();
         let texts = migration.texts(&read);
         let mut after = before.clone();
@@ -552,8 +711,13 @@ mod tests {
             .iter()
             .map(|moved| (moved.variable.as_str(), moved.value.as_str()))
             .collect();
-        let again = load(&request, &Disk(after), &given).unwrap();
+        let again = load(&request(), &Disk(after), &given).unwrap();
         assert_eq!(differences(&project, &again), [""; 0], "{texts:?}");
+        let path = Path::new("/p/.env");
+        if let Some(text) = texts.get(path) {
+            let misread = migration.misread(&read(path), text, &Environment::default(), &reference);
+            assert_eq!(misread, [""; 0], "{text}");
+        }
         for text in texts.values() {
             assert!(!text.contains("hunter"), "{text}");
         }
@@ -613,6 +777,119 @@ mod tests {
                 .contains("command: redis-server --requirepass ${OTHER_REQUIREPASS} --appendonly yes\n")
         );
         assert_eq!(texts["app.env"], "# app\nAPI_TOKEN=${API_TOKEN}\nLEVEL=debug\n");
+    }
+
+    #[test]
+    fn values_of_files_of_variables_move_whole_however_they_are_written() {
+        let compose = "services:\n  a:\n    image: a\n    env_file: app.env\n    environment:\n      ONE: ${DB_PASSWORD}\n      TWO: ${API_TOKEN}\n      THREE: ${MAIL_PASSWORD}\n      FOUR: ${NOTE}\n";
+        let (texts, migration) = migrated(&[
+            ("compose.yaml", compose),
+            (
+                ".env",
+                "DB_PASSWORD='hunter\\'s 2' # of the database\nAPI_TOKEN: hunter3==\nMAIL_PASSWORD= \"hunter4 # x\"\nNOTE=n-${DB_PASSWORD}\n",
+            ),
+            (
+                "app.env",
+                "APP_PASSWORD='hunter\\'s 5'\nAPP_TOKEN: hunter6==\nAPP_SECRET_KEY= \"hunter7 # x\"\n",
+            ),
+        ]);
+        let values: Vec<_> = migration.moved.iter().map(|moved| moved.value.as_str()).collect();
+        assert_eq!(
+            values,
+            [
+                "hunter's 2",
+                "hunter3==",
+                "hunter4 # x",
+                "hunter's 5",
+                "hunter6==",
+                "hunter7 # x"
+            ]
+        );
+        assert!(
+            texts[".env"].starts_with(
+                "DB_PASSWORD={{ file://secrets/db_password.txt }} # of the database\nAPI_TOKEN: {{ file://secrets/api_token.txt }}\nMAIL_PASSWORD= {{ file://secrets/mail_password.txt }}\nNOTE=n-${DB_PASSWORD}\n"
+            ),
+            "{}",
+            texts[".env"]
+        );
+        assert_eq!(
+            texts["app.env"],
+            "APP_PASSWORD=\"${APP_PASSWORD}\"\nAPP_TOKEN: \"${APP_TOKEN}\"\nAPP_SECRET_KEY= \"${APP_SECRET_KEY}\"\n"
+        );
+    }
+
+    #[test]
+    fn a_variable_that_would_not_be_its_reference_is_told_before_anything_is_written() {
+        let before = "DB_PASSWORD='hunter\\'s'\nPORT=80\nNOTE=n-${DB_PASSWORD}\n";
+        let (_, _, migration) = planned(&[("compose.yaml", "services: {a: {image: a}}\n"), (".env", before)]);
+        let misread = |after: &str| migration.misread(before, after, &Environment::default(), &reference);
+        let moved = "DB_PASSWORD={{ file://secrets/db_password.txt }}";
+        assert_eq!(
+            misread(&format!("{moved}\nPORT=80\nNOTE=n-${{DB_PASSWORD}}\n")),
+            [""; 0]
+        );
+        assert_eq!(
+            misread(&format!("{moved}s'\nPORT=80\nNOTE=n\n")),
+            ["DB_PASSWORD", "NOTE"]
+        );
+        assert_eq!(
+            misread(&format!("{moved}\nPORT=8\nNOTE=n-${{DB_PASSWORD}}\nMORE=1\n")),
+            ["MORE", "PORT"]
+        );
+        assert_eq!(misread("PORT='80\n"), ["a line that cannot be read"]);
+    }
+
+    #[test]
+    fn a_file_of_variables_that_a_service_reads_itself_is_left_as_it_is() {
+        let (before, _, migration) = planned(&[
+            (
+                "compose.yaml",
+                "services:\n  a:\n    image: mysql\n    env_file: ./.env\n    environment:\n      MYSQL_PASSWORD: hunter3\n  b:\n    image: b\n    env_file: [.env]\n",
+            ),
+            (
+                ".env",
+                "# mine\nDB_PASSWORD=hunter2\nPORT=80\nDB_URL=postgres://a:${DB_PASSWORD}@db/a\n",
+            ),
+        ]);
+        assert!(
+            migration.moved.is_empty() && migration.edits.is_empty(),
+            "{migration:?}"
+        );
+        let read = |path: &Path| before.get(path).cloned().unwrap_or_default();
+        assert!(migration.texts(&read).is_empty());
+        let left: Vec<_> = migration
+            .left
+            .iter()
+            .map(|(place, why)| (place.as_str(), why.as_str()))
+            .collect();
+        assert_eq!(
+            left,
+            [
+                ("DB_PASSWORD", READ_BY_SERVICE),
+                ("DB_URL", "its value is put together of other variables"),
+                ("a: MYSQL_PASSWORD", READ_BY_SERVICE),
+            ]
+        );
+    }
+
+    #[test]
+    fn two_edits_of_one_place_are_one() {
+        let edit = |span: Range<usize>, text: &str| Edit {
+            path: "/p/.env".into(),
+            span,
+            text: text.to_owned(),
+        };
+        let migration = Migration {
+            edits: vec![
+                edit(0..1, "x"),
+                edit(2..9, "long"),
+                edit(4..9, "y"),
+                edit(9..9, "z"),
+            ],
+            ..Migration::default()
+        };
+        let texts = migration.texts(&|_| "A=hunter2".to_owned());
+        assert_eq!(texts[Path::new("/p/.env")], "x=huyz");
     }
 
     #[test]

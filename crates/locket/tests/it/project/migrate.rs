@@ -247,6 +247,66 @@ fn values_go_to_the_store_and_backups_never_into_a_repository() {
     assert!(Path::new(&scene.path("state/locket/backups")).exists());
 }
 
+#[test]
+fn every_file_has_a_copy_of_its_own_in_the_backup() {
+    let scene = Scene::empty();
+    scene.write(
+        "p/compose.yaml",
+        "services:\n  db: {image: db, env_file: db/app.env}\n  web: {image: web, env_file: web/app.env}\n",
+    );
+    let files = [
+        ("db/app.env", "DB_PASSWORD=hunter2-canary\n"),
+        ("web/app.env", "API_TOKEN='hunter3-\\'canary'\n"),
+    ];
+    for (file, text) in files {
+        scene.write(&format!("p/{file}"), text);
+    }
+    let mut command = scene.locket(["migrate", "--apply", "--file", "compose.yaml"]);
+    command
+        .current_dir(scene.path("p"))
+        .env("HOME", scene.path("home"))
+        .env("XDG_STATE_HOME", scene.path("state"));
+    let applied = command.output().unwrap();
+    assert!(applied.status.success(), "{}", said(&applied));
+    let kept = fs::read_dir(scene.path("state/locket/backups"))
+        .unwrap()
+        .flatten()
+        .next()
+        .unwrap()
+        .path();
+    for (file, text) in files {
+        assert_eq!(fs::read_to_string(kept.join(file)).unwrap(), text, "{file}");
+        assert!(!scene.read(&format!("p/{file}")).unwrap().contains("canary"));
+    }
+}
+
+#[test]
+fn a_file_of_variables_that_a_service_reads_itself_stays_and_is_told() {
+    let scene = Scene::empty();
+    scene.write("p/.env", "DB_PASSWORD=hunter2-canary\n");
+    scene.write(
+        "p/compose.yaml",
+        "services:\n  a:\n    image: shop\n    env_file: .env\n",
+    );
+    let mut command = scene.locket(["migrate", "--apply", "--file", "compose.yaml"]);
+    command
+        .current_dir(scene.path("p"))
+        .env("HOME", scene.path("home"))
+        .env("XDG_STATE_HOME", scene.path("state"));
+    let told = command.output().unwrap();
+    assert!(told.status.success(), "{}", said(&told));
+    assert!(
+        said(&told).contains("DB_PASSWORD stays: a service reads .env itself (`env_file`)")
+            && !said(&told).contains("hunter"),
+        "{}",
+        said(&told)
+    );
+    assert_eq!(
+        scene.read("p/.env").as_deref(),
+        Some("DB_PASSWORD=hunter2-canary\n")
+    );
+}
+
 /// Whatever moves out of a project of others, Compose makes the same of it; what Compose does not accept by itself is left
 /// out.
 #[test]
