@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use locket_testkit::services::Engine;
@@ -76,6 +76,28 @@ fn the_set_up_of_the_guide_comes_from_one_command_in_an_empty_directory() {
     let again = beside(engine, scene.base(), &["init"]).output().unwrap();
     assert_eq!(said(&again), "everything is as it should be\n");
     assert_eq!(everything(scene.base()), before);
+}
+
+#[test]
+fn a_docker_without_compose_checks_nothing_and_stops_nobody() {
+    let scene = Scene::empty();
+    scene.write(
+        "bin/docker",
+        "#!/bin/sh\necho \"unknown command: docker $1\" >&2\nexit 1\n",
+    );
+    fs::set_permissions(scene.path("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(scene.path("new")).unwrap();
+    let mut init = scene.locket(["init"]);
+    init.current_dir(scene.path("new"))
+        .env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()));
+    let made = init.output().unwrap();
+    assert!(made.status.success(), "{}", said(&made));
+    assert!(
+        said(&made).contains("there is no Docker Compose to check it"),
+        "{}",
+        said(&made)
+    );
+    assert!(scene.path("new/secrets/postgres_password.txt").exists());
 }
 
 #[test]
