@@ -44,7 +44,7 @@ pub(super) async fn renew(
     cx: &FetchCx,
 ) -> Result<Renewal, ProviderError> {
     let held = held(lease)?;
-    let current = session.current(cx).await?;
+    let current = session.current_lasting(cx).await?;
     if !current.is_same_as(&held.token) {
         return Err(ProviderError::auth(
             "the login that the lease was issued with has been replaced, and the lease ends with it",

@@ -136,12 +136,12 @@ impl Session {
             .await
     }
 
-    /// The token that serves now, renewed if it is time.
+    /// The token that serves now, renewed if what is left of it may be too little for a lease.
     ///
     /// # Errors
     /// There is none and the login failed.
-    pub(super) async fn current(&self, cx: &FetchCx) -> Result<Token, ProviderError> {
-        self.tokens.current(cx).await
+    pub(super) async fn current_lasting(&self, cx: &FetchCx) -> Result<Token, ProviderError> {
+        self.tokens.current_lasting(cx).await
     }
 
     /// Writes `body` to the API path `segments` with `token` and no other.

@@ -428,6 +428,67 @@ async fn a_lease_that_no_field_was_taken_from_is_given_back_at_once() {
     assert_eq!(paths(&server).last().unwrap(), "/v1/sys/leases/revoke");
 }
 
+/// A server with a login of an hour, of which `renewable` says whether it gets more, and leases of an hour.
+fn leasing(renewable: bool) -> (Server, Fixture, Arc<dyn Provider>) {
+    let answers = usual();
+    let granted = json!({"auth": {"client_token": "t", "lease_duration": 3600, "renewable": renewable}});
+    answers.set("auth/userpass/login/me", 200, granted.clone());
+    answers.set("auth/token/renew-self", 200, granted);
+    let look_up = "sys/internal/ui/mounts/db/creds/app";
+    answers.set(look_up, 200, mount("db/", "database", None));
+    let lease = json!({"lease_id": "db/creds/app/1", "lease_duration": 3600, "renewable": true});
+    answers.set("sys/leases/renew", 200, lease.clone());
+    let mut creds = lease;
+    creds["data"] = json!({"username": "u", "password": "p"});
+    answers.set("db/creds/app", 200, creds);
+    let server = answers.serve();
+    let fixture = Fixture::new()
+        .set("url", &server.url())
+        .set("auth", "userpass")
+        .set("username", "me")
+        .set_credential("password-file", "pw");
+    let provider = built(&BAO, &fixture).unwrap();
+    (server, fixture, provider)
+}
+
+#[tokio::test]
+async fn a_lease_as_long_as_its_login_is_renewed_in_full_and_its_secret_read_once() {
+    let (server, fixture, provider) = leasing(true);
+    let fetched = fetch(&*provider, &fixture, "bao://db/creds/app/username")
+        .await
+        .unwrap();
+    let lease = fetched.lease.unwrap();
+    let handle = lease.handle.unwrap();
+    for _ in 0..3 {
+        // Three fifths of the hour, which is when the engine renews a lease.
+        fixture.clock.advance(Duration::from_secs(36 * 60));
+        let leases = provider.leases().unwrap();
+        let renewal = leases.renew(&handle, &fixture.fetch_cx()).await.unwrap();
+        assert_eq!(renewal.lasts, lease.lasts);
+    }
+    let asked = paths(&server);
+    let count = |path: &str| asked.iter().filter(|asked| *asked == path).count();
+    assert_eq!(count("/v1/db/creds/app"), 1);
+    assert_eq!(count("/v1/auth/userpass/login/me"), 1);
+    assert_eq!(count("/v1/auth/token/renew-self"), 3);
+}
+
+#[tokio::test]
+async fn a_lease_of_a_login_that_gets_no_more_time_ends_with_it() {
+    let (server, fixture, provider) = leasing(false);
+    let fetched = fetch(&*provider, &fixture, "bao://db/creds/app/username")
+        .await
+        .unwrap();
+    let lease = fetched.lease.unwrap();
+    let handle = lease.handle.unwrap();
+    let gone = Duration::from_secs(36 * 60);
+    fixture.clock.advance(gone);
+    let leases = provider.leases().unwrap();
+    let renewal = leases.renew(&handle, &fixture.fetch_cx()).await.unwrap();
+    assert_eq!(renewal.lasts, lease.lasts - gone);
+    assert!(!paths(&server).contains(&"/v1/auth/token/renew-self".to_owned()));
+}
+
 #[tokio::test]
 async fn a_duration_without_a_lease_is_no_lease() {
     let answers = usual();

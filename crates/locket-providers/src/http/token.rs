@@ -116,7 +116,10 @@ struct Issued {
     longest: Option<Duration>,
     /// On the monotonic clock, with a margin for requests under way.
     ends: Option<Duration>,
+    /// From when it is renewed; `None` where it gets no more time.
     renew_from: Option<Duration>,
+    /// From when too little of it is left for a lease that is to be renewed in full.
+    low_from: Option<Duration>,
     uses: Option<u64>,
 }
 
@@ -227,9 +230,17 @@ impl<A: Authority> TokenCache<A> {
     /// # Errors
     /// There is none and the login failed; readers that waited for one login share its failure.
     pub(crate) async fn current(&self, cx: &FetchCx) -> Result<Token, ProviderError> {
-        let seen = self.ended.load(Ordering::Acquire);
-        let mut state = self.lock(cx).await?;
-        self.take(&mut state, seen, cx).await
+        self.serving(Issued::renewal_due, cx).await
+    }
+
+    /// The same as [`TokenCache::current`], for renewing what ends with the token: one that can be renewed is renewed
+    /// as soon as a third of it is gone. Whoever renews a lease comes before two thirds of the lease are gone, and
+    /// would otherwise get no more than the rest of a token that lasts about as long.
+    ///
+    /// # Errors
+    /// As for [`TokenCache::current`].
+    pub(crate) async fn current_lasting(&self, cx: &FetchCx) -> Result<Token, ProviderError> {
+        self.serving(Issued::lease_renewal_due, cx).await
     }
 
     /// The same as [`TokenCache::with`], for requests whose outcome ends with the token: one that nears its end and
@@ -264,6 +275,17 @@ impl<A: Authority> TokenCache<A> {
         }
     }
 
+    /// A token that serves now, renewed first if `is_due` says so.
+    async fn serving(
+        &self,
+        is_due: fn(&Issued, Duration) -> bool,
+        cx: &FetchCx,
+    ) -> Result<Token, ProviderError> {
+        let seen = self.ended.load(Ordering::Acquire);
+        let mut state = self.lock(cx).await?;
+        self.take(&mut state, seen, is_due, cx).await
+    }
+
     /// Another token than `refused`, which the server no longer accepts, as `error` says.
     async fn instead_of(
         &self,
@@ -277,7 +299,7 @@ impl<A: Authority> TokenCache<A> {
         if state.issued.take_if(is_current).is_some() {
             tracing::debug!("the token is refused; asking for another");
         }
-        let token = self.take(&mut state, seen, cx).await?;
+        let token = self.take(&mut state, seen, Issued::renewal_due, cx).await?;
         if token.value == refused.value {
             // Nothing new to offer: whoever comes next need not find out again.
             state.issued = None;
@@ -293,14 +315,16 @@ impl<A: Authority> TokenCache<A> {
             .map_err(|_| ProviderError::unavailable("the login took all the time there was"))
     }
 
-    async fn take(&self, state: &mut State, seen: u64, cx: &FetchCx) -> Result<Token, ProviderError> {
+    async fn take(
+        &self,
+        state: &mut State,
+        seen: u64,
+        is_due: fn(&Issued, Duration) -> bool,
+        cx: &FetchCx,
+    ) -> Result<Token, ProviderError> {
         let now = cx.clock.monotonic();
         self.drop_what_ended(state, now);
-        if state
-            .issued
-            .as_ref()
-            .is_some_and(|issued| issued.renewal_due(now))
-        {
+        if state.issued.as_ref().is_some_and(|issued| is_due(issued, now)) {
             self.renew(state, cx).await;
         }
         if state.issued.is_none() {
@@ -378,7 +402,7 @@ impl<A: Authority> TokenCache<A> {
                 if renewed.token.value == issued.token.value {
                     renewed.token = issued.token;
                 }
-                state.issued = Some(renewed.after(issued.lifetime, issued.longest));
+                state.issued = Some(renewed.after(issued.longest));
             }
             Err(error) if error.kind.is_transient() => {
                 tracing::debug!("the token is not renewed yet: {error}");
@@ -411,6 +435,7 @@ impl Issued {
                 .lifetime
                 .filter(|_| renewable)
                 .map(|lifetime| granted + lifetime * 2 / 3),
+            low_from: grant.lifetime.map(|lifetime| granted + lifetime / 3),
             uses: grant.uses,
         }
     }
@@ -425,6 +450,14 @@ impl Issued {
         self.renew_from.is_some_and(|from| from <= now)
     }
 
+    /// Whether to renew it before a lease that ends with it is renewed. How low it is counts from the last grant: near
+    /// the end of all its time each grant is smaller than the one before, and asking by the longest of them would be
+    /// asking with every lease.
+    fn lease_renewal_due(&self, now: Duration) -> bool {
+        let is_low = self.low_from.is_some_and(|from| from <= now);
+        self.renewal_due(now) || self.renew_from.is_some() && is_low
+    }
+
     /// Whether it gets no more time and has less than half of it left.
     fn is_waning(&self, now: Duration) -> bool {
         let left = self.ends.map(|ends| ends.saturating_sub(now));
@@ -434,12 +467,13 @@ impl Issued {
                 .is_some_and(|(left, longest)| left < longest / 2)
     }
 
-    /// The same token, renewed after having lasted for `before`. When the server grants much less than it did, the
-    /// token nears the end of all its time: asking again would only shrink the steps.
-    fn after(mut self, before: Option<Duration>, longest: Option<Duration>) -> Self {
+    /// The same token, renewed after having been granted `longest` at most. When the server grants much less than it
+    /// did, the token nears the end of all its time: asking again would only shrink the steps. The longest grant is
+    /// what counts, since the steps are small where leases have it renewed often.
+    fn after(mut self, longest: Option<Duration>) -> Self {
         self.longest = self.longest.max(longest);
-        if let (Some(lifetime), Some(before)) = (self.lifetime, before)
-            && lifetime < before / 2
+        if let (Some(lifetime), Some(longest)) = (self.lifetime, self.longest)
+            && lifetime < longest / 2
         {
             self.renew_from = None;
         }

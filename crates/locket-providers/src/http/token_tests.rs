@@ -19,6 +19,8 @@ struct Desk {
 enum Lifetime {
     Endless,
     Seconds(u64),
+    /// So many seconds, and never more.
+    Fixed(u64),
     Uses(u64),
 }
 
@@ -61,6 +63,7 @@ impl Authority for Desk {
             Ok(match self.answer.lock().unwrap().clone()? {
                 Lifetime::Endless => grant,
                 Lifetime::Seconds(seconds) => grant.lasting(Duration::from_secs(seconds)).renewable(),
+                Lifetime::Fixed(seconds) => grant.lasting(Duration::from_secs(seconds)),
                 Lifetime::Uses(uses) => grant.uses(uses),
             })
         })
@@ -219,6 +222,56 @@ async fn what_ends_with_its_token_is_asked_for_with_one_that_lasts() {
     assert_eq!(
         second.ends(),
         Some(cx.clock.monotonic() + Duration::from_secs(54))
+    );
+}
+
+#[tokio::test]
+async fn a_lease_as_long_as_its_token_is_renewed_with_a_token_that_lasts_at_every_life_of_it() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    let first = cache.current(&cx).await.unwrap();
+    for life in 1..=3 {
+        // A lease of a minute is renewed after 34 to 40 seconds.
+        pass(&clock, 35);
+        cache.current(&cx).await.unwrap();
+        assert_eq!(cache.authority.renewals(), life - 1, "not due for reading");
+        let token = cache.current_lasting(&cx).await.unwrap();
+        assert!(token.is_same_as(&first));
+        assert_eq!(token.ends(), Some(cx.clock.monotonic() + Duration::from_secs(54)));
+        cache.current_lasting(&cx).await.unwrap();
+        assert_eq!(cache.authority.renewals(), life, "once is enough");
+    }
+    assert_eq!(cache.authority.logins(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_gets_no_more_time_is_not_renewed_for_its_leases() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Fixed(60)));
+    let first = cache.current(&cx).await.unwrap();
+    pass(&clock, 35);
+    let token = cache.current_lasting(&cx).await.unwrap();
+    assert!(token.is_same_as(&first));
+    assert_eq!(token.ends(), first.ends());
+    assert_eq!((cache.authority.renewals(), cache.authority.logins()), (0, 1));
+}
+
+#[tokio::test]
+async fn many_leases_do_not_ask_again_and_again_near_the_end_of_all_time_of_a_token() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(600)));
+    cache.current(&cx).await.unwrap();
+    for gone in 1..590_u64 {
+        pass(&clock, 1);
+        // The server grants 600 seconds in all.
+        *cache.authority.renewal.lock().unwrap() = Ok(600 - gone);
+        let token = cache.current_lasting(&cx).await.unwrap();
+        assert!(token.value().matches(b"token-1"), "after {gone} seconds");
+    }
+    assert!(
+        cache.authority.renewals() <= 3,
+        "{} renewals",
+        cache.authority.renewals()
     );
 }
 
