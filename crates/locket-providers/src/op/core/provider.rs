@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture as Boxed, FutureExt};
 use locket_core::suggest::nearest;
@@ -30,6 +31,10 @@ use crate::op::token::sign_in_address;
 /// Items that one call may carry, which is also the most that the core reads at once.
 const ITEMS_PER_CALL: usize = 50;
 
+/// How long a vault's title is believed. An item tells its own title with each read; its vault's it does not. To ask
+/// costs a request of those that an account has for a day, and is done seldom for that.
+const VAULT_TITLE_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
 /// The hosted core as a provider.
 pub(in crate::op) struct CoreProvider {
     code: Arc<Code>,
@@ -51,7 +56,10 @@ struct Kept {
 /// Ids by names.
 #[derive(Default)]
 struct Names {
+    /// By title, for titles that one vault alone has.
     vaults: HashMap<String, String>,
+    /// When they were listed, on the monotonic clock.
+    vaults_listed: Duration,
     /// By vault id and title.
     items: HashMap<(String, String), String>,
 }
@@ -181,6 +189,9 @@ impl Talk<'_> {
     /// Every item, in order: first those whose ids are known; then, by the lists, what is not there any more or was
     /// never looked up.
     async fn items(&mut self, wanted: &[Wanted<'_>], names: &mut Names) -> Vec<Outcome> {
+        if let Err(error) = self.check_vaults(wanted, names).await {
+            return wanted.iter().map(|_| Err(error.clone())).collect();
+        }
         let mut read: Vec<Option<Outcome>> = wanted.iter().map(|_| None).collect();
         let known: Vec<_> = wanted.iter().map(|wanted| names.ids(wanted.reference)).collect();
         let by_ids = places(&known);
@@ -209,15 +220,26 @@ impl Talk<'_> {
             }
         }
         for (place, outcome) in self.of_all_vaults(places(&looked_up)).await {
-            read[place] = Some(match outcome {
-                Err(error) if error.kind == ErrorKind::NotFound => Err(no_item(wanted[place].reference)),
-                outcome => outcome,
-            });
+            // The list had it a moment ago.
+            read[place] = Some(outcome.map_err(not_missing));
         }
         let unread = || Err(ProviderError::unavailable("1Password's core was not asked"));
         read.into_iter()
             .map(|outcome| outcome.unwrap_or_else(unread))
             .collect()
+    }
+
+    /// Lists the vaults anew where a reference goes by a title that was learnt too long ago: a vault may have been
+    /// renamed, and another may have its title now. What is known of the items stays.
+    async fn check_vaults(&mut self, wanted: &[Wanted<'_>], names: &mut Names) -> Result<(), ProviderError> {
+        let now = self.traffic.cx.clock.monotonic();
+        let is_old = now.saturating_sub(names.vaults_listed) >= VAULT_TITLE_LIFETIME;
+        let goes_by_title = |wanted: &Wanted<'_>| names.vaults.contains_key(&wanted.reference.vault);
+        if is_old && wanted.iter().any(goes_by_title) {
+            let vaults = self.list(Call::VaultsList {}).await?;
+            names.remember_vaults(&vaults, now);
+        }
+        Ok(())
     }
 
     /// Looks names up in the lists of vaults and items, each asked for once.
@@ -234,10 +256,7 @@ impl Talk<'_> {
             Ok(vaults) => vaults,
             Err(error) => return open.iter().map(|_| Err(error.clone())).collect(),
         };
-        names.vaults = vaults
-            .iter()
-            .map(|vault| (vault.title.clone(), vault.id.clone()))
-            .collect();
+        names.remember_vaults(&vaults, self.traffic.cx.clock.monotonic());
         let mut lists: HashMap<String, Result<Vec<Overview>, ProviderError>> = HashMap::new();
         let mut found = Vec::with_capacity(open.len());
         for place in open {
@@ -294,8 +313,9 @@ impl Talk<'_> {
         found
     }
 
+    /// Makes a call that gives a list. A list is always there: an answer that denies it says nothing of any secret.
     async fn list(&mut self, call: Call<'_>) -> Result<Vec<Overview>, ProviderError> {
-        let text = self.call(call).await.map_err(|(error, _)| error)?;
+        let text = self.call(call).await.map_err(|(error, _)| not_missing(error))?;
         serde_json::from_str(&text).map_err(|_| garbled())
     }
 
@@ -413,7 +433,8 @@ impl Talk<'_> {
                         item_id: &ids.item,
                         attr: attributes,
                     };
-                    let text = self.call(call).await.map_err(|(error, _)| error)?;
+                    // The item had it a moment ago.
+                    let text = self.call(call).await.map_err(|(error, _)| not_missing(error))?;
                     let bytes: Zeroizing<Vec<u8>> = serde_json::from_str::<Vec<u8>>(&text)
                         .map(Zeroizing::new)
                         .map_err(|_| garbled())?;
@@ -435,7 +456,7 @@ impl Talk<'_> {
                 None => {
                     self.is_fresh = true;
                     let opened = Session::open(self.code, self.token, &self.traffic).await;
-                    opened.map_err(|error| (error, Fault::Server))?
+                    opened.map_err(|error| (not_missing(error), Fault::Server))?
                 }
             };
             match session.call(call, &self.traffic).await {
@@ -460,6 +481,21 @@ impl Talk<'_> {
 }
 
 impl Names {
+    /// Takes in the list of vaults as it was `now`.
+    fn remember_vaults(&mut self, vaults: &[Overview], now: Duration) {
+        self.vaults.clear();
+        let mut several = HashSet::new();
+        for vault in vaults {
+            let known = self.vaults.insert(vault.title.clone(), vault.id.clone());
+            if known.is_some() {
+                several.insert(vault.title.as_str());
+            }
+        }
+        // Which of them is meant is for `pick` to refuse.
+        self.vaults.retain(|title, _| !several.contains(title.as_str()));
+        self.vaults_listed = now;
+    }
+
     /// Takes in a vault's list, so that the next title of it is read together with those that were looked up before.
     fn remember(&mut self, vault: &str, list: &[Overview]) {
         self.items.retain(|(of, _), _| of != vault);
@@ -574,6 +610,18 @@ fn is_about_one(error: &ProviderError) -> bool {
         error.kind,
         ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Invalid
     )
+}
+
+/// The error of a request for something that is there for certain. What says that it is not is no answer about a
+/// secret: a proxy, or a load balancer with nothing behind it, says the same of all there is.
+fn not_missing(error: ProviderError) -> ProviderError {
+    match error.kind {
+        ErrorKind::NotFound => ProviderError {
+            kind: ErrorKind::Unavailable,
+            ..error
+        },
+        _ => error,
+    }
 }
 
 fn no_item(reference: &OpReference) -> ProviderError {

@@ -5,12 +5,13 @@ mod lifetime;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use locket_core::reference::{Parsed, Position};
 use locket_core::{ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError, Reference, SecretBytes};
 use locket_testkit::fakes::connect::{Category, Field, Item};
 use locket_testkit::fakes::onepassword::{OnePassword, ServiceAccount};
-use locket_testkit::{Request, Server, TestCa, services};
+use locket_testkit::{Request, Response, Server, TestCa, services};
 use reqwest::Url;
 use serde_json::Value;
 
@@ -319,6 +320,94 @@ async fn one_bad_item_leaves_the_others_alone() {
         kinds(&rig.fetch(&provider, &references).await),
         [None, gone, gone, None, denied]
     );
+}
+
+#[tokio::test]
+async fn what_stands_in_front_of_the_server_cannot_make_a_secret_missing() {
+    let Some(rig) = Rig::new() else { return };
+    rig.add("db", &["f"]);
+    let vault = &rig.vault;
+    for (path, status) in [
+        ("/api/v3/auth/start".to_owned(), 404),
+        ("/api/v3/auth/start".to_owned(), 410),
+        ("/api/v1/vaults".to_owned(), 404),
+        (format!("/api/v1/vault/{vault}/items/overviews"), 404),
+        (format!("/api/v3/vault/{vault}/items/batch"), 404),
+    ] {
+        let (answering, denied) = (rig.fake.clone(), path.clone());
+        let server = Server::builder().tls(&rig.ca).start(move |request: Request| {
+            if request.path == denied {
+                Response::status(status)
+            } else {
+                answering.answer(&request)
+            }
+        });
+        let token = rig.account.token(&server.address().to_string());
+        rig.fixture.write("token-file", &token);
+        let error = rig
+            .fetch_one(&rig.provider(), "op://vault/db/f")
+            .await
+            .unwrap_err();
+        assert!(
+            server.requests().iter().any(|request| request.path == path),
+            "{path} was never asked for"
+        );
+        assert_eq!(error.kind, ErrorKind::Unavailable, "{path}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_title_that_several_vaults_have_is_refused_in_every_round() {
+    let Some(rig) = Rig::new() else { return };
+    let shared = [rig.fake.add_vault("Shared"), rig.fake.add_vault("Shared")];
+    for id in &shared {
+        rig.fake.add_item(id, Item::login("db", id));
+    }
+    let account = rig.fake.account(&[&shared[0], &shared[1]]);
+    rig.fixture
+        .write("token-file", &account.token(&rig.server.address().to_string()));
+    let provider = rig.provider();
+    let references = [
+        "op://Shared/db/password".to_owned(),
+        format!("op://{}/db/password", shared[0]),
+        format!("op://{}/db/password", shared[1]),
+    ];
+    for _ in 0..3 {
+        let answers = rig.fetch(&provider, &references).await;
+        let refused = answers[0].as_ref().unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Invalid, "{refused}");
+        assert!(is_text(&answers[1], &shared[0]) && is_text(&answers[2], &shared[1]));
+    }
+}
+
+#[tokio::test]
+async fn a_vaults_title_is_believed_for_an_hour_and_checked_by_one_request() {
+    let Some(rig) = Rig::new() else { return };
+    let id = rig.add("db", &["f"]);
+    let provider = rig.provider();
+    let lists = || {
+        let requests = rig.server.requests();
+        let of = |end: &str| {
+            requests
+                .iter()
+                .filter(|request| request.path.ends_with(end))
+                .count()
+        };
+        (of("/api/v1/vaults"), of("/items/overviews"))
+    };
+    let by_id = format!("op://{}/{id}/f", rig.vault);
+    for (minutes, reference, expected) in [
+        (0, "op://vault/db/f", (1, 1)),
+        (59, "op://vault/db/f", (0, 0)),
+        (2, by_id.as_str(), (0, 0)),
+        (0, "op://vault/db/f", (1, 0)),
+        (1, "op://vault/db/f", (0, 0)),
+    ] {
+        rig.fixture.clock.advance(Duration::from_secs(minutes * 60));
+        rig.server.forget();
+        assert!(is_text(&rig.fetch_one(&provider, reference).await, "db-f"));
+        assert_eq!(lists(), expected, "{reference}, {minutes} minutes later");
+    }
 }
 
 #[tokio::test]

@@ -9,8 +9,30 @@ use locket_core::{ErrorKind, ProviderError};
 
 /// What the program refused, told by its standard error.
 pub(super) fn refused(told: &[u8], status: ExitStatus) -> ProviderError {
-    let told = String::from_utf8_lossy(told).to_lowercase();
+    let told = without_quoted(&String::from_utf8_lossy(told).to_lowercase());
     let says = |words: &[&str]| words.iter().any(|word| told.contains(word));
+    // What is said of an item or a vault came from the server: the way there is good.
+    if says(&["isn't an item", "is not an item", "no item found"]) {
+        return ProviderError::not_found("1Password has no such item in this vault");
+    }
+    if says(&["more than one item matches"]) {
+        return ProviderError::invalid("the vault has several items of this title")
+            .hint("Write the id of the one you mean in place of its title.");
+    }
+    if says(&["more than one vault matches"]) {
+        return ProviderError::invalid("the account has several vaults of this name")
+            .hint("Write the id of the one you mean in place of its name.");
+    }
+    // A vault out of the token's scope looks like one that does not exist.
+    if says(&[
+        "isn't a vault",
+        "is not a vault",
+        "vault not found",
+        "could not find vault",
+    ]) {
+        return ProviderError::denied("the service account sees no such vault")
+            .hint("Check the name; the vaults of a service account are chosen when it is made.");
+    }
     if says(&["certificate has expired or is not yet valid"]) {
         return ProviderError::unavailable(
             "the server's certificate is not valid at the time of this machine",
@@ -38,27 +60,6 @@ pub(super) fn refused(told: &[u8], status: ExitStatus) -> ProviderError {
     }
     if says(&["(429)", "too many requests", "rate-limited", "rate limit"]) {
         return throttled(&told);
-    }
-    if says(&["isn't an item", "is not an item", "no item found"]) {
-        return ProviderError::not_found("1Password has no such item in this vault");
-    }
-    if says(&["more than one item matches"]) {
-        return ProviderError::invalid("the vault has several items of this title")
-            .hint("Write the id of the one you mean in place of its title.");
-    }
-    if says(&["more than one vault matches"]) {
-        return ProviderError::invalid("the account has several vaults of this name")
-            .hint("Write the id of the one you mean in place of its name.");
-    }
-    // A vault out of the token's scope looks like one that does not exist.
-    if says(&[
-        "isn't a vault",
-        "is not a vault",
-        "vault not found",
-        "could not find vault",
-    ]) {
-        return ProviderError::denied("the service account sees no such vault")
-            .hint("Check the name; the vaults of a service account are chosen when it is made.");
     }
     if says(&["(403)", "forbidden", "don't have permission", "not authorized"]) {
         return ProviderError::denied("the service account may not read this").hint(
@@ -100,6 +101,31 @@ pub(super) fn is_about_one(error: &ProviderError) -> bool {
         error.kind,
         ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Invalid
     )
+}
+
+/// The text without what stands between double quotes: names that people chose, and whatever words they are made of.
+/// A quote that is never closed quotes nothing.
+fn without_quoted(told: &str) -> String {
+    let mut own = String::with_capacity(told.len());
+    let mut rest = told;
+    while let Some((before, after)) = rest.split_once('"') {
+        let Some(end) = closing_quote(after) else { break };
+        own.push_str(before);
+        own.push_str("\"\"");
+        rest = &after[end + 1..];
+    }
+    own.push_str(rest);
+    own
+}
+
+/// Where the quote ends that `text` stands in; one after a backslash is part of what is quoted.
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    text.find(|c: char| {
+        let closes = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        closes
+    })
 }
 
 fn unfit(context: &str) -> ProviderError {
@@ -205,5 +231,27 @@ mod tests {
             assert!(!error.context.contains('"'), "{error} repeats the program");
             seen.push(error.context);
         }
+    }
+
+    #[test]
+    fn names_that_people_chose_are_not_read_as_the_programs_words() {
+        for name in [
+            "wildcard certificate",
+            "x509",
+            "dial tcp",
+            "rate limit",
+            "(403) forbidden",
+            "more than one item matches",
+            r#"a \" certificate"#,
+        ] {
+            let item = refusal(&format!("\"{name}\" isn't an item in the \"prod\" vault."));
+            assert_eq!(item.kind, ErrorKind::NotFound, "{name}: {item}");
+            let vault = refusal(&format!("\"{name}\" isn't a vault in this account."));
+            assert_eq!(vault.kind, ErrorKind::Denied, "{name}: {vault}");
+        }
+        let unreachable = refusal("Get \"https://x/isn't an item\": dial tcp: connection refused");
+        assert_eq!(unreachable.kind, ErrorKind::Unavailable, "{unreachable}");
+        let unclosed = refusal("the item \"x: (401) Unauthorized");
+        assert_eq!(unclosed.kind, ErrorKind::Auth, "{unclosed}");
     }
 }

@@ -1,10 +1,10 @@
 //! When the core ends, what it leaves, and that a session serves whoever comes.
 
 use std::sync::{Mutex, mpsc};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use locket_core::Clock;
-use locket_testkit::{ManualClock, Response};
+use locket_testkit::ManualClock;
 use tokio::sync::oneshot;
 
 use super::*;
