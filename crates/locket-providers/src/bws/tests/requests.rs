@@ -26,6 +26,7 @@ async fn a_hundred_references_over_twenty_secrets_are_one_request_beside_login_a
         .collect();
     let references: Vec<_> = references.iter().map(String::as_str).collect();
     for (round, due) in [
+        // The lists are asked for at once, in either order.
         ("the first round", &[LOGIN, PROJECTS, OF_PROJECT, BY_IDS][..]),
         ("any other round", &[BY_IDS]),
     ] {
@@ -38,7 +39,11 @@ async fn a_hundred_references_over_twenty_secrets_are_one_request_beside_login_a
                 references[at]
             );
         }
-        assert_eq!(rig.asked(), due, "{round}");
+        let mut asked = rig.asked();
+        if let Some(lists) = asked.get_mut(1..3) {
+            lists.sort();
+        }
+        assert_eq!(asked, due, "{round}");
     }
 }
 
