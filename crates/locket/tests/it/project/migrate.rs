@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 
 use locket_testkit::services::Engine;
 
@@ -247,6 +248,16 @@ fn values_go_to_the_store_and_backups_never_into_a_repository() {
     assert!(Path::new(&scene.path("state/locket/backups")).exists());
 }
 
+/// Migrates the project in `p`, with a home of its own.
+fn apply(scene: &Scene) -> Output {
+    let mut command = scene.locket(["migrate", "--apply", "--file", "compose.yaml"]);
+    command
+        .current_dir(scene.path("p"))
+        .env("HOME", scene.path("home"))
+        .env("XDG_STATE_HOME", scene.path("state"));
+    command.output().unwrap()
+}
+
 #[test]
 fn every_file_has_a_copy_of_its_own_in_the_backup() {
     let scene = Scene::empty();
@@ -261,12 +272,7 @@ fn every_file_has_a_copy_of_its_own_in_the_backup() {
     for (file, text) in files {
         scene.write(&format!("p/{file}"), text);
     }
-    let mut command = scene.locket(["migrate", "--apply", "--file", "compose.yaml"]);
-    command
-        .current_dir(scene.path("p"))
-        .env("HOME", scene.path("home"))
-        .env("XDG_STATE_HOME", scene.path("state"));
-    let applied = command.output().unwrap();
+    let applied = apply(&scene);
     assert!(applied.status.success(), "{}", said(&applied));
     let kept = fs::read_dir(scene.path("state/locket/backups"))
         .unwrap()
@@ -288,12 +294,7 @@ fn a_file_of_variables_that_a_service_reads_itself_stays_and_is_told() {
         "p/compose.yaml",
         "services:\n  a:\n    image: shop\n    env_file: .env\n",
     );
-    let mut command = scene.locket(["migrate", "--apply", "--file", "compose.yaml"]);
-    command
-        .current_dir(scene.path("p"))
-        .env("HOME", scene.path("home"))
-        .env("XDG_STATE_HOME", scene.path("state"));
-    let told = command.output().unwrap();
+    let told = apply(&scene);
     assert!(told.status.success(), "{}", said(&told));
     assert!(
         said(&told).contains("DB_PASSWORD stays: a service reads .env itself (`env_file`)")
