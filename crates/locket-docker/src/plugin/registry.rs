@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use locket_core::words::counted;
 use tokio::sync::oneshot;
 
 use super::state::{State, StoredVolume};
@@ -307,8 +308,8 @@ impl<H: Host> Registry<H> {
         };
         if !volume.stored.mounts.is_empty() {
             tracing::warn!(
-                "{name} is removed though {} mount(s) of it were not ended",
-                volume.stored.mounts.len()
+                "{name} is removed with {} that nobody ended",
+                counted(volume.stored.mounts.len(), "mount")
             );
             volume.stored.mounts.clear();
         }
@@ -441,9 +442,9 @@ impl<H: Host> Registry<H> {
         }
         for name in &unused {
             if let Some(volume) = self.volumes.get_mut(name) {
-                let count = volume.stored.mounts.len();
                 tracing::warn!(
-                    "no container uses {name} any more and {count} mount(s) were not ended: it is taken away"
+                    "no container uses {name} any more: it is taken away with {} that nobody ended",
+                    counted(volume.stored.mounts.len(), "mount")
                 );
                 volume.stored.mounts.clear();
             }

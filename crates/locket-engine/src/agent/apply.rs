@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use locket_core::filter::HashMemo;
 use locket_core::plan::{Equal, OnError, OutputSettings, Plan};
 use locket_core::template::{Problem, RenderCx, RenderError, Rendered, Resolution};
+use locket_core::words::counted;
 use locket_core::{Action, Schemes, SecretBytes};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -308,7 +309,8 @@ impl Applier {
             match sink.sweep(target) {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(
-                    "removed {count} unfinished file(s) of an earlier run in {}",
+                    "removed {} of an earlier run in {}",
+                    counted(count, "unfinished file"),
                     target.root.join(parent).display()
                 ),
                 Err(error) => tracing::warn!("{error}. {}", error.hint()),

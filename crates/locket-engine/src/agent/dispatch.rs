@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use locket_core::plan::{Plan, Source};
+use locket_core::words::counted;
 use locket_core::{Action, BoxFuture, Clock};
 use rustc_hash::FxHashSet;
 use tokio::task::JoinHandle;
@@ -403,7 +404,7 @@ impl Agent {
         if let Some(mut applier) = self.applier.take()
             && let Ok(count) = tasks::blocking(move || applier.clean_up()).await
         {
-            tracing::info!("removed {count} output(s) of this run");
+            tracing::info!("removed {} of this run", counted(count, "output"));
         }
     }
 }

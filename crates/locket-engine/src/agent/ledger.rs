@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use locket_core::Action;
+use locket_core::words::counted;
 
 use super::apply::Done;
 use super::dispatch::Agent;
@@ -236,7 +237,7 @@ impl Agent {
             _ => {}
         }
         if health.lost > audit.told.lost {
-            tracing::error!("the audit log {path} lacks {} line(s)", health.lost);
+            tracing::error!("the audit log {path} lacks {}", counted(health.lost, "line"));
         }
         audit.told = health;
     }

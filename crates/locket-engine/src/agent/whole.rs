@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use locket_core::plan::OnError;
+use locket_core::words::counted;
 use locket_core::{Action, Schemes, SecretBytes};
 
 use super::apply::{Applier, Done, Job, Outcome, PRESENT_LIMIT, Ready, unwritten};
@@ -59,7 +60,8 @@ impl Applier {
                 Ok(0) => {}
                 Ok(count) => {
                     tracing::info!(
-                        "removed {count} leftover(s) of an earlier run in {}",
+                        "removed {} of an earlier run in {}",
+                        counted(count, "leftover"),
                         root.display()
                     );
                 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use locket_core::Diagnostic;
+use locket_core::words::counted;
 use locket_sys::landlock;
 
 /// Why one template cannot be used; the others are not concerned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// The text has mistakes, all of them here.
-    #[error("the template has {} mistake(s)", found.len())]
+    #[error("the template has {}", counted(found.len(), "mistake"))]
     Template {
         /// What the text is called in messages.
         name: String,
