@@ -115,6 +115,8 @@ impl Outputs {
     pub(super) fn merge(&mut self, scan: Scan, now: Duration) -> Difference {
         let mut difference = Difference::default();
         let mut present = FxHashSet::with_capacity_and_hasher(scan.found.len(), FxBuildHasher);
+        self.table
+            .reserve(scan.found.len().saturating_sub(self.table.len()));
         for found in scan.found {
             present.insert(found.target.clone());
             match self.table.get_mut(&found.target) {
@@ -185,9 +187,9 @@ impl Outputs {
         self.table.values().any(|output| output.is_behind)
     }
 
-    /// Every secret that some output wants.
-    pub(super) fn live_keys(&self) -> FxHashSet<SecretKey> {
-        self.by_key.keys().cloned().collect()
+    /// Whether some output wants the secret.
+    pub(super) fn is_wanted(&self, key: &SecretKey) -> bool {
+        self.by_key.contains_key(key)
     }
 
     /// The outputs that want a secret.

@@ -64,7 +64,7 @@ impl Agent {
         }
         self.open_round("edit", Duration::ZERO);
         if difference.wants_others {
-            self.resolver.retain(&self.outputs.live_keys());
+            self.resolver.retain(|key| self.outputs.is_wanted(key));
         }
         // All references of all templates are wanted before the first is asked: fields of one item are one read.
         for target in &difference.changed {
@@ -163,7 +163,7 @@ impl Agent {
         }
         self.applier = Some(applier);
         self.outputs.index();
-        self.resolver.retain(&self.outputs.live_keys());
+        self.resolver.retain(|key| self.outputs.is_wanted(key));
         // A directory that is switched as a whole is switched to what is left.
         for root in switched {
             let left = self.outputs.iter().find(|(target, _)| target.root == root);

@@ -139,15 +139,15 @@ impl Board {
         false
     }
 
-    /// Forgets every secret that is not in `live`, values included.
-    pub(super) fn retain(&mut self, live: &FxHashSet<SecretKey>) {
+    /// Forgets every secret that is not wanted any more, values included.
+    pub(super) fn retain(&mut self, is_wanted: impl Fn(&SecretKey) -> bool) {
         self.items.retain(|item_key, item| {
             item.parts.retain(|_, part| {
                 let key = SecretKey {
                     instance: item_key.instance.clone(),
                     locator: part.locator.clone(),
                 };
-                live.contains(&key)
+                is_wanted(&key)
             });
             // An item in flight is forgotten when its answer comes.
             !item.parts.is_empty() || item.stage == Stage::InFlight

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Provider, ProviderError};
-use rustc_hash::FxHashSet;
 
 use super::board::{Batch, Board, Capacity};
 use super::{Backoff, ItemKey, SecretKey};
@@ -116,9 +115,9 @@ impl Resolver {
         }
     }
 
-    /// Forgets every secret that is not in `live`, values included. Leases that only those had are revoked.
-    pub fn retain(&mut self, live: &FxHashSet<SecretKey>) {
-        self.board.retain(live);
+    /// Forgets every secret that is not wanted any more, values included. Leases that only those had are revoked.
+    pub fn retain(&mut self, is_wanted: impl Fn(&SecretKey) -> bool) {
+        self.board.retain(is_wanted);
         self.leases.retain(|item| self.board.is_wanted(item));
     }
 

@@ -270,7 +270,9 @@ impl Sink {
     ) -> Result<Written, Fault> {
         Phase::Temporary.reached(target);
         let temporary = Temporary::create(directory, &mut self.names)?;
-        set_access(&temporary.file, access.owner, access.file_mode).map_err(refused)?;
+        if access.owner.is_some() || temporary.mode != Some(access.file_mode) {
+            set_access(&temporary.file, access.owner, access.file_mode).map_err(refused)?;
+        }
         write_all(&temporary.file, bytes, 0)?;
         let staged = Staged {
             temporary,

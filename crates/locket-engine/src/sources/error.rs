@@ -1,6 +1,7 @@
 //! Why a template cannot be used.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::Diagnostic;
@@ -27,6 +28,8 @@ pub enum SourceError {
         path: PathBuf,
         /// What the system said.
         reason: String,
+        /// The kind of that.
+        kind: io::ErrorKind,
     },
     /// The file is larger than allowed.
     #[error("the template {} has {size} bytes, more than the {limit} that are allowed", path.display())]
@@ -47,6 +50,25 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::Unreadable {
+            path: path.into(),
+            reason: error.to_string(),
+            kind: error.kind(),
+        }
+    }
+
+    /// Whether there is no file.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreadable {
+                kind: io::ErrorKind::NotFound,
+                ..
+            }
+        )
+    }
+
     /// What to do, as a sentence.
     pub fn hint(&self) -> &'static str {
         match self {

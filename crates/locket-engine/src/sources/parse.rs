@@ -1,6 +1,6 @@
 //! From a file to a template and the secrets that it names.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -76,11 +76,9 @@ pub(crate) fn parse(
     }
 }
 
-pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
-    let unreadable = |error: io::Error| SourceError::Unreadable {
-        path: path.into(),
-        reason: error.to_string(),
-    };
+/// The text of a template, and what its file was when it was read.
+pub(super) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, Metadata), SourceError> {
+    let unreadable = |error: io::Error| SourceError::unreadable(path, &error);
     // A pipe that takes the file's place must not hang the agent.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
     let file = fs::OpenOptions::new()
@@ -105,5 +103,5 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SourceError> {
             limit,
         });
     }
-    Ok(text)
+    Ok((text, metadata))
 }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::plan::{OutputSettings, Plan, Source};
-use locket_core::template::TemplateOptions;
 use rustc_hash::FxHashMap;
 
 use super::error::{SourceError, Trouble};
@@ -85,10 +84,16 @@ pub struct Scanner {
 /// What a file was when it was last read.
 struct Known {
     stamp: Stamp,
-    options: TemplateOptions,
-    template: Result<Arc<Parsed>, Arc<SourceError>>,
+    settings: Arc<OutputSettings>,
+    template: Parse,
     round: u64,
 }
+
+/// What came of a text.
+type Parse = Result<Arc<Parsed>, Arc<SourceError>>;
+
+/// A text that was read, and what its file was then; or why it could not be read.
+type Read = Result<(Stamp, Parse), Arc<SourceError>>;
 
 /// Changes with every write, rename or touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,10 +256,10 @@ impl Scanner {
             return;
         }
         let root: Arc<Path> = destination.into();
-        let entries = match walk::files(&source, &mut scan.trouble) {
+        let mut relative = match walk::files(&source, &mut scan.trouble) {
             Ok(files) => {
                 self.has_links |= files.has_links;
-                files.entries
+                files.relative
             }
             Err(error) => {
                 scan.withheld.push(root);
@@ -265,28 +270,30 @@ impl Scanner {
                 return;
             }
         };
-        let is_taken = |entry: &walk::Entry| settings.select.takes(&entry.relative.to_string_lossy());
-        let entries: Vec<_> = entries.into_iter().filter(is_taken).collect();
-        if entries.is_empty() {
-            scan.withheld.push(root.clone());
-        }
-        let files: Vec<_> = entries
-            .iter()
-            .map(|entry| (source.join(&entry.relative), &entry.metadata))
-            .collect();
-        let templates = self.files(&files, &settings);
-        for ((entry, (path, _)), template) in entries.iter().zip(&files).zip(templates) {
+        relative.retain(|path| settings.select.takes(&path.to_string_lossy()));
+        let paths: Vec<_> = relative.iter().map(|relative| source.join(relative)).collect();
+        let templates = self.files(&paths, &settings);
+        let before = scan.found.len();
+        scan.found.reserve(paths.len());
+        for ((relative, path), template) in relative.iter().zip(paths).zip(templates) {
+            // Gone since it was listed.
+            if matches!(&template, Err(error) if error.is_absence()) {
+                continue;
+            }
             scan.found.push(Found {
                 target: Target {
                     root: root.clone(),
-                    relative: entry.relative.as_path().into(),
+                    relative: relative.as_path().into(),
                 },
-                source: Source::File(path.clone()),
+                source: Source::File(path),
                 settings: settings.clone(),
                 template,
                 role: Role::File,
                 rank: 0,
             });
+        }
+        if scan.found.len() == before {
+            scan.withheld.push(root);
         }
     }
 
@@ -311,11 +318,7 @@ impl Scanner {
                 });
             }
             Err(error) => {
-                let error = SourceError::Unreadable {
-                    path: path.clone(),
-                    reason: error.to_string(),
-                };
-                let template = Err(Arc::new(error));
+                let template = Err(Arc::new(SourceError::unreadable(&path, &error)));
                 scan.found.push(Found {
                     target,
                     source: Source::File(path),
@@ -355,35 +358,31 @@ impl Scanner {
             .collect()
     }
 
-    fn file(
-        &mut self,
-        path: &Path,
-        metadata: &Metadata,
-        settings: &OutputSettings,
-    ) -> Result<Arc<Parsed>, Arc<SourceError>> {
+    fn file(&mut self, path: &Path, metadata: &Metadata, settings: &Arc<OutputSettings>) -> Parse {
         if let Some(template) = self.known(path, metadata, settings) {
             return template;
         }
-        let template = self.read(path, settings, &mut Located::default());
-        self.keep(path, metadata, settings, template)
+        let read = self.read(path, settings, &mut Located::default());
+        self.keep(path, settings, read)
     }
 
     /// [`Scanner::file`] for many files, read side by side.
-    fn files(
-        &mut self,
-        files: &[(PathBuf, &Metadata)],
-        settings: &OutputSettings,
-    ) -> Vec<Result<Arc<Parsed>, Arc<SourceError>>> {
-        let known: Vec<_> = files
+    fn files(&mut self, paths: &[PathBuf], settings: &Arc<OutputSettings>) -> Vec<Parse> {
+        let known: Vec<_> = paths
             .iter()
-            .map(|(path, metadata)| self.known(path, metadata, settings))
+            .map(|path| {
+                // What was never read is read now, whatever it is.
+                let metadata = self.files.contains_key(path).then(|| fs::metadata(path));
+                self.known(path, &metadata?.ok()?, settings)
+            })
             .collect();
-        let unknown: Vec<&Path> = files
+        let unknown: Vec<&Path> = paths
             .iter()
             .zip(&known)
             .filter(|(_, known)| known.is_none())
-            .map(|((path, _), _)| path.as_path())
+            .map(|(path, _)| path.as_path())
             .collect();
+        self.files.reserve(unknown.len());
         let scanner = &*self;
         let read = tasks::side_by_side(&unknown, |paths| {
             let mut located = Located::default();
@@ -393,64 +392,53 @@ impl Scanner {
             templates.collect::<Vec<_>>()
         });
         let mut read = read.into_iter().flatten();
-        let templates = files.iter().zip(known);
+        let templates = paths.iter().zip(known);
         templates
-            .filter_map(|((path, metadata), known)| match known {
+            .filter_map(|(path, known)| match known {
                 Some(template) => Some(template),
-                None => Some(self.keep(path, metadata, settings, read.next()?)),
+                None => Some(self.keep(path, settings, read.next()?)),
             })
             .collect()
     }
 
     /// What a file holds that is as it was when it was last read.
-    fn known(
-        &mut self,
-        path: &Path,
-        metadata: &Metadata,
-        settings: &OutputSettings,
-    ) -> Option<Result<Arc<Parsed>, Arc<SourceError>>> {
+    fn known(&mut self, path: &Path, metadata: &Metadata, settings: &OutputSettings) -> Option<Parse> {
         let known = self.files.get_mut(path)?;
-        let is_same = known.stamp == Stamp::of(metadata) && known.options == settings.template;
+        let is_same = known.stamp == Stamp::of(metadata) && known.settings.template == settings.template;
         is_same.then(|| {
             known.round = self.round;
             known.template.clone()
         })
     }
 
-    fn read(
-        &self,
-        path: &Path,
-        settings: &OutputSettings,
-        located: &mut Located,
-    ) -> Result<Arc<Parsed>, Arc<SourceError>> {
-        let text = read(path, self.plan.max_file_size).map_err(Arc::new)?;
+    fn read(&self, path: &Path, settings: &OutputSettings, located: &mut Located) -> Read {
+        let (text, metadata) = read(path, self.plan.max_file_size).map_err(Arc::new)?;
         let name = path.display().to_string();
-        parse(&name, &text.into(), &settings.template, &self.instances, located)
+        let template = parse(&name, &text.into(), &settings.template, &self.instances, located);
+        Ok((Stamp::of(&metadata), template))
     }
 
-    /// Remembers what was read of a file.
-    fn keep(
-        &mut self,
-        path: &Path,
-        metadata: &Metadata,
-        settings: &OutputSettings,
-        template: Result<Arc<Parsed>, Arc<SourceError>>,
-    ) -> Result<Arc<Parsed>, Arc<SourceError>> {
+    /// Remembers what was read of a file. One that could not be read is tried again each time.
+    fn keep(&mut self, path: &Path, settings: &Arc<OutputSettings>, read: Read) -> Parse {
+        let before = self.files.remove(path);
+        let (stamp, template) = read?;
         // An unchanged content is the same template, whatever happened to the file.
-        let template = match (self.files.remove(path), template) {
+        let template = match (before, template) {
             (
                 Some(Known {
                     template: Ok(old),
-                    options,
+                    settings: before,
                     ..
                 }),
                 Ok(new),
-            ) if options == settings.template && old.template.source() == new.template.source() => Ok(old),
+            ) if before.template == settings.template && old.template.source() == new.template.source() => {
+                Ok(old)
+            }
             (_, template) => template,
         };
         let known = Known {
-            stamp: Stamp::of(metadata),
-            options: settings.template.clone(),
+            stamp,
+            settings: settings.clone(),
             template: template.clone(),
             round: self.round,
         };

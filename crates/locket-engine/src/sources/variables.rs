@@ -198,7 +198,7 @@ fn variables(
     instances: &Instances,
     located: &mut Located,
 ) -> Result<Vec<Found>, SourceError> {
-    let text = read(path, plan.max_file_size)?;
+    let (text, _) = read(path, plan.max_file_size)?;
     let wrong = |found| SourceError::Template {
         name: path.display().to_string(),
         text: veiled(&text).into(),

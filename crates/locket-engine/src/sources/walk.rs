@@ -1,27 +1,18 @@
 //! The templates below a directory.
 
 use std::collections::HashSet;
-use std::fs::{self, Metadata};
+use std::fs::{self, FileType};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Trouble;
 
-/// A template file below a root.
-#[derive(Debug)]
-pub(super) struct Entry {
-    /// Its path below the root.
-    pub(super) relative: PathBuf,
-    /// What it is, links followed.
-    pub(super) metadata: Metadata,
-}
-
 /// The files below a directory.
 #[derive(Debug)]
 pub(super) struct Files {
-    /// In the order of their paths.
-    pub(super) entries: Vec<Entry>,
+    /// Their paths below the directory, in order.
+    pub(super) relative: Vec<PathBuf>,
     /// Whether any link is among what was looked at, so that a file may have a second path.
     pub(super) has_links: bool,
 }
@@ -42,10 +33,10 @@ pub(super) fn files(root: &Path, trouble: &mut Vec<Trouble>) -> io::Result<Files
         above: HashSet::new(),
     };
     walk.directory(Path::new(""))?;
-    let mut entries = walk.found;
-    entries.sort_unstable_by(|a, b| a.relative.as_os_str().cmp(b.relative.as_os_str()));
+    let mut relative = walk.found;
+    relative.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     Ok(Files {
-        entries,
+        relative,
         has_links: walk.has_links,
     })
 }
@@ -54,7 +45,7 @@ struct Walk<'a> {
     root: &'a Path,
     real_root: &'a Path,
     trouble: &'a mut Vec<Trouble>,
-    found: Vec<Entry>,
+    found: Vec<PathBuf>,
     has_links: bool,
     /// The directories on the way, so that a link to one of them ends.
     above: HashSet<(u64, u64)>,
@@ -82,29 +73,27 @@ impl Walk<'_> {
                 continue;
             }
             let relative = relative.join(&name);
-            let metadata = match entry.file_type() {
+            let kind = match entry.file_type() {
                 Ok(kind) if kind.is_symlink() => match self.follow(&relative) {
-                    Some(metadata) => metadata,
+                    Some(kind) => kind,
                     None => continue,
                 },
-                _ => match entry.metadata() {
-                    Ok(metadata) => metadata,
-                    // Gone since it was listed.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => {
-                        self.leave_out(&relative, format!("it cannot be looked at: {error}"));
-                        continue;
-                    }
-                },
+                Ok(kind) => kind,
+                // Gone since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    self.leave_out(&relative, format!("it cannot be looked at: {error}"));
+                    continue;
+                }
             };
-            if metadata.is_dir() {
+            if kind.is_dir() {
                 if let Err(error) = self.directory(&relative)
                     && error.kind() != io::ErrorKind::NotFound
                 {
                     self.leave_out(&relative, format!("the directory cannot be listed: {error}"));
                 }
-            } else if metadata.is_file() {
-                self.found.push(Entry { relative, metadata });
+            } else if kind.is_file() {
+                self.found.push(relative);
             } else {
                 self.leave_out(&relative, "it is neither a file nor a directory".into());
             }
@@ -113,11 +102,13 @@ impl Walk<'_> {
     }
 
     /// What a link leads to, if that is inside the root.
-    fn follow(&mut self, relative: &Path) -> Option<Metadata> {
+    fn follow(&mut self, relative: &Path) -> Option<FileType> {
         self.has_links = true;
         let path = self.root.join(relative);
         match path.canonicalize() {
-            Ok(real) if real.starts_with(self.real_root) => fs::metadata(real).ok(),
+            Ok(real) if real.starts_with(self.real_root) => {
+                fs::metadata(real).ok().map(|metadata| metadata.file_type())
+            }
             Ok(_) => {
                 self.leave_out(relative, "the link leads out of the source directory".into());
                 None
