@@ -17,7 +17,7 @@ use super::confine;
 use super::consumers::Telling;
 use super::ledger::Ledger;
 use super::outputs::Outputs;
-use super::report::{Ending, Observer, Phase, Refusal};
+use super::report::{Ending, Phase, Refusal};
 use super::rounds::Round;
 use super::setup::{AgentCx, AtEnd, Command, Mode, Setup};
 use super::templates::watcher_of;
@@ -238,7 +238,7 @@ impl Agent {
             self.beat(cx.observer);
             self.start_work();
             if let Some(ending) = self.close_round(cx.observer) {
-                return self.end(ending, cx.observer).await;
+                return self.end(ending, &mut cx).await;
             }
             if self.round.is_none() && self.telling.is_empty() && !self.outputs.are_behind() {
                 self.resolver.consumers_moved();
@@ -267,7 +267,7 @@ impl Agent {
                         was_stopped: true,
                         ..self.ending()
                     };
-                    return self.end(ending, cx.observer).await;
+                    return self.end(ending, &mut cx).await;
                 }
                 Event::Command(Command::Reload) => {
                     if self.phase == Phase::Staying {
@@ -333,23 +333,20 @@ impl Agent {
     }
 
     /// Lets what is being written come to its end, and consumers that were to be told be told.
-    async fn end(mut self, ending: Ending, observer: &dyn Observer) -> Ending {
+    async fn end(mut self, mut ending: Ending, cx: &mut AgentCx<'_>) -> Ending {
         self.phase = Phase::Stopping;
-        observer.phase(self.phase, &self.status());
+        cx.observer.phase(self.phase, &self.status());
         if let Some(applying) = self.applying.take() {
             // The result is of no use any more; that it is complete is.
             self.applier = applying.await.ok().map(|(applier, _)| applier);
         }
-        // Whoever stops the agent waits for it; what is still owed is kept in the journal. Otherwise every delivery has
-        // its own limit, and a second one beside it would only race with its last word.
-        let patience = ending.was_stopped.then_some(STOP_PATIENCE);
         let leases = self.end_leases();
-        let deliveries = self.finish_deliveries(patience, observer);
+        let deliveries = self.finish_deliveries(&mut ending.was_stopped, cx);
         let (_, untold) = tokio::join!(leases, deliveries);
         self.clean_up().await;
         self.watch_audit();
         self.ledger.finish(STOP_PATIENCE).await;
-        self.show(observer);
+        self.show(cx.observer);
         Ending { untold, ..ending }
     }
 
@@ -362,38 +359,45 @@ impl Agent {
         }
     }
 
-    /// Waits for consumers that are being told, for as long as there is `patience`. Gives back those that could not be.
-    async fn finish_deliveries(
-        &mut self,
-        patience: Option<Duration>,
-        observer: &dyn Observer,
-    ) -> Vec<Action> {
-        let give_up = patience.map(|patience| self.clock.monotonic() + patience);
+    /// Waits for consumers that are being told, and gives back those that could not be.
+    ///
+    /// Whoever stops the agent waits for it, and what is still owed is kept in the journal. Otherwise every delivery has
+    /// its own limit, and a second one beside it would only race with its last word.
+    async fn finish_deliveries(&mut self, was_stopped: &mut bool, cx: &mut AgentCx<'_>) -> Vec<Action> {
+        let mut give_up = was_stopped.then(|| self.clock.monotonic() + STOP_PATIENCE);
         let mut untold = Vec::new();
-        while let Some((action, delivery)) = self.next_delivery(give_up).await {
+        loop {
+            let left = give_up.map(|at| at.saturating_sub(self.clock.monotonic()));
+            let told = tokio::select! {
+                biased;
+                Some(command) = cx.commands.recv() => {
+                    if command == Command::Stop && give_up.is_none() {
+                        tracing::info!("told to stop; consumers that are being told have a moment left");
+                        *was_stopped = true;
+                        give_up = Some(self.clock.monotonic() + STOP_PATIENCE);
+                    }
+                    continue;
+                }
+                told = self.deliveries.next() => told,
+                () = pause(left) => None,
+            };
+            let Some((action, delivery)) = told else {
+                break;
+            };
             if matches!(delivery, Delivery::Failed(_)) {
                 untold.push(action.clone());
             }
-            self.on_told(action, delivery, observer);
+            self.on_told(action, delivery, cx.observer);
         }
         let reason = match self.setup.state_dir {
             Some(_) => "there was no time left; the next start tells it",
             None => "there was no time left",
         };
         for action in self.telling.keys() {
-            observer.untold(action, reason);
+            cx.observer.untold(action, reason);
         }
         untold.extend(self.telling.keys().cloned());
         untold
-    }
-
-    /// How the next delivery ended: none when all have, or when the time is over.
-    async fn next_delivery(&mut self, give_up: Option<Duration>) -> Option<(Action, Delivery)> {
-        let Some(give_up) = give_up else {
-            return self.deliveries.next().await;
-        };
-        let left = give_up.checked_sub(self.clock.monotonic())?;
-        tokio::time::timeout(left, self.deliveries.next()).await.ok()?
     }
 
     /// `--cleanup`: removes what this run wrote.

@@ -19,6 +19,7 @@ mod cleanup;
 #[path = "lease_tests.rs"]
 mod leases;
 mod phases;
+mod stopping;
 mod telemetry;
 mod whole;
 mod wildcards;
