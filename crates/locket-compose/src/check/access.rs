@@ -1,8 +1,13 @@
 //! Who reads a secret's file in a container, and whether the disk lets them.
 
+use locket_core::ImageName;
+
 use super::Stat;
 use crate::images;
 use crate::model::{Project, Service};
+
+/// Whom containers of locket's own image run as, unless told otherwise.
+const OUR_USER: u32 = 65532;
 
 /// Whom a container runs as, as far as it can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +27,14 @@ impl Reader {
             let uid = if uid == "root" { 0 } else { uid.parse().ok()? };
             return Some(Self { uid, gid });
         }
-        let image = images::find(&service.image.as_ref()?.value)?;
+        let image = &service.image.as_ref()?.value;
+        if is_ours(image) {
+            return Some(Self {
+                uid: OUR_USER,
+                gid: Some(OUR_USER),
+            });
+        }
+        let image = images::find(image)?;
         let named = image
             .reader_variable
             .as_ref()
@@ -51,6 +63,16 @@ impl Reader {
     }
 }
 
+/// Whether it is an image of locket, whoever has built it.
+fn is_ours(image: &str) -> bool {
+    ImageName::of(image).last() == "locket"
+}
+
+/// Whether any service reads the secret `name` as nobody knows whom.
+pub(super) fn has_unknown_reader(project: &Project, name: &str) -> bool {
+    project.users_of(name).any(|service| Reader::of(service).is_none())
+}
+
 /// Every known reader of the secret `name`.
 pub(super) fn readers<'a>(
     project: &'a Project,
@@ -59,4 +81,27 @@ pub(super) fn readers<'a>(
     project
         .users_of(name)
         .filter_map(|service| Some((service, Reader::of(service)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_image_is_known_by_its_name_and_its_user_is_that_of_its_dockerfile() {
+        for image in [
+            "locket",
+            "locket:latest",
+            "locket:op",
+            "registry.example:5000/team/locket:1@sha256:0123",
+        ] {
+            assert!(is_ours(image), "{image}");
+        }
+        for image in ["team/pocket-locket", "locket/app", "postgres"] {
+            assert!(!is_ours(image), "{image}");
+        }
+        let dockerfile = include_str!("../../../../deploy/image/Dockerfile");
+        let user = dockerfile.lines().find_map(|line| line.strip_prefix("USER "));
+        assert_eq!(user, Some(format!("{OUR_USER}:{OUR_USER}").as_str()));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::access::{Reader, readers};
+use super::access::{Reader, has_unknown_reader, readers};
 use super::rules::{
     SECRET_FILE_EMPTY, SECRET_FILE_MISSING, SECRET_FILE_MODE, SECRET_FILE_OLD, SECRET_FILE_TRACKED,
     SECRET_FILE_UNIGNORED, SECRET_FILE_UNREADABLE, SECRET_FILE_WHITESPACE,
@@ -81,14 +81,19 @@ fn missing(scene: &mut Scene<'_>, file: &SecretFile<'_>) {
         // Whoever makes the file can read it.
         .filter(|reader| reader.uid != 0 && Some(reader.uid) != scene.surroundings.user())
         .collect();
+    let has_unknown = has_unknown_reader(scene.project, file.name());
     let (mode, owner) = match readers.as_slice() {
-        [] => (0o600, None),
-        [first, rest @ ..] if scene.options.is_root && rest.iter().all(|reader| reader.uid == first.uid) => {
+        [] if !has_unknown => (0o600, None),
+        [first, rest @ ..]
+            if scene.options.is_root
+                && !has_unknown
+                && rest.iter().all(|reader| reader.uid == first.uid) =>
+        {
             (0o400, Some(first.uid))
         }
         // Its directory is made shut by the next round.
         _ if shuttable(scene, file.path).is_some() => (0o644, None),
-        // Who reads it is told by the next round.
+        // Who reads it is told by the next round, as far as it is known.
         _ => (0o600, None),
     };
     let path = file.path.to_owned();
@@ -150,6 +155,7 @@ fn access(scene: &mut Scene<'_>, file: &SecretFile<'_>, stat: &Stat) {
         .map(|(_, reader)| reader)
         .filter(needs_others)
         .collect();
+    let has_unknown = has_unknown_reader(project, file.name());
     let is_open = stat.mode & 0o007 != 0 && !stat.is_shut;
     let directory = shuttable(scene, file.path);
     if is_open {
@@ -167,18 +173,22 @@ fn access(scene: &mut Scene<'_>, file: &SecretFile<'_>, stat: &Stat) {
                 owner: None,
             })
         };
-        scene.add(match (foreign.is_empty(), directory) {
+        scene.add(match (foreign.is_empty() && !has_unknown, directory) {
             (true, _) => finding.fix(shut(file.path, 0o600)),
             (false, Some(directory)) => finding.fix(shut(directory, 0o700)),
+            (false, None) if foreign.is_empty() => finding.help(
+                "Which user its readers run as is not known. Say it with `user:`, or move the file to a directory `secrets` of the project and shut that with `chmod 700`.",
+            ),
             // Others than the services may need what else is in that directory.
             (false, None) => finding.help(
                 "Its readers need that mode, and its directory is not for secrets alone. Move it to a directory `secrets` of the project and shut that with `chmod 700`, or give it to its only reader with `chown` and take the mode from it with `chmod 600`.",
             ),
         });
     }
+    let is_only_reader = |reader: &Reader| !has_unknown && foreign.iter().all(|other| other.uid == reader.uid);
     let barred = readers(project, file.name()).find(|(_, reader)| reader.reads(stat) == Some(false));
     if let Some((service, reader)) = barred {
-        let is_only_reader = foreign.iter().all(|other| other.uid == reader.uid);
+        let is_only_reader = is_only_reader(&reader);
         let given = |mode: Option<u32>, owner: Option<u32>| {
             Some(Fix::Access {
                 path: file.path.to_owned(),

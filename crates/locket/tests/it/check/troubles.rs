@@ -186,6 +186,57 @@ fn a_new_file_is_open_for_others_only_where_its_directory_may_be_shut() {
 }
 
 #[test]
+fn a_file_stays_readable_for_a_service_whose_user_is_not_known() {
+    let project = |user: &str| {
+        format!(
+            "services: {{a: {{image: my-app, {user}secrets: [one, two]}}}}\nsecrets: {{one: {{file: ./secrets/pw}}, two: {{file: ./conf/pw}}}}\n"
+        )
+    };
+    let scene = |user: &str| {
+        let scene = open_scene();
+        scene.write("app/compose.yaml", project(user));
+        for directory in ["app", "app/secrets", "app/conf"] {
+            fs::create_dir_all(scene.path(directory)).unwrap();
+            mode(&scene.path(directory), 0o755);
+        }
+        for file in ["app/secrets/pw", "app/conf/pw"] {
+            scene.write(file, "Vb8sKq2wLx9Z");
+            mode(&scene.path(file), 0o644);
+        }
+        scene
+    };
+    let bits_of = |scene: &Scene| {
+        ["app/secrets", "app/secrets/pw", "app/conf", "app/conf/pw"].map(|name| bits(scene, name))
+    };
+    let unknown = scene("");
+    let found = findings(&unknown, &["--fix", "app"]);
+    assert_eq!(ids(&found), ["secret-file-mode"], "{found:#?}");
+    assert!(found[0]["help"].as_str().unwrap().contains("`user:`"), "{found:#?}");
+    assert_eq!(bits_of(&unknown), [0o700, 0o644, 0o755, 0o644]);
+    // Where it is known that nobody else reads them, the files themselves are shut.
+    let known = scene("user: \"0\", ");
+    assert!(findings(&known, &["--fix", "app"]).is_empty());
+    assert_eq!(bits_of(&known), [0o755, 0o600, 0o755, 0o600]);
+}
+
+#[test]
+fn a_file_that_lockets_own_image_cannot_read_is_found() {
+    let scene = open_scene();
+    scene.write(
+        "compose.yaml",
+        "services: {locket: {image: \"registry.example/locket:op\", secrets: [op_token]}}\nsecrets: {op_token: {file: ./secrets/token}}\n",
+    );
+    fs::create_dir_all(scene.path("secrets")).unwrap();
+    mode(&scene.path("secrets"), 0o700);
+    scene.write("secrets/token", "ops_Vb8sKq2wLx9Z");
+    mode(&scene.path("secrets/token"), 0o600);
+    let found = findings(&scene, &[]);
+    assert_eq!(ids(&found), ["secret-file-unreadable"], "{found:#?}");
+    assert!(found[0]["message"].as_str().unwrap().contains("65532"));
+    assert!(findings(&scene, &["--fix"]).is_empty());
+}
+
+#[test]
 fn a_new_file_for_ourselves_is_for_nobody_else() {
     for (user, expected) in [(geteuid().as_raw(), 0o600), (4321, 0o644)] {
         let scene = open_scene();
