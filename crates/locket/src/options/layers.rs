@@ -1,5 +1,6 @@
 //! Flags beat variables beat the configuration. Every value that comes out says where it came from.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,10 +20,20 @@ pub(crate) struct Layers<'a> {
     context: &'a Context,
     directory: Arc<Path>,
     files: &'a [ConfigFile],
+    before: Beforehand,
     /// What is wrong so far: everything is looked at before anything is told.
     pub(crate) problems: Vec<Problem>,
     /// What is not wrong and yet should be known.
     pub(crate) notices: Vec<Notice>,
+}
+
+/// Flags that somebody else gave before: a layer between the flags and the variables.
+#[derive(Debug, Default)]
+pub(crate) struct Beforehand {
+    /// Their identities in the parser.
+    pub(crate) flags: BTreeSet<String>,
+    /// The provider that was in force for whoever gave them.
+    pub(crate) provider: Option<Given>,
 }
 
 /// What people should know though nothing is wrong; logged once the log is open.
@@ -65,9 +76,25 @@ impl<'a> Layers<'a> {
             context,
             directory: context.directory.as_path().into(),
             files,
+            before: Beforehand::default(),
             problems: Vec::new(),
             notices: Vec::new(),
         }
+    }
+
+    /// Some of the flags were given by somebody else.
+    pub(crate) fn set_beforehand(&mut self, before: Beforehand) {
+        self.before = before;
+    }
+
+    /// Whether the flag `id` was given by somebody else.
+    pub(crate) fn was_given_before(&self, id: &str) -> bool {
+        self.before.flags.contains(id)
+    }
+
+    /// The provider that was in force for whoever gave flags before.
+    pub(crate) fn provider_before(&self) -> Option<&Given> {
+        self.before.provider.as_ref()
     }
 
     /// What surrounds this process.
@@ -85,11 +112,16 @@ impl<'a> Layers<'a> {
         let flag = self.flag(opt.name, opt.name);
         let given = flag.or_else(|| self.variable(opt.variables));
         let given = given.or_else(|| self.files().find_map(|file| file.text(opt).cloned()))?;
+        self.note(opt, &given);
+        Some(given)
+    }
+
+    /// Notes where the value of an option came from.
+    pub(crate) fn note(&mut self, opt: &Opt, given: &Given) {
         let notice = Notice::Origin(opt.name, given.origin.clone());
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
         }
-        Some(given)
     }
 
     /// The value of an option, or `default` when nobody gives one or what is given is wrong.

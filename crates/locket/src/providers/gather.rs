@@ -10,12 +10,13 @@ use locket_providers::{ConfigError, Credential, ProviderKind, Setting, SettingKi
 
 use super::choice::Choice;
 use super::flags::id;
+use super::meant::{Layer, is_meant};
 use super::sections::{check_text, credential_name, is_owned, loans};
 use crate::config::{ConfigFile, ProviderTable, TableName};
 use crate::options::{Given, Layers, NOT_UTF8, Origin, table};
 
 /// The name of the setting that `--token-file` stands for.
-const TOKEN_FILE: &str = "token-file";
+pub(super) const TOKEN_FILE: &str = "token-file";
 
 /// What one instance was told.
 #[derive(Debug, Default)]
@@ -167,10 +168,12 @@ fn find(
         return Ok(given.or_else(|| in_files(layers, kind, subject, setting, false)));
     }
     let is_chosen = choice.is(kind) && setting.name == TOKEN_FILE;
+    let is_meant = |layer| is_chosen && is_meant(layers, layer, kind);
     let id = id(kind.prefix, setting.name);
     let flag = layers.flag(&id, &id).or_else(|| {
         let generic = table::TOKEN_FILE.name;
-        layers.flag(generic, generic).filter(|_| is_chosen)
+        let flag = layers.flag(generic, generic);
+        flag.filter(|_| is_meant(Layer::of_flag(layers, generic)))
     });
     if let Some(given) = flag {
         return Ok(Some(Found::Text(given)));
@@ -178,7 +181,8 @@ fn find(
     if let Some(found) = in_variables(layers, setting)? {
         return Ok(Some(found));
     }
-    for name in table::TOKEN_FILE.variables.iter().filter(|_| is_chosen) {
+    let generic = table::TOKEN_FILE.variables.iter();
+    for name in generic.filter(|_| is_meant(Layer::Variables)) {
         if let Some(given) = variable(layers, name)? {
             return Ok(Some(Found::Text(given)));
         }
@@ -242,11 +246,12 @@ fn in_files(
     setting: &'static Setting,
     is_chosen: bool,
 ) -> Option<Found> {
-    layers.files().find_map(|file| {
+    layers.files().enumerate().find_map(|(place, file)| {
         let own = own_table(file, subject).and_then(|table| in_table(table, setting));
         let generic = || {
-            let text = file.text(&table::TOKEN_FILE);
-            text.filter(|_| is_chosen).cloned()
+            let text = file.text(&table::TOKEN_FILE).filter(|_| is_chosen);
+            text.filter(|_| is_meant(layers, Layer::File(place), kind))
+                .cloned()
         };
         match subject {
             Subject::Instance(_) => own,
@@ -279,15 +284,21 @@ fn section<'a>(file: &'a ConfigFile, prefix: &str) -> Option<&'a ProviderTable> 
     file.providers.iter().find(is_it)
 }
 
-/// A credential that another prefix lends to the chosen provider, when it has none of its own.
+/// A credential that another prefix lends to the chosen provider, when it has none of its own. One that stands beside
+/// the name of the provider that it belongs to is not lent.
 fn lent(layers: &Layers<'_>, choice: Choice, kind: &ProviderKind, setting: &Setting) -> Option<Found> {
     let loan =
         loans().find(|loan| loan.to == kind.name && loan.setting.name == setting.name && choice.is(kind))?;
     let id = id(loan.prefix, loan.setting.name);
-    let flag = layers.flag(&id, &id).map(Found::Text);
-    flag.or_else(|| {
-        layers
-            .files()
-            .find_map(|file| in_table(section(file, loan.prefix)?, loan.setting))
+    let is_lent = |layer| is_meant(layers, layer, kind);
+    let flag = layers
+        .flag(&id, &id)
+        .filter(|_| is_lent(Layer::of_flag(layers, &id)));
+    flag.map(Found::Text).or_else(|| {
+        let mut files = layers.files().enumerate();
+        files.find_map(|(place, file)| {
+            let table = section(file, loan.prefix).filter(|_| is_lent(Layer::File(place)))?;
+            in_table(table, loan.setting)
+        })
     })
 }

@@ -7,6 +7,7 @@ mod deferred;
 mod flags;
 mod gather;
 mod instances;
+mod meant;
 mod sections;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use crate::testing;
 
 mod borrowed;
 mod helpers;
+mod meant;
 
 use borrowed::{FIRST, SECOND};
 

@@ -1,7 +1,7 @@
 //! What the options of a Docker volume say. They are the only ones that say what goes into it: maps and secrets of the
 //! configuration are for `run`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use locket_sys::mount::{Memory, MountLimits};
 
 use super::common::{Common, Loaded, load_quietly};
 use super::plan::MAX_FILE_SIZE;
+use crate::config;
 use crate::context::Context;
-use crate::options::{self, Given, Layers, Origin, table, values};
+use crate::options::{self, Beforehand, Given, Layers, Origin, table, values};
 use crate::providers;
 use crate::report::{Failure, Problem};
 
@@ -113,6 +114,33 @@ impl Inherited {
         Self(command.get_arguments().filter_map(texts).collect())
     }
 
+    /// Which flags of the command line with `more` are the plugin's, and for which provider it gave them. A volume that
+    /// asks another one does not hand it the plugin's token.
+    fn beforehand(&self, more: &BTreeMap<String, Vec<String>>, context: &Context) -> Beforehand {
+        let flags = self.0.keys().filter(|name| !more.contains_key(*name));
+        let flags: BTreeSet<_> = flags.cloned().collect();
+        let is_other = [&table::PROVIDER, &table::CONFIG]
+            .iter()
+            .any(|opt| more.contains_key(opt.name));
+        Beforehand {
+            provider: match is_other && !flags.is_empty() {
+                true => self.provider(context),
+                false => None,
+            },
+            flags,
+        }
+    }
+
+    /// The provider that the plugin itself asks.
+    fn provider(&self, context: &Context) -> Option<Given> {
+        let line = self.over(BTreeMap::new());
+        let matches = reading(clap::Command::new("volume"))
+            .try_get_matches_from(line)
+            .ok()?;
+        let found = config::load(&matches, context);
+        Layers::new(&matches, context, &found.files).text(&table::PROVIDER)
+    }
+
     /// As a command line, with `more` in the place of what has the same name.
     fn over(&self, more: BTreeMap<String, Vec<String>>) -> Vec<String> {
         let mut all = self.0.clone();
@@ -161,11 +189,15 @@ pub(crate) fn load_volume(
             own.problems.push(problem);
         }
     }
+    let before = inherited.beforehand(&flags, context);
     let line = inherited.over(flags);
     let matches = reading(clap::Command::new("volume"))
         .try_get_matches_from(line)
         .map_err(|refused| Failure::usage(refused.render().to_string()))?;
-    load_quietly(&matches, context, |layers| own.settle(layers, root))
+    load_quietly(&matches, context, |layers| {
+        layers.set_beforehand(before);
+        own.settle(layers, root)
+    })
 }
 
 /// The options that are a volume's own.
@@ -606,6 +638,63 @@ mod tests {
             settle(&[SECRET, ("size", "0")])
                 .unwrap_err()
                 .contains("hold nothing")
+        );
+    }
+
+    #[test]
+    fn the_token_of_a_plugin_does_not_go_to_another_provider_that_a_volume_asks() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, provider: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, format!("[run]\nprovider = '{provider}'\n")).unwrap();
+            path.display().to_string()
+        };
+        let op = file("op.toml", "op");
+        let bws = file("bws.toml", "bws");
+        let tokens = |plugin: &[(&str, &str)], variables: &[(&str, &str)], volume: &[(&str, &str)]| {
+            let plugin = plugin
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), vec![(*text).to_owned()]));
+            let options = std::iter::once(&SECRET).chain(volume);
+            let options = options.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+            let settled = load_volume(
+                &options.collect(),
+                &Inherited(plugin.collect()),
+                Path::new("/root"),
+                &testing::context(directory.path(), variables),
+            );
+            let providers = settled.unwrap().quietly().common.providers;
+            let of = |name: &str| {
+                let credentials = providers.credentials(name);
+                let origins = credentials.map(|(_, origin)| origin.to_string());
+                origins.collect::<Vec<_>>()
+            };
+            (of("op"), of("bws"))
+        };
+        let token = ("token-file", "/op.tok");
+        let by_flag = [("provider", "op"), token];
+        let by_file = [("config", op.as_str()), token];
+        let by_variable = [("SECRETS_PROVIDER", "op")];
+        let flag = || vec!["--token-file".to_owned()];
+        let ways: [(&[(&str, &str)], &[(&str, &str)]); 3] =
+            [(&by_flag, &[]), (&by_file, &[]), (&[token], &by_variable)];
+        for (plugin, variables) in ways {
+            assert_eq!(tokens(plugin, variables, &[]), (flag(), Vec::new()), "{plugin:?}");
+            assert_eq!(tokens(plugin, variables, &[("provider", "op")]).0, flag());
+            let other = [("provider", "bws")];
+            assert_eq!(
+                tokens(plugin, variables, &other).1,
+                Vec::<String>::new(),
+                "{plugin:?}"
+            );
+            let own = [("provider", "bws"), ("token-file", "/bws.tok")];
+            assert_eq!(tokens(plugin, variables, &own).1, flag(), "{plugin:?}");
+        }
+        assert_eq!(tokens(&by_file, &[], &[("config", &bws)]).1, Vec::<String>::new());
+        let equipped = [("BWS_ACCESS_TOKEN", "t")];
+        assert_eq!(
+            tokens(&by_flag, &equipped, &[("provider", "bws")]).1,
+            ["BWS_ACCESS_TOKEN"]
         );
     }
 
