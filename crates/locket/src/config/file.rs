@@ -240,7 +240,7 @@ fn broken_toml(error: &toml::de::Error) -> Diagnostic {
 }
 
 /// The names that a table may have.
-fn names() -> Vec<&'static str> {
+pub(super) fn names() -> Vec<&'static str> {
     let mut names = vec![
         "run",
         "exec",

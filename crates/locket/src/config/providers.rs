@@ -58,33 +58,6 @@ pub(super) fn prefixes() -> impl Iterator<Item = &'static str> {
     sections().into_iter().map(|section| section.prefix)
 }
 
-/// Whether values in the table `name` could be meant as credentials: true for everything that is not known to hold
-/// none.
-pub(super) fn may_hold_credentials(name: &str) -> bool {
-    ![
-        "run", "map", "secret", "notify", "plugin", "swarm", "labels", "rotate",
-    ]
-    .contains(&name)
-}
-
-/// Whether the values of a key may be shown. What stands in a table of the user's own names may be anything.
-pub(super) fn is_plain_key(name: &str) -> bool {
-    let named = kinds().iter().flat_map(|kind| kind.all_settings());
-    let all = sections().into_iter().flat_map(|section| section.settings);
-    name == "type"
-        || all
-            .chain(named)
-            .any(|setting| setting.name == name && setting.kind != SettingKind::Table)
-}
-
-/// Whether a key holds a table of the user's own names.
-pub(super) fn is_table_key(name: &str) -> bool {
-    kinds()
-        .iter()
-        .flat_map(|kind| kind.all_settings())
-        .any(|setting| setting.name == name && setting.kind == SettingKind::Table)
-}
-
 /// Reads `[PREFIX]`; `None` when no provider has this prefix.
 pub(super) fn read_section(
     reading: &mut Reading,

@@ -236,11 +236,14 @@ impl<'a> Reader<'a> {
             Numbers::Whole | Numbers::Refused => "a text",
         };
         let help = match (value.get_ref(), numbers) {
-            (DeValue::Integer(number), Numbers::Octal) => {
+            (DeValue::Integer(number), Numbers::Octal) if self.file.shows(value.span(), number.as_str()) => {
                 let digits = number.as_str();
                 format!("Write `{key} = \"0{digits}\"` or `{key} = 0o{digits}`.")
             }
-            (DeValue::Integer(number), _) => format!("Write `{key} = \"{number}\"`."),
+            // It may be a credential, which the source hides.
+            (DeValue::Integer(number), _) if self.file.shows(value.span(), number.as_str()) => {
+                format!("Write `{key} = \"{number}\"`.")
+            }
             _ => format!("Write `{key} = \"…\"`."),
         };
         self.found(
@@ -252,6 +255,14 @@ impl<'a> Reader<'a> {
 }
 
 impl Reading {
+    /// Whether `text` may be repeated: the source has it at this place.
+    fn shows(&self, place: std::ops::Range<usize>, text: &str) -> bool {
+        let shown = self.source.text.get(place).unwrap_or_default();
+        shown
+            .windows(text.len().max(1))
+            .any(|part| part == text.as_bytes())
+    }
+
     /// A value's text with its place.
     pub(super) fn given(&self, text: String, value: &Spanned<DeValue<'_>>) -> Given {
         Given {

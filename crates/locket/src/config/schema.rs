@@ -109,10 +109,10 @@ fn grants() -> Value {
 }
 
 /// A key and what is wanted under it.
-type Known = (&'static str, Wanted);
+pub(super) type Known = (&'static str, Wanted);
 
 /// What `read` looks for in an empty table.
-fn known(read: impl FnOnce(&mut Reader<'_>)) -> Vec<Known> {
+pub(super) fn known(read: impl FnOnce(&mut Reader<'_>)) -> Vec<Known> {
     let mut reading = Reading {
         source: Arc::new(SourceText {
             name: String::new(),
@@ -128,7 +128,7 @@ fn known(read: impl FnOnce(&mut Reader<'_>)) -> Vec<Known> {
 }
 
 /// The keys of `[[secret]]` in either form.
-fn secret() -> Vec<Known> {
+pub(super) fn secret() -> Vec<Known> {
     let mut keys = known(|reader| drop(read_secret(reader, Span::default())));
     for key in known(|reader| drop(read_every(reader))) {
         if !keys.contains(&key) {

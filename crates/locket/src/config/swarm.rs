@@ -61,14 +61,7 @@ fn read_secrets(reader: &mut Reader<'_>) -> Vec<SwarmSecret> {
             reader.found(entry, "`secret` is written as a table of its own", SECRET_FORM);
             continue;
         };
-        let (name, template, target, services) = reader.inside("[[swarm.secret]]", table, |inside| {
-            (
-                inside.text("name", Numbers::Refused),
-                inside.text("template", Numbers::Refused),
-                inside.text("target", Numbers::Refused),
-                inside.texts("services"),
-            )
-        });
+        let (name, template, target, services) = reader.inside("[[swarm.secret]]", table, read_swarm_secret);
         match (name, template) {
             (Some(name), Some(template)) => secrets.push(SwarmSecret {
                 name,
@@ -81,6 +74,21 @@ fn read_secrets(reader: &mut Reader<'_>) -> Vec<SwarmSecret> {
     }
     secrets
 }
+
+type Parts = (Option<Given>, Option<Given>, Option<Given>, Vec<Given>);
+
+/// Reads the keys of a `[[swarm.secret]]`.
+pub(super) fn read_swarm_secret(reader: &mut Reader<'_>) -> Parts {
+    (
+        reader.text("name", Numbers::Refused),
+        reader.text("template", Numbers::Refused),
+        reader.text("target", Numbers::Refused),
+        reader.texts("services"),
+    )
+}
+
+/// The keys of a grant that is written as a table.
+pub(super) const ALLOW: [&str; 2] = ["reference", "service"];
 
 const FORM: &str = "Write `allow = [\"bao://kv/shop/**\"]`, or `{ reference = \"bao://kv/shop/**\", service = \"shop_*\" }` in \
                     the place of a text.";
@@ -101,9 +109,9 @@ pub(super) fn read_allow(reader: &mut Reader<'_>) -> Option<Allowance> {
                     let value = table.get(key)?;
                     value.get_ref().as_str().map(str::to_owned)
                 };
-                let is_known = table.iter().all(|(key, value)| {
-                    ["reference", "service"].contains(&key.get_ref().as_ref()) && value.get_ref().is_str()
-                });
+                let is_known = table
+                    .iter()
+                    .all(|(key, value)| ALLOW.contains(&key.get_ref().as_ref()) && value.get_ref().is_str());
                 (text("reference").filter(|_| is_known), text("service"))
             }
             _ => (None, None),
