@@ -1,6 +1,6 @@
 //! Which configuration files count, and whether the one that merely lies there may be trusted.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(crate) fn load(matches: &ArgMatches, context: &Context) -> Found {
     };
     if named.is_empty()
         && found.problems.is_empty()
-        && let Some((path, file)) = find(&context.directory, &mut found.notices)
+        && let Some((path, file)) = find(&context.directory, Path::new(SYSTEM), &mut found.notices)
     {
         found.read(&path, Ok(file), context);
     }
@@ -84,19 +84,35 @@ fn named(layers: &mut Layers<'_>) -> Vec<PathBuf> {
     }
 }
 
-/// The file that counts when none is named, opened.
-fn find(directory: &Path, notices: &mut Vec<Notice>) -> Option<(PathBuf, File)> {
+/// The file that counts when none is named, opened. One that is there and cannot be used is told of.
+fn find(directory: &Path, system: &Path, notices: &mut Vec<Notice>) -> Option<(PathBuf, File)> {
     let local = directory.join(LOCAL);
+    let mut ignored = |path: &Path, reason: &str, advice: &str| {
+        let shown = path.display();
+        notices.push(Notice::Warning(format!("{shown} is ignored: {reason}; {advice}")));
+    };
     match open_trusted(&local) {
         Ok(Some(file)) => return Some((local, file)),
         Ok(None) => {}
-        Err(reason) => notices.push(Notice::Warning(format!(
-            "{} is ignored: {reason}; name it with `--config` to use it all the same",
-            local.display()
-        ))),
+        Err(reason) => ignored(&local, &reason, "name it with `--config` to use it all the same"),
     }
-    let system = PathBuf::from(SYSTEM);
-    File::open(&system).ok().map(|file| (system, file))
+    // Whoever may write to the machine's directory may do anything on it.
+    match open(system) {
+        Ok(found) => found.map(|opened| (system.to_owned(), opened.file)),
+        Err(reason) => {
+            let advice = "let this user read it, or name another one with `--config`";
+            ignored(system, &reason, advice);
+            None
+        }
+    }
+}
+
+/// A configuration file, and what it is.
+struct Opened {
+    file: File,
+    metadata: Metadata,
+    /// Of the link, if it is one.
+    link: Metadata,
 }
 
 /// Opens a file that merely lies there. A configuration can run programs, so it counts only if nobody but the
@@ -105,6 +121,29 @@ fn find(directory: &Path, notices: &mut Vec<Notice>) -> Option<(PathBuf, File)> 
 /// # Errors
 /// Why it is not trusted.
 fn open_trusted(path: &Path) -> Result<Option<File>, String> {
+    let Some(Opened { file, metadata, link }) = open(path)? else {
+        return Ok(None);
+    };
+    let us = rustix::process::geteuid().as_raw();
+    for owner in [link.uid(), metadata.uid()] {
+        if owner != us && owner != 0 {
+            return Err(format!("it belongs to another user ({owner})"));
+        }
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(format!(
+            "others may write to it (mode {:04o})",
+            metadata.mode() & 0o7777
+        ));
+    }
+    Ok(Some(file))
+}
+
+/// Opens a file, if there is one.
+///
+/// # Errors
+/// What is there cannot be read: also a link to nothing, and a directory that does not let us look.
+fn open(path: &Path) -> Result<Option<Opened>, String> {
     let told = |error: std::io::Error| error.to_string();
     let link = match fs::symlink_metadata(path) {
         Ok(link) => link,
@@ -119,22 +158,10 @@ fn open_trusted(path: &Path) -> Result<Option<File>, String> {
         .open(path)
         .map_err(told)?;
     let metadata = file.metadata().map_err(told)?;
-    let us = rustix::process::geteuid().as_raw();
-    for owner in [link.uid(), metadata.uid()] {
-        if owner != us && owner != 0 {
-            return Err(format!("it belongs to another user ({owner})"));
-        }
+    match metadata.is_file() {
+        true => Ok(Some(Opened { file, metadata, link })),
+        false => Err("it is not a regular file".to_owned()),
     }
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    if metadata.mode() & 0o022 != 0 {
-        return Err(format!(
-            "others may write to it (mode {:04o})",
-            metadata.mode() & 0o7777
-        ));
-    }
-    Ok(Some(file))
 }
 
 impl Found {
@@ -197,7 +224,8 @@ mod tests {
         for (mode, trusted) in [(0o600, true), (0o644, true), (0o664, false), (0o646, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let mut notices = Vec::new();
-            let found = find(directory.path(), &mut notices).map(|(path, _)| path);
+            let nothing = directory.path().join("none.toml");
+            let found = find(directory.path(), &nothing, &mut notices).map(|(path, _)| path);
             assert_eq!(found == Some(path.clone()), trusted, "{mode:o}");
             assert_eq!(notices.is_empty(), trusted, "{mode:o}");
         }
@@ -222,6 +250,70 @@ mod tests {
     fn no_file_is_no_news() {
         let directory = tempfile::tempdir().unwrap();
         assert!(open_trusted(&directory.path().join(LOCAL)).unwrap().is_none());
+        let mut notices = Vec::new();
+        let system = directory.path().join("none/locket.toml");
+        assert!(find(directory.path(), &system, &mut notices).is_none());
+        assert_eq!(notices, []);
+    }
+
+    #[test]
+    fn a_file_of_the_machine_that_cannot_be_read_is_told_about() {
+        let home = tempfile::tempdir().unwrap();
+        let machine = tempfile::tempdir().unwrap();
+        let found = |system: &Path| {
+            let mut notices = Vec::new();
+            let found = find(home.path(), system, &mut notices).map(|(path, _)| path);
+            (found, notices)
+        };
+        let told = |notices: &[Notice], path: &Path| {
+            matches!(notices, [Notice::Warning(text)]
+                if text.starts_with(&format!("{} is ignored: ", path.display())) && text.contains("--config"))
+        };
+        let dangling = machine.path().join("dangling.toml");
+        symlink(machine.path().join("gone"), &dangling).unwrap();
+        let circle = machine.path().join("circle.toml");
+        symlink(&circle, &circle).unwrap();
+        let beside = machine.path().join("file");
+        fs::write(&beside, "").unwrap();
+        for path in [
+            dangling.as_path(),
+            &circle,
+            machine.path(),
+            &beside.join("locket.toml"),
+        ] {
+            let (file, notices) = found(path);
+            assert!(
+                file.is_none() && told(&notices, path),
+                "{}: {notices:?}",
+                path.display()
+            );
+        }
+        assert_eq!(found(&beside), (Some(beside.clone()), Vec::new()));
+        // Root may read everything.
+        if rustix::process::geteuid().is_root() {
+            return;
+        }
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0)).unwrap();
+        let (file, notices) = found(&beside);
+        assert!(file.is_none() && told(&notices, &beside), "{notices:?}");
+        let shut = machine.path().join("shut");
+        fs::create_dir(&shut).unwrap();
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0)).unwrap();
+        let inside = shut.join("locket.toml");
+        let (file, notices) = found(&inside);
+        assert!(file.is_none() && told(&notices, &inside), "{notices:?}");
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_of_the_machine_keeps_nobody_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("system.toml");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let mut notices = Vec::new();
+        assert!(find(directory.path(), &path, &mut notices).is_none());
+        assert_eq!(notices.len(), 1);
     }
 
     #[test]
