@@ -5,18 +5,26 @@ use std::time::Duration;
 
 use locket_core::Diagnostic;
 
+/// A thousand years. No time span is longer: clocks have room for a few of these beyond the present.
+const LONGEST: Duration = Duration::from_secs(31_557_600_000);
+
 /// A time span: `500ms`, `10s`, `1h 30m`.
 ///
 /// # Errors
-/// The text is none.
+/// The text is none, or one of more than a thousand years.
 pub(crate) fn duration(text: &str) -> Result<Duration, Diagnostic> {
-    humantime::parse_duration(text.trim()).map_err(|_| {
-        let wrong = wrong(text, "is not a duration");
-        match text.trim().parse::<u64>() {
-            Ok(number) => wrong.help(format!("Add the unit, as in `{number}s` or `{number}ms`.")),
-            Err(_) => wrong.help("Write it like `500ms`, `10s` or `6h`."),
+    match humantime::parse_duration(text.trim()) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) => Err(wrong(text, "is longer than a thousand years")
+            .help("Write a shorter time, like `10s`, `6h` or `2y`.")),
+        Err(_) => {
+            let wrong = wrong(text, "is not a duration");
+            Err(match text.trim().parse::<u64>() {
+                Ok(number) => wrong.help(format!("Add the unit, as in `{number}s` or `{number}ms`.")),
+                Err(_) => wrong.help("Write it like `500ms`, `10s` or `6h`."),
+            })
         }
-    })
+    }
 }
 
 /// A time span that is not zero.
@@ -169,6 +177,20 @@ mod tests {
             Some("Add the unit, as in `30s` or `30ms`.")
         );
         assert!(duration("-1s").is_err() && duration("").is_err());
+    }
+
+    #[test]
+    fn a_time_that_no_clock_has_room_for_is_refused() {
+        for text in ["400000000000y", "1001y", "18446744073709551615s"] {
+            for told in [
+                duration(text).unwrap_err(),
+                positive_duration(text).unwrap_err(),
+                duration_or_off(text).unwrap_err(),
+            ] {
+                assert!(told.message.contains("a thousand years"), "{told:?}");
+            }
+        }
+        assert!(duration("1000y").is_ok());
     }
 
     #[test]
