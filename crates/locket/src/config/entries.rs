@@ -195,19 +195,25 @@ pub(super) fn read_all<T>(
     value: &Spanned<DeValue<'_>>,
     read: fn(&mut Reader<'_>, Span) -> Option<T>,
 ) -> Vec<T> {
-    let tables: Vec<(&DeTable<'_>, Span)> = match value.get_ref() {
-        DeValue::Array(elements) => elements
-            .iter()
-            .filter_map(|element| Some((element.get_ref().as_table()?, element.span().into())))
-            .collect(),
-        _ => Vec::new(),
-    };
-    if tables.is_empty() {
-        let finding = Diagnostic::error(value.span(), format!("`{name}` is written as a table of its own"))
-            .help(format!(
-                "Write `[[{name}]]` and its keys below it, once for each."
-            ));
+    let mut not_a_table = |place: Span| {
+        let finding = Diagnostic::error(place, format!("`{name}` is written as a table of its own")).help(
+            format!("Write `[[{name}]]` and its keys below it, once for each."),
+        );
         file.found.push(finding);
+    };
+    let elements = match value.get_ref() {
+        DeValue::Array(elements) if !elements.is_empty() => elements,
+        _ => {
+            not_a_table(value.span().into());
+            return Vec::new();
+        }
+    };
+    let mut tables: Vec<(&DeTable<'_>, Span)> = Vec::with_capacity(elements.len());
+    for element in elements.iter() {
+        match element.get_ref().as_table() {
+            Some(table) => tables.push((table, element.span().into())),
+            None => not_a_table(element.span().into()),
+        }
     }
     let mut entries = Vec::with_capacity(tables.len());
     for (table, span) in tables {
@@ -219,8 +225,9 @@ pub(super) fn read_all<T>(
 }
 
 pub(super) fn read_map(reader: &mut Reader<'_>, span: Span) -> Option<MapEntry> {
-    let source = reader.text("source", Numbers::Refused);
-    let destination = reader.text("destination", Numbers::Refused);
+    const FORM: &str = "Name a file or a directory; `.` is the directory of this file.";
+    let source = reader.filled("source", FORM);
+    let destination = reader.filled("destination", FORM);
     let mut settings = EntrySettings::read(reader);
     settings.read_selection(reader);
     settings.atomic = reader.boolean("atomic");
@@ -251,15 +258,18 @@ pub(super) fn read_secret(reader: &mut Reader<'_>, span: Span) -> Option<SecretT
         );
     }
     let name = reader.text("name", Numbers::Refused);
-    let text = reader.text("template", Numbers::Refused);
-    let file = reader.text("file", Numbers::Refused);
+    let text = reader.filled(
+        "template",
+        "Write what the file shall hold, with a reference in it.",
+    );
+    let file = reader.filled("file", "Name the file that holds the template.");
     let settings = EntrySettings::read(reader);
     require(reader, span, "name", name.is_some());
     let template = match (text, file) {
         (Some(text), None) => Some(EntryTemplate::Text(text)),
         (None, Some(file)) => Some(EntryTemplate::File(file)),
         (None, None) => {
-            require(reader, span, "template", false);
+            require(reader, span, "template", reader.has("file"));
             None
         }
         (Some(_), Some(_)) => {

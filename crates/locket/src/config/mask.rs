@@ -139,6 +139,7 @@ fn walk(value: &Spanned<DeValue<'_>>, shown: &Shown, places: &mut Vec<(Range<usi
             }
         }
         DeValue::Boolean(_) => places.push((value.span(), true)),
+        DeValue::String(text) if text.is_empty() => places.push((value.span(), true)),
         DeValue::String(text) => {
             let is_shown = match shown.one {
                 Values::All => true,

@@ -82,6 +82,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The text under `key`, which means nothing when it is empty: a path would be the directory that it counts from.
+    pub(super) fn filled(&mut self, key: &'static str, help: &str) -> Option<Given> {
+        let given = self.text(key, Numbers::Refused)?;
+        if given.text.is_empty() {
+            self.found_in(
+                &given,
+                Diagnostic::error(0..0, format!("`{key}` is empty")).help(help),
+            );
+            return None;
+        }
+        Some(given)
+    }
+
     /// The texts under `key`: one, or several in an array.
     pub(super) fn texts(&mut self, key: &'static str) -> Vec<Given> {
         let Some(value) = self.wanted(key, Wanted::Texts) else {

@@ -1,6 +1,6 @@
 //! `[rotate]`: what changes a value inside of services that nobody knows.
 
-use super::reader::{Numbers, Reader};
+use super::reader::Reader;
 use crate::options::Given;
 
 /// `[rotate]`.
@@ -20,6 +20,6 @@ pub(crate) struct RotateTable {
 /// Reads `[rotate]`.
 pub(super) fn read_rotate(reader: &mut Reader<'_>) -> RotateTable {
     RotateTable {
-        exec: reader.text("exec", Numbers::Refused),
+        exec: reader.filled("exec", "Name a program, or leave it out."),
     }
 }

@@ -33,7 +33,8 @@ pub(crate) struct SwarmSecret {
 /// Reads `[plugin]`.
 pub(super) fn read_plugin(reader: &mut Reader<'_>) -> BTreeMap<&'static str, Given> {
     let keys = ["socket", "runtime-dir"];
-    let given = keys.map(|key| reader.text(key, Numbers::Refused).map(|given| (key, given)));
+    let help = "Name a path, or leave it out.";
+    let given = keys.map(|key| reader.filled(key, help).map(|given| (key, given)));
     given.into_iter().flatten().collect()
 }
 
@@ -69,6 +70,8 @@ fn read_secrets(reader: &mut Reader<'_>) -> Vec<SwarmSecret> {
                 target,
                 services,
             }),
+            // What is there and wrong was reported already.
+            _ if table.contains_key("name") && table.contains_key("template") => {}
             _ => reader.found(entry, "this secret has no `name` or no `template`", SECRET_FORM),
         }
     }
@@ -81,7 +84,10 @@ type Parts = (Option<Given>, Option<Given>, Option<Given>, Vec<Given>);
 pub(super) fn read_swarm_secret(reader: &mut Reader<'_>) -> Parts {
     (
         reader.text("name", Numbers::Refused),
-        reader.text("template", Numbers::Refused),
+        reader.filled(
+            "template",
+            "Write what the secret shall hold, with a reference in it.",
+        ),
         reader.text("target", Numbers::Refused),
         reader.texts("services"),
     )

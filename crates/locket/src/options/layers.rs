@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use locket_core::Diagnostic;
 
-use super::opt::Opt;
+use super::opt::{Opt, Shape};
 use super::origin::{Given, Origin};
 use crate::config::ConfigFile;
 use crate::context::Context;
@@ -113,7 +113,24 @@ impl<'a> Layers<'a> {
         let given = flag.or_else(|| self.variable(opt.variables));
         let given = given.or_else(|| self.files().find_map(|file| file.text(opt).cloned()))?;
         self.note(opt, &given);
-        Some(given)
+        match opt.shape {
+            Shape::Path => self.filled(given),
+            _ => Some(given),
+        }
+    }
+
+    /// A path that is not empty: joined to the directory that it counts from, an empty one would be that directory.
+    pub(crate) fn filled(&mut self, given: Given) -> Option<Given> {
+        if !given.text.is_empty() {
+            return Some(given);
+        }
+        let wrong = Diagnostic::error(0..0, "the path is empty");
+        for problem in given.wrong([wrong.help("Name a file or a directory, or leave it out.")]) {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+        None
     }
 
     /// Notes where the value of an option came from.

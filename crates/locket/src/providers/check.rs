@@ -54,7 +54,10 @@ pub(super) fn token_file(layers: &mut Layers<'_>, choice: Choice) {
             let problem = given.origin.problem(message, Some(help.to_owned()));
             layers.problems.push(problem);
         }
-        None => layers.note(&table::TOKEN_FILE, given),
+        None => {
+            layers.note(&table::TOKEN_FILE, given);
+            layers.filled(given.clone());
+        }
     }
 }
 

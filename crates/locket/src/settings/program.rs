@@ -193,6 +193,10 @@ fn secret(
     let text = given.text.as_str();
     let is_variable = text.split_once('=').is_some_and(|(name, _)| is_name(name.trim()));
     match form {
+        Form::File | Form::Any if text.is_empty() => Err(vec![
+            Diagnostic::error(0..0, "this names neither a file nor a variable")
+                .help("Write FILE, NAME=TEMPLATE or NAME=@FILE, or leave it out."),
+        ]),
         Form::File => Ok(env_file(given, settings)),
         Form::Any if !is_variable => Ok(env_file(given, settings)),
         Form::Secret => {

@@ -139,6 +139,7 @@ impl RunSettings {
 /// Where the audit log goes.
 pub(crate) fn audit(layers: &mut Layers<'_>) -> Option<AuditTarget> {
     let given = layers.text(&table::AUDIT_LOG)?;
+    let given = layers.filled(given)?;
     Some(match given.text.as_str() {
         "journald" => AuditTarget::Journal(JOURNAL_SOCKET.into()),
         _ => AuditTarget::File(given.path()),

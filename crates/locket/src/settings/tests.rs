@@ -7,7 +7,7 @@ use locket_core::plan::OnError;
 
 use super::{Form, RunSettings};
 use crate::context::Style;
-use crate::options::{Key, table};
+use crate::options::{Key, Shape, table};
 use crate::testing;
 
 /// One option: a text for it, and what of the settled run shows that it was honoured.
@@ -521,6 +521,84 @@ x = 1
 }
 
 #[test]
+fn an_empty_path_is_refused_in_every_layer() {
+    let chosen = "[run]\nprovider = 'bao'\n";
+    let mut tried = 0;
+    for opt in table::RUN.iter().chain(table::READING) {
+        if !matches!(opt.shape, Shape::Path) && opt.name != table::AUDIT_LOG.name {
+            continue;
+        }
+        tried += 1;
+        let flag = |text: &str| format!("--{}={text}", opt.name);
+        let line = |text: &str| format!("{chosen}{} = '{text}'\n{WORK}", opt.name);
+        let by_flag = refused(&[&flag("")], &[], &format!("{chosen}{WORK}"));
+        let told = format!("--{}: the path is empty", opt.name);
+        assert_eq!(by_flag.matches(&told).count(), 1, "{by_flag}");
+        let by_file = refused(&[], &[], &line(""));
+        assert!(
+            by_file.contains("the path is empty") && by_file.contains("locket.toml:3"),
+            "{by_file}"
+        );
+        settled(&[&flag("x")], &[], &format!("{chosen}{WORK}"));
+        settled(&[], &[], &line("x"));
+        // Compose makes empty variables of those that nobody set.
+        for variable in opt.variables {
+            settled(&[], &[(variable, "")], &format!("{chosen}{WORK}"));
+        }
+    }
+    assert!(tried >= 5, "{tried}");
+}
+
+#[test]
+fn an_empty_part_of_a_table_is_refused_as_in_a_flag() {
+    let map = |source: &str, destination: &str| {
+        format!("[[map]]\nsource = '{source}'\ndestination = '{destination}'\n")
+    };
+    let secret = |key: &str, text: &str| format!("[[secret]]\nname = 'a'\n{key} = '{text}'\n");
+    let swarm = |text: &str| format!("{WORK}[[swarm.secret]]\nname = 'a'\ntemplate = '{text}'\n");
+    for (good, bad, key) in [
+        (map("a", "b"), map("", "b"), "source"),
+        (map("a", "b"), map("a", ""), "destination"),
+        (secret("template", "x"), secret("template", ""), "template"),
+        (secret("file", "x"), secret("file", ""), "file"),
+        (swarm("x"), swarm(""), "template"),
+        (
+            format!("{WORK}[plugin]\nsocket = 'x'\n"),
+            format!("{WORK}[plugin]\nsocket = ''\n"),
+            "socket",
+        ),
+    ] {
+        settled(&[], &[], &good);
+        let told = refused(&[], &[], &bad);
+        assert!(told.contains(&format!("`{key}` is empty")), "{told}");
+        assert!(!told.contains("has no `"), "one mistake is told once: {told}");
+        // A stronger layer does not make it right.
+        refused(&["--map=/a:/b", "--secret=x=y"], &[], &bad);
+    }
+}
+
+#[test]
+fn what_is_no_table_among_tables_is_told_and_not_dropped() {
+    for (name, good) in [
+        ("map", "{ source = 'a', destination = 'b' }"),
+        ("secret", "{ name = 'x', template = 'y' }"),
+        ("notify", "{ action = 'exec:true' }"),
+    ] {
+        let work = if name == "map" {
+            String::new()
+        } else {
+            WORK.to_owned()
+        };
+        settled(&[], &[], &format!("{name} = [{good}]\n{work}"));
+        let told = refused(&[], &[], &format!("{name} = ['a:b', {good}, 7]\n{work}"));
+        let words = format!("`{name}` is written as a table of its own");
+        assert_eq!(told.matches(&words).count(), 2, "{told}");
+        let told = refused(&[], &[], &format!("{name} = []\n{work}"));
+        assert_eq!(told.matches(&words).count(), 1, "{told}");
+    }
+}
+
+#[test]
 fn a_broken_file_is_shown_without_its_credentials() {
     let drawn = refused(&[], &[], "[connect]\ntoken = hunter2\n[run\n");
     assert!(drawn.contains("locket.toml:2"), "{drawn}");
@@ -582,8 +660,8 @@ fn every_option_belongs_to_its_commands_and_is_refused_by_the_others() {
         for opt in table::all() {
             let flag = format!("--{}", opt.name);
             let given = match opt.shape {
-                crate::options::Shape::Word(words) => vec![flag.as_str(), words[0]],
-                crate::options::Shape::Switch => vec![flag.as_str()],
+                Shape::Word(words) => vec![flag.as_str(), words[0]],
+                Shape::Switch => vec![flag.as_str()],
                 _ => vec![flag.as_str(), "x"],
             };
             // What follows `--` belongs to a program.
