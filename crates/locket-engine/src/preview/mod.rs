@@ -50,7 +50,7 @@ pub struct Limits {
     pub deadline: Duration,
 }
 
-/// Finds out what a round of `plan` would do, writing nothing.
+/// Finds out what a round of `plan` would do, writing nothing but how many requests that took, where they are counted.
 pub async fn preview(
     plan: &Plan,
     instances: &Arc<Instances>,
@@ -63,12 +63,12 @@ pub async fn preview(
     let refused = refusals(plan, instances, &scan);
     let keys = keys(&scan);
     let mut preview = Preview {
-        costs: costs(instances, keys.iter(), clock.wall()),
         left_out: std::mem::take(&mut scan.trouble),
         ..Preview::default()
     };
     if !refused.is_empty() {
         preview.refused = refused;
+        preview.costs = costs(instances, keys.iter(), clock.wall());
         return preview;
     }
     let timing = Timing {
@@ -102,6 +102,9 @@ pub async fn preview(
     preview.outputs.sort_by(|one, other| one.path.cmp(&other.path));
     // Nobody uses what was leased for looking at it.
     resolver.end_leases(limits.request).await;
+    // What was asked for the preview is spent, too, once nothing is under way any more.
+    drop(resolver);
+    preview.costs = costs(instances, keys.iter(), clock.wall());
     preview
 }
 

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::plan::{Map, OutputSettings, Plan};
 use locket_core::template::TemplateOptions;
 
 use super::{Asking, Limits, Preview, Verdict, preview};
+use crate::instances::{InstanceLimits, Instances};
 use crate::once;
+use crate::resolve::Budgets;
 use crate::testing::{Fake, clock};
 
 const LIMITS: Limits = Limits {
@@ -43,6 +46,10 @@ impl Scene {
     }
 
     async fn preview(&self, asking: Asking) -> Preview {
+        self.preview_of(&self.fake.instances(), asking).await
+    }
+
+    async fn preview_of(&self, instances: &Arc<Instances>, asking: Asking) -> Preview {
         let map = Map {
             source: self.directory.path().join("in"),
             destination: self.directory.path().join("out"),
@@ -53,7 +60,7 @@ impl Scene {
             max_file_size: 1 << 20,
             ..Plan::default()
         };
-        preview(&plan, &self.fake.instances(), &clock(), asking, LIMITS).await
+        preview(&plan, instances, &clock(), asking, LIMITS).await
     }
 
     /// Every path below the scene, with what is in it.
@@ -157,6 +164,31 @@ async fn a_preview_writes_nothing() {
         before,
         "a written file would have been noticed"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_preview_asked_is_gone_from_the_budget_that_it_tells() {
+    let scene = Scene::new(&[("a", "{{fake://x}} {{fake://y}}"), ("b", "{{fake://z}}")]);
+    for name in ["x", "y", "z"] {
+        scene.fake.set(name, "v");
+    }
+    let state = scene.directory.path().join("state");
+    let limits = InstanceLimits {
+        max_concurrent: None,
+        daily_budget: Some(5),
+    };
+    let instances = || {
+        let budgets = Budgets::at(state.clone());
+        Arc::new(scene.fake.limited(limits).counting(Arc::new(budgets)))
+    };
+    let spent = |found: &Preview| found.costs[0].spent;
+    let offline = scene.preview_of(&instances(), Asking::Leave).await;
+    assert_eq!(spent(&offline), 0);
+    assert!(!state.exists(), "whoever asks nobody counts nothing");
+    let asked = scene.preview_of(&instances(), Asking::Ask).await;
+    assert_eq!((scene.fake.calls().len(), spent(&asked)), (3, 3));
+    // The next process knows of it.
+    assert_eq!(spent(&scene.preview_of(&instances(), Asking::Leave).await), 3);
 }
 
 #[tokio::test(start_paused = true)]
