@@ -89,6 +89,9 @@ fn settle(layers: &mut Layers<'_>) -> SwarmSettings {
         let names = [Some(&secret.name), secret.target.as_ref()];
         for given in names.into_iter().flatten() {
             if let Err(wrong) = spec::file_name(&given.text) {
+                let wrong = wrong.help(
+                    "Name one file, without `/`: a secret is the file of its `target`, or else of its `name`, in containers.",
+                );
                 layers.problems.extend(given.wrong([wrong]));
             }
         }
@@ -321,4 +324,30 @@ async fn values_of(
         values[index] = value;
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::settle;
+    use crate::context::Style;
+    use crate::testing;
+
+    #[test]
+    fn the_name_of_a_swarm_secret_is_no_matter_of_options_for_files() {
+        let told = |name: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            let toml = format!("[[swarm.secret]]\nname = '{name}'\ntemplate = 'x'\n");
+            match testing::settled(directory.path(), &[], &[], &toml, |layers, _| settle(layers)) {
+                Ok(settings) => Ok(settings.secrets.len()),
+                Err(failure) => Err(failure.draw(Style::Plain)),
+            }
+        };
+        assert_eq!(told("a"), Ok(1));
+        let wrong = told("a/b").unwrap_err();
+        assert!(
+            wrong.contains("holds no `/`") && wrong.contains("`target`"),
+            "{wrong}"
+        );
+        assert!(!wrong.contains("--out") && !wrong.contains("--map"), "{wrong}");
+    }
 }

@@ -200,7 +200,7 @@ fn secret(
         Form::File => Ok(env_file(given, settings)),
         Form::Any if !is_variable => Ok(env_file(given, settings)),
         Form::Secret => {
-            let spec = SecretSpec::parse(text)?;
+            let spec = SecretSpec::parse(text).map_err(|found| of_a_build(text, found))?;
             let source = based(spec.source, given);
             Ok(variable(&spec.name, source, form, settings))
         }
@@ -238,6 +238,20 @@ fn secret(
             })
         }
     }
+}
+
+/// A build has no directory for outputs: what is wrong with the name of a secret comes with advice of its own.
+fn of_a_build(text: &str, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    const ADVICE: &str = "Name the secret as the `id` of `RUN --mount=type=secret,id=ID` does, without `/`: ID=TEMPLATE or ID=@FILE.";
+    let name = text.split_once('=').map_or(text, |(name, _)| name).trim();
+    let of_name = spec::file_name(name).err().map(|wrong| wrong.message);
+    let found = found.into_iter().map(|finding| {
+        match of_name.as_ref() == Some(&finding.message) || finding.help.is_none() {
+            true => finding.help(ADVICE),
+            false => finding,
+        }
+    });
+    found.collect()
 }
 
 /// A relative path counts from where it was given.

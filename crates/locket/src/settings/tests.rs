@@ -5,9 +5,9 @@ use std::path::Path;
 use locket_core::Action;
 use locket_core::plan::OnError;
 
-use super::{Form, RunSettings};
-use crate::context::Style;
-use crate::options::{Key, Shape, table};
+use super::{Form, Keys, Named, ProgramSettings, RunSettings, VariableForm};
+use crate::context::{Context, Style};
+use crate::options::{Key, Layers, Shape, table};
 use crate::testing;
 
 /// One option: a text for it, and what of the settled run shows that it was honoured.
@@ -596,6 +596,32 @@ fn what_is_no_table_among_tables_is_told_and_not_dropped() {
         let told = refused(&[], &[], &format!("{name} = []\n{work}"));
         assert_eq!(told.matches(&words).count(), 1, "{told}");
     }
+}
+
+#[test]
+fn a_build_is_advised_of_no_option_that_it_has_not() {
+    let advice = |text: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let settle = |layers: &mut Layers<'_>, context: &Context| {
+            let named = Named {
+                form: VariableForm::Secret,
+                given: layers.given_by_flag("secret", text),
+            };
+            ProgramSettings::of(layers, vec![named], &Keys::default(), context);
+        };
+        match testing::settled(directory.path(), &[], &[], "", settle) {
+            Ok(()) => String::new(),
+            Err(failure) => failure.draw(Style::Plain),
+        }
+    };
+    for text in ["aws/credentials=x", "=x", "..=x", "a/b="] {
+        let told = advice(text);
+        assert!(told.contains("id=ID"), "{told}");
+        assert!(!told.contains("--out") && !told.contains("--map"), "{told}");
+        // Where these options are, they are what helps.
+        assert!(refused(&["--secret", text], &[], "").contains("`--map`"));
+    }
+    assert_eq!(advice("aws.credentials=x"), "");
 }
 
 #[test]
