@@ -83,6 +83,7 @@ impl<'a> Layers<'a> {
     }
 
     /// Some of the flags were given by somebody else.
+    #[cfg(feature = "command-plugin")]
     pub(crate) fn set_beforehand(&mut self, before: Beforehand) {
         self.before = before;
     }

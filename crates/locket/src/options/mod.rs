@@ -8,6 +8,8 @@ pub(crate) mod table;
 pub(crate) mod values;
 
 pub(crate) use flags::add_flags;
-pub(crate) use layers::{Beforehand, Layers, NOT_UTF8, Notice, Syntax};
+#[cfg(feature = "command-plugin")]
+pub(crate) use layers::Beforehand;
+pub(crate) use layers::{Layers, NOT_UTF8, Notice, Syntax};
 pub(crate) use opt::{Key, Opt, Shape};
 pub(crate) use origin::{Given, Origin};
