@@ -154,17 +154,20 @@ pub(crate) fn unfinished(place: &str) -> ProviderError {
     ))
 }
 
+/// Whoever sends others away may answer the next time: a standby server, a load balancer in trouble, a page that asks
+/// for a login. That the address is wrong is no more certain than with any other answer that is not the provider's.
 fn redirected(headers: &HeaderMap, place: &str) -> ProviderError {
     let target = headers
         .get(LOCATION)
         .and_then(|location| Url::parse(location.to_str().ok()?).ok())
         .map(|url| url.origin().ascii_serialization());
     match target {
-        Some(origin) => ProviderError::invalid(format!("{place} redirects to {origin}"))
+        Some(origin) => ProviderError::unavailable(format!("{place} redirects to {origin}"))
             .hint(format!(
                 "Credentials are never sent on to another host: give {origin} as the address if it is the right server."
             )),
-        None => ProviderError::invalid(format!("{place} answered with a redirect that leads nowhere")),
+        None => ProviderError::unavailable(format!("{place} answered with a redirect that leads nowhere"))
+            .hint("Check the address, and what stands in front of the server."),
     }
 }
 

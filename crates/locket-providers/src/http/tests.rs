@@ -88,7 +88,8 @@ async fn one_connection_serves_request_after_request() {
 async fn every_status_has_its_kind_and_no_error_shows_query_header_or_body() {
     use ErrorKind::{Auth, Denied, Invalid, NotFound, RateLimited, Unavailable};
     for (status, kind) in [
-        (304, Invalid),
+        (304, Unavailable),
+        (307, Unavailable),
         (400, Invalid),
         (401, Auth),
         (403, Denied),
@@ -250,7 +251,11 @@ async fn a_redirect_is_followed_on_its_own_host_and_never_to_another() {
     });
     assert_eq!(get(&server.url()).await.unwrap().body.bytes(), b"here");
     let error = get(&format!("{}/away", server.url())).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert_eq!(
+        error.kind,
+        ErrorKind::Unavailable,
+        "asked again: a standby may become active"
+    );
     let end = format!("redirects to {}", other.url());
     assert!(error.context.ends_with(&end), "{error}");
     assert_eq!(other.request_count(), 0, "the credential stayed here");

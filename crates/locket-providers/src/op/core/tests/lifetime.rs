@@ -231,7 +231,7 @@ async fn a_redirection_is_not_followed() {
         .fetch_one(&rig.provider(), "op://vault/db/f")
         .await
         .unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+    assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
     assert_eq!((redirecting.request_count(), elsewhere.request_count()), (1, 0));
 }
 
