@@ -490,6 +490,44 @@ async fn a_lease_of_a_login_that_gets_no_more_time_ends_with_it() {
 }
 
 #[tokio::test]
+async fn a_login_that_cannot_be_replaced_yet_serves_to_its_end() {
+    for status in [400, 429, 503] {
+        let answers = usual();
+        let login = "auth/userpass/login/me";
+        let granted = json!({"auth": {"client_token": "t", "lease_duration": 60, "renewable": false}});
+        answers.set(login, 200, granted.clone());
+        let look_up = "sys/internal/ui/mounts/pki/issue/web";
+        answers.set(look_up, 200, mount("pki/", "pki", None));
+        answers.set("pki/issue/web", 200, json!({"data": {"certificate": "c"}}));
+        let server = answers.serve();
+        let fixture = Fixture::new()
+            .set("url", &server.url())
+            .set("auth", "userpass")
+            .set("username", "me")
+            .set_credential("password-file", "pw");
+        let provider = built(&BAO, &fixture).unwrap();
+        let logins = || {
+            let asked = paths(&server);
+            asked.iter().filter(|path| path.contains("/login/")).count()
+        };
+        let certificate = "bao://pki/issue/web/certificate?common_name=a";
+        fetch(&*provider, &fixture, certificate).await.unwrap();
+        fixture.clock.advance(Duration::from_secs(28));
+        answers.set(login, status, json!({"errors": ["no"]}));
+        for text in [certificate, "bao://kv/app/db/user", certificate] {
+            fetch(&*provider, &fixture, text).await.unwrap();
+        }
+        assert_eq!(logins(), 2, "tried in time, and once");
+        fixture.clock.advance(Duration::from_secs(26));
+        let ended = fetch(&*provider, &fixture, certificate).await.unwrap_err();
+        assert!(ended.context.contains("/login/me"), "{ended}");
+        answers.set(login, 200, granted);
+        fixture.clock.advance(Duration::from_secs(31));
+        fetch(&*provider, &fixture, certificate).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_duration_without_a_lease_is_no_lease() {
     let answers = usual();
     answers.set(

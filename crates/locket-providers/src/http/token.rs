@@ -244,7 +244,8 @@ impl<A: Authority> TokenCache<A> {
     }
 
     /// The same as [`TokenCache::with`], for requests whose outcome ends with the token: one that nears its end and
-    /// gets no more time is left to what it served so far, and another takes its place.
+    /// gets no more time is left to what it served so far, and another takes its place. It serves on as long as there is
+    /// no other.
     ///
     /// # Errors
     /// Those of `request`, and of the login.
@@ -256,11 +257,7 @@ impl<A: Authority> TokenCache<A> {
     where
         F: Future<Output = Result<T, ProviderError>>,
     {
-        let now = cx.clock.monotonic();
-        self.lock(cx)
-            .await?
-            .issued
-            .take_if(|issued| issued.is_waning(now));
+        self.replace_waning(cx).await?;
         self.with(cx, request).await
     }
 
@@ -388,30 +385,66 @@ impl<A: Authority> TokenCache<A> {
         });
     }
 
-    /// Renews the token, or leaves none if the server will not have it. A server that cannot be asked costs
-    /// nothing as long as the token lasts.
+    async fn replace_waning(&self, cx: &FetchCx) -> Result<(), ProviderError> {
+        let mut state = self.lock(cx).await?;
+        let now = cx.clock.monotonic();
+        self.drop_what_ended(&mut state, now);
+        if state.issued.as_ref().is_some_and(|issued| issued.is_waning(now)) {
+            self.replace(&mut state, cx).await;
+        }
+        Ok(())
+    }
+
+    /// Renews the token, or replaces it if the server gives it no more time. A server that cannot be asked costs
+    /// nothing as long as the token lasts, and neither does a renewal that is cancelled.
     async fn renew(&self, state: &mut State, cx: &FetchCx) {
-        let Some(issued) = state.issued.take() else {
+        let Some(issued) = &mut state.issued else {
             return;
         };
         let now = cx.clock.monotonic();
-        // Taken out while it is asked for: whoever cancels this leaves no token behind, and the next logs in.
-        match self.authority.renew(issued.token.value(), cx).await {
+        let renewed = self.authority.renew(issued.token.value(), &beside(cx)).await;
+        match renewed {
             Ok(grant) => {
-                let mut renewed = Issued::new(grant, issued.token.serial, issued.source, now);
+                let source = std::mem::take(&mut issued.source);
+                let mut renewed = Issued::new(grant, issued.token.serial, source, now);
                 if renewed.token.value == issued.token.value {
-                    renewed.token = issued.token;
+                    renewed.token = issued.token.clone();
                 }
-                state.issued = Some(renewed.after(issued.longest));
+                *issued = renewed.after(issued.longest);
             }
             Err(error) if error.kind.is_transient() => {
                 tracing::debug!("the token is not renewed yet: {error}");
-                let renew_from = issued.ends.map(|ends| now + ends.saturating_sub(now) / 2);
-                state.issued = Some(Issued { renew_from, ..issued });
+                issued.renew_from = issued.ends.map(|ends| now + ends.saturating_sub(now) / 2);
             }
-            Err(error) => tracing::debug!("the token cannot be renewed: {error}"),
+            Err(error) => {
+                tracing::debug!("the token cannot be renewed: {error}");
+                issued.renew_from = None;
+                self.replace(state, cx).await;
+            }
         }
     }
+
+    /// Logs in while the token still serves, which is kept if that fails.
+    async fn replace(&self, state: &mut State, cx: &FetchCx) {
+        let source = self.authority.source();
+        let now = cx.clock.monotonic();
+        // The token is good for now, so that a failure that may pass can wait as well.
+        let was_tried = |failure: &Failure| failure.source == source && now < failure.at + REFUSED_FOR;
+        if state.failure.as_ref().is_some_and(was_tried) {
+            return;
+        }
+        let seen = self.ended.load(Ordering::Acquire);
+        if let Err(error) = self.login(state, seen, &beside(cx)).await {
+            tracing::warn!("the login is to be replaced, and cannot be yet: {error}");
+        }
+    }
+}
+
+/// The surroundings of a request that is made while a token still serves: there must be time left to use it.
+fn beside(cx: &FetchCx) -> FetchCx {
+    let mut half = cx.clone();
+    half.deadline = cx.clock.monotonic() + cx.remaining() / 2;
+    half
 }
 
 impl Issued {

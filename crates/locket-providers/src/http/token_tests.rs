@@ -12,6 +12,8 @@ struct Desk {
     renewals: AtomicU64,
     answer: SyncMutex<Result<Lifetime, ProviderError>>,
     renewal: SyncMutex<Result<u64, ProviderError>>,
+    /// The time that the last login or renewal had.
+    left: SyncMutex<Duration>,
     names: Names,
 }
 
@@ -37,6 +39,7 @@ impl Desk {
             renewals: AtomicU64::new(0),
             answer: SyncMutex::new(Ok(answer)),
             renewal: SyncMutex::new(Ok(60)),
+            left: SyncMutex::default(),
             names: Names::Fresh,
         }
     }
@@ -51,8 +54,9 @@ impl Desk {
 }
 
 impl Authority for Desk {
-    fn login<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+    fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
         Box::pin(async {
+            *self.left.lock().unwrap() = cx.remaining();
             let number = self.logins.fetch_add(1, Ordering::SeqCst) + 1;
             tokio::task::yield_now().await;
             let name = match self.names {
@@ -72,10 +76,12 @@ impl Authority for Desk {
     fn renew<'a>(
         &'a self,
         token: &'a SecretBytes,
-        _: &'a FetchCx,
+        cx: &'a FetchCx,
     ) -> BoxFuture<'a, Result<Grant, ProviderError>> {
         Box::pin(async {
+            *self.left.lock().unwrap() = cx.remaining();
             self.renewals.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
             let seconds = self.renewal.lock().unwrap().clone()?;
             let same = Grant::new(SecretBytes::copy_from(bytes(token)));
             Ok(same.lasting(Duration::from_secs(seconds)).renewable())
@@ -273,6 +279,93 @@ async fn many_leases_do_not_ask_again_and_again_near_the_end_of_all_time_of_a_to
         "{} renewals",
         cache.authority.renewals()
     );
+}
+
+#[tokio::test]
+async fn a_token_that_nears_its_end_serves_on_while_no_other_is_to_be_had() {
+    for trouble in [refusal(), ProviderError::unavailable("down")] {
+        let (clock, cx) = cx();
+        let cache = TokenCache::new(Desk::new(Lifetime::Fixed(600)));
+        let lasting = async || cache.with_lasting(&cx, async |token| Ok(token)).await;
+        let first = lasting().await.unwrap();
+        *cache.authority.answer.lock().unwrap() = Err(trouble.clone());
+        pass(&clock, 300);
+        for _ in 0..5 {
+            assert!(lasting().await.unwrap().is_same_as(&first), "{trouble:?}");
+            assert!(cache.current(&cx).await.unwrap().is_same_as(&first));
+        }
+        assert_eq!(cache.authority.logins(), 2, "no hot loop");
+        pass(&clock, 31);
+        assert!(lasting().await.unwrap().is_same_as(&first));
+        assert_eq!(cache.authority.logins(), 3, "but tried again in time");
+        pass(&clock, 259);
+        assert_eq!(lasting().await.unwrap_err(), trouble, "it has ended");
+        *cache.authority.answer.lock().unwrap() = Ok(Lifetime::Fixed(600));
+        pass(&clock, 31);
+        assert!(!lasting().await.unwrap().is_same_as(&first));
+    }
+}
+
+#[tokio::test]
+async fn another_token_takes_the_place_of_one_that_nears_its_end_once_the_login_works_again() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Fixed(600)));
+    let lasting = async || cache.with_lasting(&cx, async |token| Ok(token)).await.unwrap();
+    let first = lasting().await;
+    *cache.authority.answer.lock().unwrap() = Err(refusal());
+    pass(&clock, 300);
+    assert!(lasting().await.is_same_as(&first));
+    *cache.authority.answer.lock().unwrap() = Ok(Lifetime::Fixed(600));
+    pass(&clock, 31);
+    assert!(lasting().await.value().matches(b"token-3"));
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_be_renewed_serves_to_its_end_while_no_other_is_to_be_had() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    cache.current(&cx).await.unwrap();
+    *cache.authority.renewal.lock().unwrap() = Err(refusal());
+    *cache.authority.answer.lock().unwrap() = Err(refusal());
+    pass(&clock, 40);
+    for _ in 0..5 {
+        assert!(cache.current(&cx).await.unwrap().value().matches(b"token-1"));
+    }
+    assert_eq!((cache.authority.renewals(), cache.authority.logins()), (1, 2));
+    pass(&clock, 14);
+    assert_eq!(cache.current(&cx).await.unwrap_err(), refusal());
+}
+
+#[tokio::test]
+async fn what_is_asked_for_beside_a_token_that_serves_leaves_time_to_use_it() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    let left = || *cache.authority.left.lock().unwrap();
+    cache.current(&cx).await.unwrap();
+    assert_eq!(left(), cx.remaining(), "nothing is to be had without a login");
+    pass(&clock, 40);
+    cache.current(&cx).await.unwrap();
+    assert_eq!((cache.authority.renewals(), left()), (1, cx.remaining() / 2));
+    *cache.authority.answer.lock().unwrap() = Ok(Lifetime::Fixed(60));
+    *cache.authority.renewal.lock().unwrap() = Err(refusal());
+    pass(&clock, 40);
+    cache.current(&cx).await.unwrap();
+    assert_eq!((cache.authority.logins(), left()), (2, cx.remaining() / 2));
+}
+
+#[tokio::test]
+async fn a_cancelled_renewal_costs_no_token() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    cache.current(&cx).await.unwrap();
+    *cache.authority.answer.lock().unwrap() = Err(refusal());
+    pass(&clock, 40);
+    {
+        let mut first = Box::pin(cache.current(&cx));
+        assert!(futures_util::poll!(&mut first).is_pending(), "inside the renewal");
+    }
+    assert!(cache.current(&cx).await.unwrap().value().matches(b"token-1"));
+    assert_eq!((cache.authority.renewals(), cache.authority.logins()), (2, 1));
 }
 
 #[tokio::test]

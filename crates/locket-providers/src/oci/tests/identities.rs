@@ -234,11 +234,13 @@ async fn a_renewal_that_fails_costs_nothing_while_the_token_lasts() {
     rig.gives(&provider, &id, b"v").await;
     rig.fake.distrust_instance();
     rig.pass(14 * MINUTE);
+    rig.gives(&provider, &id, b"v").await;
+    rig.pass(6 * MINUTE);
     let error = rig.ask(&provider, &id).await.unwrap_err();
     assert_eq!(
         error.kind,
         ErrorKind::Auth,
-        "a refused renewal means that the certificate counts no more"
+        "the token has ended, and the certificate counts no more"
     );
     assert!(
         error.context.contains("does not accept the certificate"),
