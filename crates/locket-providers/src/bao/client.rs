@@ -4,6 +4,7 @@ use locket_core::{FetchCx, ProviderError, SecretBytes};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 
+use crate::bao::wire::{self, Absence};
 use crate::http::{Client, Endpoint, Request, Response};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
@@ -45,7 +46,7 @@ impl Api {
     /// Sends `request` with `token`.
     ///
     /// # Errors
-    /// There is no answer, or one that no such server gives; every status is an answer.
+    /// There is no answer, or one that no such server gives; every other status is an answer.
     pub(super) async fn send(
         &self,
         request: Request,
@@ -63,17 +64,16 @@ impl Api {
         let is_json = response
             .header(&CONTENT_TYPE)
             .is_some_and(|kind| kind.starts_with("application/json"));
-        // What stands in front of the server answers in HTML or plain text. Its 404 is no missing secret.
-        let speaks_for_the_server = is_json || response.status == StatusCode::NO_CONTENT;
-        if speaks_for_the_server || response.status.is_server_error() || response.status.is_redirection() {
-            return Ok(response);
+        // What stands in front of the server may answer in its place, in JSON too. Its 404 is no missing secret.
+        let is_the_servers = match response.status {
+            StatusCode::NO_CONTENT => true,
+            StatusCode::NOT_FOUND | StatusCode::GONE => is_json && wire::absence(&response).is_some(),
+            status => is_json || status.is_server_error() || status.is_redirection(),
+        };
+        match is_the_servers {
+            true => Ok(response),
+            false => Err(not_the_api(&response)),
         }
-        Err(ProviderError::unavailable(format!(
-            "{} answered {} without JSON: this is not the API of OpenBao or Vault",
-            response.place,
-            response.status.as_u16()
-        ))
-        .hint("Check `url`: scheme, host, port, and the path in front of `/v1` if there is one."))
     }
 
     /// Closes the connections that nobody uses now.
@@ -91,7 +91,34 @@ impl Api {
             StatusCode::BAD_REQUEST => {
                 error.hint("Check the path, and `namespace` if the server uses namespaces.")
             }
+            StatusCode::NOT_FOUND | StatusCode::GONE => no_path(response),
             _ => error,
         }
     }
+}
+
+/// What a 404 means that does not say that a secret is missing. Something that the token may not see is not told from
+/// something that is not there, so that nothing stands in for it.
+pub(super) fn no_path(response: &Response) -> ProviderError {
+    match wire::absence(response) {
+        Some(Absence::NoPath) => ProviderError::denied(format!(
+            "{} leads nowhere ({})",
+            response.place,
+            response.status.as_u16()
+        ))
+        .hint(
+            "Check how the path begins, and `namespace` if the server uses namespaces: nothing is mounted there, or the engine has no such path.",
+        ),
+        // What is asked for here is always there: that there is nothing is said by another.
+        _ => not_the_api(response),
+    }
+}
+
+fn not_the_api(response: &Response) -> ProviderError {
+    ProviderError::unavailable(format!(
+        "{} answered {} in another form than OpenBao and Vault do: this is not the API",
+        response.place,
+        response.status.as_u16()
+    ))
+    .hint("Check `url`: scheme, host, port, and the path in front of `/v1` if there is one. If it is right, something in front of the server answers in its place.")
 }

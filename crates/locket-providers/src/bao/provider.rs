@@ -9,12 +9,12 @@ use locket_core::{
 };
 use reqwest::StatusCode;
 
-use crate::bao::client::Api;
+use crate::bao::client::{Api, no_path};
 use crate::bao::lease;
 use crate::bao::locator::Item;
 use crate::bao::mounts::Mounts;
 use crate::bao::session::Session;
-use crate::bao::wire::{self, Engine, Fields, Versioned};
+use crate::bao::wire::{self, Absence, Engine, Fields, Versioned};
 use crate::http::{Authority, Response};
 
 /// Field names that an error lists at most.
@@ -27,7 +27,7 @@ pub(super) struct Bao {
     mounts: Mounts,
 }
 
-/// An answer that says what is at a path, or that nothing is.
+/// An answer that says what is at a path, or a 404.
 #[derive(Debug)]
 struct Answer {
     response: Response,
@@ -122,7 +122,7 @@ impl Bao {
                 ))
                 .hint("Leave `version` out."));
             }
-            Engine::Other(_) => return self.ask(&segments, engine, item, cx).await,
+            Engine::Other(_) | Engine::Untold => return self.ask(&segments, engine, item, cx).await,
         }
         let query = version.as_deref().map(|version| ("version", version));
         let response = self.session.get(&segments, query, cx).await?;
@@ -136,7 +136,7 @@ impl Bao {
         Err(self.session.error(&response))
     }
 
-    /// Asks an engine that is no key/value store.
+    /// Asks an engine that is no key/value store, or may be none.
     async fn ask(
         &self,
         segments: &[&str],
@@ -145,18 +145,22 @@ impl Bao {
         cx: &FetchCx,
     ) -> Result<Answer, ProviderError> {
         let (response, token) = self.session.ask(segments, &item.body, cx).await?;
-        if response.status.is_success() {
-            let term = wire::term(engine, &response, cx.clock.wall())?;
-            return Ok(Answer {
-                lease: term.map(|term| lease::granted(term, token, cx)),
-                response,
-                engine: engine.clone(),
-            });
-        }
-        let error = self.session.error(&response);
+        let term = match response.status {
+            StatusCode::NOT_FOUND => None,
+            status if status.is_success() => wire::term(engine, &response, cx.clock.wall())?,
+            _ => return Err(self.not_asked(&response, item)),
+        };
+        Ok(Answer {
+            lease: term.map(|term| lease::granted(term, token, cx)),
+            response,
+            engine: engine.clone(),
+        })
+    }
+
+    fn not_asked(&self, response: &Response, item: &Item) -> ProviderError {
+        let error = self.session.error(response);
         let path = item.path.join("/");
-        Err(match response.status {
-            StatusCode::NOT_FOUND => ProviderError::not_found(format!("`{path}` does not exist")),
+        match response.status {
             StatusCode::BAD_REQUEST if item.body.is_empty() => error.hint(
                 "Check the path. If the engine is to be asked by a body, write its fields as options: `?name=value&…`.",
             ),
@@ -170,36 +174,29 @@ impl Bao {
                 error.hint("This path is read without a body: leave the options out.")
             }
             _ => error,
-        })
+        }
     }
 
     /// Reads a path whose mount the server does not tell, with every mount it can have. What a policy allows decides;
-    /// a path that is denied everywhere is denied.
+    /// a path that is denied with any of them is denied.
     async fn guess(&self, item: &Item, cx: &FetchCx) -> Result<Answer, ProviderError> {
         if !item.body.is_empty() {
-            return Err(ProviderError::denied(format!(
-                "the server does not tell what is mounted at `{}`, and what is asked with options is not guessed at",
-                item.path.join("/")
-            ))
-            .hint("Give the token a policy with the capability `update` on the path, or check how the path begins."));
+            return Err(untold(item));
         }
         let versioned = (1..item.path.len()).map(|length| (length, Engine::Kv2));
-        let plain = item.version.is_none().then_some((1, Engine::Kv1));
-        let mut denied = None;
-        let mut missing = None;
+        let plain = item.version.is_none().then_some((1, Engine::Untold));
+        let mut is_denied = false;
+        let mut empty = None;
         for (length, engine) in versioned.chain(plain) {
             match self.read_in(&item.path[..length], &engine, item, cx).await {
-                Ok(answer) if answer.response.status.is_success() && answer.is_shaped() => return Ok(answer),
-                Ok(answer) => missing = Some(answer),
-                Err(error) if error.kind == ErrorKind::Denied => denied = denied.or(Some(error)),
+                Ok(answer) if answer.is_shaped() => return Ok(answer),
+                Ok(answer) if answer.is_empty() => empty = empty.or(Some(answer)),
+                Ok(_) => {}
+                Err(error) if error.kind == ErrorKind::Denied => is_denied = true,
                 Err(error) => return Err(error),
             }
         }
-        match (denied, missing) {
-            (None, Some(answer)) => Ok(answer),
-            (Some(error), _) => Err(error),
-            (None, None) => Err(ProviderError::invalid(format!("`{item}` names no secret"))),
-        }
+        empty.filter(|_| !is_denied).ok_or_else(|| untold(item))
     }
 }
 
@@ -281,34 +278,43 @@ impl Provider for Bao {
 impl Answer {
     /// The fields, and the version where there are versions.
     fn fields(&self, item: &Item) -> Result<(Fields<'_>, Option<u64>), ProviderError> {
+        if self.response.status == StatusCode::NOT_FOUND {
+            match wire::absence(&self.response) {
+                Some(Absence::Nothing) => return Err(self.missing(item)),
+                Some(Absence::Version) if self.engine == Engine::Kv2 => {}
+                _ => return Err(no_path(&self.response)),
+            }
+        }
         if self.engine != Engine::Kv2 {
-            return match self.response.status {
-                StatusCode::NOT_FOUND => Err(self.missing(item)),
-                _ => wire::kv1(&self.response).map(|fields| (fields, None)),
-            };
+            return wire::kv1(&self.response).map(|fields| (fields, None));
         }
         let path = item.path.join("/");
         match wire::kv2(&self.response)? {
-            Some(Versioned::Present { fields, version }) => Ok((fields, Some(version))),
-            Some(Versioned::Deleted { version }) => {
+            Versioned::Present { fields, version } => Ok((fields, Some(version))),
+            Versioned::Deleted { version } => {
                 Err(ProviderError::not_found(format!("version {version} of `{path}` is deleted")).hint(
                     "Bring it back with `bao kv undelete`, write a new version, or name another one with `?version=N`.",
                 ))
             }
-            Some(Versioned::Destroyed { version }) => {
+            Versioned::Destroyed { version } => {
                 Err(ProviderError::not_found(format!("version {version} of `{path}` was destroyed"))
                     .hint("Write a new version, or name another one with `?version=N`."))
             }
-            None => Err(self.missing(item)),
         }
     }
 
     /// Whether the body is what the engine gives, rather than what happens to be stored at a path that looks alike.
     fn is_shaped(&self) -> bool {
         match self.engine {
-            Engine::Kv2 => matches!(wire::kv2(&self.response), Ok(Some(_))),
-            _ => true,
+            Engine::Kv2 => wire::kv2(&self.response).is_ok(),
+            _ => self.response.status.is_success(),
         }
+    }
+
+    /// Whether the server says that an engine keeps nothing there.
+    fn is_empty(&self) -> bool {
+        self.response.status == StatusCode::NOT_FOUND
+            && wire::absence(&self.response) == Some(Absence::Nothing)
     }
 
     fn missing(&self, item: &Item) -> ProviderError {
@@ -344,6 +350,21 @@ fn field(
         }),
         None => Err(no_field(fields, name, item)),
     }
+}
+
+/// What a path is whose mount the server tells no more than whether it may be read.
+fn untold(item: &Item) -> ProviderError {
+    let (why, needed) = match item.body.is_empty() {
+        true => ("nothing there can be read", "read"),
+        false => ("what is asked with options is not guessed at", "update"),
+    };
+    ProviderError::denied(format!(
+        "the server does not tell what is mounted at `{}`, and {why}",
+        item.path.join("/")
+    ))
+    .hint(format!(
+        "Check how the path begins, and `namespace` if the server uses namespaces: `bao secrets list` shows what is mounted where. If both are right, give the token a policy with the capability `{needed}` on the path, which in a key/value store of version 2 has `data` behind the mount."
+    ))
 }
 
 fn no_options(mount: &str, item: &Item) -> ProviderError {

@@ -15,6 +15,8 @@ use super::{BAO, VAULT};
 use crate::testing::Fixture;
 use crate::{ConfigError, ProviderKind, SettingKind, schemes};
 
+mod front;
+
 /// A server of made-up answers by path; everything else is denied.
 #[derive(Clone, Default)]
 struct Answers(Arc<Mutex<BTreeMap<String, (u16, Value)>>>);
@@ -323,10 +325,15 @@ async fn a_mount_that_was_upgraded_meanwhile_is_looked_up_again() {
         200,
         mount("kv/", "kv", Some("2")),
     );
-    answers.set("kv/app/db", 404, json!({"errors": []}));
+    let invalid = json!({"request_id": "1", "data": null, "warnings": ["Invalid path for a versioned K/V"]});
+    answers.set("kv/app/db", 404, invalid);
     answers.set("kv/data/app/db", 200, kv2(&json!({"f": "new"}), 1));
     let soon = fetch(&*provider, &fixture, text).await.unwrap_err();
-    assert_eq!(soon.kind, ErrorKind::NotFound, "a mount just seen is not doubted");
+    assert_eq!(
+        soon.kind,
+        ErrorKind::Denied,
+        "a mount just seen is not doubted, and its secret not missing"
+    );
     fixture.clock.advance(Duration::from_secs(60));
     assert!(
         fetch(&*provider, &fixture, text)
@@ -583,6 +590,9 @@ async fn json_that_is_not_the_protocols_is_unavailable_and_not_shown() {
         json!({"data": {"data": "canary", "metadata": {"version": 1}}}),
         json!({"data": {"data": {"user": "canary"}}}),
         json!(["canary"]),
+        json!({"message": "canary"}),
+        json!({"data": null}),
+        json!({"errors": []}),
     ] {
         let answers = usual();
         answers.set("kv/data/app/db", 200, body.clone());

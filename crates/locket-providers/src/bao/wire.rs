@@ -26,6 +26,18 @@ pub(super) enum Versioned<'a> {
     Destroyed { version: u64 },
 }
 
+/// What a 404 says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// The path leads to an engine, which keeps nothing there.
+    Nothing,
+    /// A versioned store had something there, which is deleted or destroyed.
+    Version,
+    /// The path leads nowhere: no such mount or namespace, or none of the engine's paths. Which of them it is the server
+    /// says in words for people, which change.
+    NoPath,
+}
+
 /// The engine behind a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Engine {
@@ -33,6 +45,8 @@ pub(super) enum Engine {
     Kv2,
     /// Key and value, without.
     Kv1,
+    /// Whatever answers a plain read: the server does not tell.
+    Untold,
     /// Another, by its own name.
     Other(String),
 }
@@ -49,6 +63,16 @@ pub(super) struct MountAnswer {
 struct Envelope<'a> {
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct AbsenceEnvelope<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    errors: Option<Vec<String>>,
+    #[serde(default)]
+    warnings: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -152,24 +176,36 @@ pub(super) fn kv1(response: &Response) -> Result<Fields<'_>, ProviderError> {
         .ok_or_else(|| garbage(response))
 }
 
-/// A versioned secret; `None` where the body speaks of no version at all, as it does for a path that never was.
+/// What the body of a 404 says; `None` where it is not the server that speaks.
+pub(super) fn absence(response: &Response) -> Option<Absence> {
+    let said: AbsenceEnvelope<'_> = serde_json::from_slice(response.body.bytes()).ok()?;
+    match (said.data, said.errors, said.warnings) {
+        (Some(data), _, _) => serde_json::from_str::<Kv2Data<'_>>(data.get())
+            .is_ok()
+            .then_some(Absence::Version),
+        (None, Some(errors), _) if errors.is_empty() => Some(Absence::Nothing),
+        // A versioned store warns of what is none of its paths.
+        (None, Some(_), _) | (None, None, Some(_)) => Some(Absence::NoPath),
+        (None, None, None) => None,
+    }
+}
+
+/// A versioned secret.
 ///
 /// # Errors
 /// The body is not what the API promises.
-pub(super) fn kv2(response: &Response) -> Result<Option<Versioned<'_>>, ProviderError> {
-    let Some(data) = envelope(response)? else {
-        return Ok(None);
-    };
+pub(super) fn kv2(response: &Response) -> Result<Versioned<'_>, ProviderError> {
+    let data = envelope(response)?.ok_or_else(|| garbage(response))?;
     let secret: Kv2Data<'_> = serde_json::from_str(data.get()).map_err(|_| garbage(response))?;
     let version = secret.metadata.version;
-    Ok(Some(match secret.data {
+    Ok(match secret.data {
         Some(fields) => Versioned::Present {
             fields: Fields(serde_json::from_str(fields.get()).map_err(|_| garbage(response))?),
             version,
         },
         None if secret.metadata.destroyed => Versioned::Destroyed { version },
         None => Versioned::Deleted { version },
-    }))
+    })
 }
 
 /// The mount that a path is in.

@@ -188,11 +188,6 @@ async fn what_is_gone_says_how_it_went() {
         ErrorKind::NotFound,
         "`secret/never` does not exist",
     );
-    assert_error(
-        reader.read("nowhere/at/all").await,
-        ErrorKind::NotFound,
-        "`nowhere/at` does not exist",
-    );
     bao.put("gone", &json!({"first": "1", "second": "2"}));
     let field = assert_error(
         reader.read("secret/gone/frist").await,
@@ -203,6 +198,60 @@ async fn what_is_gone_says_how_it_went() {
     assert!(
         hint.contains("Did you mean `first`?") && hint.contains("`second`"),
         "{hint}"
+    );
+}
+
+#[tokio::test]
+async fn what_leads_nowhere_is_denied_and_never_missing() {
+    let Some(bao) = OpenBao::shared() else { return };
+    bao.put("somewhere", &json!({"f": "v"}));
+    let reader = Reader::root(bao);
+    let missing = reader.read("secret/never/f").await;
+    assert_error(missing, ErrorKind::NotFound, "`secret/never` does not exist");
+    let misspelt = assert_error(
+        reader.read("nowhere/at/all").await,
+        ErrorKind::Denied,
+        "does not tell what is mounted at `nowhere/at`",
+    );
+    assert!(misspelt.hint.unwrap().contains("bao secrets list"));
+    let elsewhere = Setup::new(bao)
+        .set("namespace", "no-such-namespace")
+        .credential("token-file", bao.root_token())
+        .build();
+    let lost = elsewhere.read("secret/somewhere/f").await;
+    assert_error(lost, ErrorKind::Denied, "what is mounted at `secret/somewhere`");
+    bao.admin().mount("nowhere-else/transit", "transit");
+    assert_value(reader.read("secret/somewhere/f").await, "v");
+    let none = reader.read("nowhere-else/transit/nonsense/f").await;
+    assert_error(none, ErrorKind::Denied, "leads nowhere (404)");
+    let no_key = reader.read("nowhere-else/transit/keys/none/f").await;
+    assert_error(
+        no_key,
+        ErrorKind::NotFound,
+        "`nowhere-else/transit/keys/none` does not exist",
+    );
+    let astray = Setup::new(bao)
+        .set("url", &format!("{}/elsewhere", bao.url()))
+        .credential("token-file", bao.root_token())
+        .build();
+    let wrong = astray.read("secret/somewhere/f").await;
+    assert_error(wrong, ErrorKind::Unavailable, "not the API");
+}
+
+#[tokio::test]
+async fn a_misspelt_mount_leaves_those_beside_it_as_they_are() {
+    let Some(bao) = OpenBao::shared() else { return };
+    bao.admin().mount("beside/transit", "transit");
+    let reader = Reader::root(bao);
+    let misspelt = reader.read("beside/oops/app/password").await;
+    assert_error(misspelt, ErrorKind::Denied, "`beside/oops/app`");
+    let random = reader
+        .read("beside/transit/random/8/random_bytes?format=hex")
+        .await;
+    assert_eq!(
+        random.unwrap().value.len(),
+        16,
+        "asked with options, without guessing"
     );
 }
 

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use zeroize::Zeroizing;
 
 use crate::bao::client::Api;
-use crate::bao::wire;
+use crate::bao::wire::{self, Absence};
 use crate::http::{Authority, Grant, Response, Stamp};
 use crate::{BuildCx, ConfigError};
 
@@ -77,10 +77,12 @@ impl Login {
         wire::grant(&response)
     }
 
-    /// A login answers 400 to what is wrong with it, and 403 to a wrong address as well as where no method is
-    /// mounted.
+    /// A login answers 400 to what is wrong with it, 403 to a wrong address, and 403 or 404 where no method is mounted.
     fn refused(&self, response: &Response) -> ProviderError {
         match response.status {
+            StatusCode::NOT_FOUND if wire::absence(response) != Some(Absence::NoPath) => {
+                self.api.error(response)
+            }
             StatusCode::BAD_REQUEST
             | StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN

@@ -115,9 +115,7 @@ impl Wrapped {
         let response = api.send(request, None, cx).await?;
         match response.status {
             status if status.is_success() => {}
-            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-                return Err(spent(in_doubt));
-            }
+            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => return Err(spent(in_doubt)),
             _ => return Err(api.error(&response)),
         }
         let path = wire::creation_path(&response)?;
@@ -158,7 +156,7 @@ async fn open(api: Arc<Api>, token: SecretBytes, cx: FetchCx) -> Result<SecretBy
     let response = api.send(request, Some(&token), &cx).await?;
     match response.status {
         status if status.is_success() => wire::unwrapped_secret_id(&response),
-        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Err(spent(false)),
+        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => Err(spent(false)),
         _ => Err(api.error(&response)),
     }
 }
