@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::bao::session::Session;
-use crate::bao::wire::{self, Engine};
+use crate::bao::wire::{self, Absence, Engine};
 
 /// After this time a secret that is missing is reason to ask again: the mount may have moved or been upgraded.
 const SETTLED_FOR: Duration = Duration::from_secs(60);
@@ -21,8 +21,9 @@ pub(super) struct Mounts(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     mounts: Vec<Mount>,
-    /// First components of paths whose mount the server would not tell, and when it was asked.
-    untold: HashMap<String, Duration>,
+    /// Paths whose mount the server would not tell, and when it was asked. Of other paths this says nothing, however
+    /// they begin: what a token may not see, and what is mounted nowhere, is not told either.
+    untold: HashMap<Vec<String>, Duration>,
 }
 
 /// One mount.
@@ -46,17 +47,24 @@ impl Mounts {
         session: &Session,
         cx: &FetchCx,
     ) -> Result<Option<Mount>, ProviderError> {
-        // Held while asking: the paths of a round mostly share their mounts.
         let mut known = self.lock(cx).await?;
         if let Some(mount) = known.find(path) {
             return Ok(Some(mount.clone()));
         }
         let now = cx.clock.monotonic();
-        let asked = path.first().and_then(|first| known.untold.get(first));
-        if asked.is_some_and(|asked| now < *asked + SETTLED_FOR) {
+        known.untold.retain(|_, asked| now < *asked + SETTLED_FOR);
+        if known.untold.contains_key(path) {
             return Ok(None);
         }
-        known.ask(path, session, cx).await
+        if known.untold.keys().any(|untold| untold.first() == path.first()) {
+            // Each of them may have to be asked for by itself: none waits for the others.
+            drop(known);
+            let told = ask(path, session, cx).await?;
+            return Ok(self.lock(cx).await?.learn(path, told, now));
+        }
+        // Held while asking: the paths of a round mostly share their mounts.
+        let told = ask(path, session, cx).await?;
+        Ok(known.learn(path, told, now))
     }
 
     /// The mount that `path` is in now, if that may differ from `before`, which led to no secret.
@@ -74,13 +82,15 @@ impl Mounts {
             return Ok(None);
         }
         let mut known = self.lock(cx).await?;
+        let asked = cx.clock.monotonic();
         let current = known.find(path).cloned();
         let now = match current {
             // Somebody else asked meanwhile.
             Some(current) if current.seen > before.seen => Some(current),
             _ => {
                 known.mounts.retain(|mount| mount.path != before.path);
-                known.ask(path, session, cx).await?
+                let told = ask(path, session, cx).await?;
+                known.learn(path, told, asked)
             }
         };
         Ok(now.filter(|now| now.path != before.path || now.engine != before.engine))
@@ -99,47 +109,51 @@ impl Known {
         self.mounts.iter().find(|mount| path.starts_with(&mount.path))
     }
 
-    async fn ask(
-        &mut self,
-        path: &[String],
-        session: &Session,
-        cx: &FetchCx,
-    ) -> Result<Option<Mount>, ProviderError> {
-        let asked: Vec<&str> = ["sys", "internal", "ui", "mounts"]
-            .into_iter()
-            .chain(path.iter().map(String::as_str))
-            .collect();
-        let now = cx.clock.monotonic();
-        let response = match session.get(&asked, None, cx).await {
-            Ok(response) if response.status.is_success() => response,
-            Ok(response) => match response.status {
-                StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => return Ok(self.not_told(path, now)),
-                _ => return Err(session.error(&response)),
-            },
-            Err(error) if error.kind == ErrorKind::Denied => return Ok(self.not_told(path, now)),
-            Err(error) => return Err(error),
-        };
-        let answer = wire::mount(&response)?;
-        let mount = Mount {
-            path: answer.path.split('/').map(str::to_owned).collect(),
-            engine: answer.engine,
-            seen: now,
-        };
-        if !path.starts_with(&mount.path) {
-            return Err(ProviderError::unavailable(format!(
-                "{} told of a mount that the path is not in",
-                response.place
-            )));
+    /// Takes in what the server told of `path` when it was asked at `asked`.
+    fn learn(&mut self, path: &[String], told: Option<Mount>, asked: Duration) -> Option<Mount> {
+        match &told {
+            Some(mount) => {
+                self.mounts.retain(|known| known.path != mount.path);
+                self.mounts.push(mount.clone());
+            }
+            None => {
+                self.untold.insert(path.to_vec(), asked);
+            }
         }
-        tracing::debug!(path = answer.path, engine = ?mount.engine, "mount");
-        self.mounts.push(mount.clone());
-        Ok(Some(mount))
+        told
     }
+}
 
-    fn not_told(&mut self, path: &[String], now: Duration) -> Option<Mount> {
-        if let Some(first) = path.first() {
-            self.untold.insert(first.clone(), now);
-        }
-        None
+/// What the server tells of the mount that `path` is in; `None` when it does not tell.
+async fn ask(path: &[String], session: &Session, cx: &FetchCx) -> Result<Option<Mount>, ProviderError> {
+    let asked: Vec<&str> = ["sys", "internal", "ui", "mounts"]
+        .into_iter()
+        .chain(path.iter().map(String::as_str))
+        .collect();
+    let now = cx.clock.monotonic();
+    let response = match session.get(&asked, None, cx).await {
+        Ok(response) if response.status.is_success() => response,
+        Ok(response) => match response.status {
+            // There is no such namespace, or the server is too old to tell.
+            StatusCode::NOT_FOUND if wire::absence(&response) == Some(Absence::NoPath) => return Ok(None),
+            StatusCode::BAD_REQUEST => return Ok(None),
+            _ => return Err(session.error(&response)),
+        },
+        Err(error) if error.kind == ErrorKind::Denied => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let answer = wire::mount(&response)?;
+    let mount = Mount {
+        path: answer.path.split('/').map(str::to_owned).collect(),
+        engine: answer.engine,
+        seen: now,
+    };
+    if !path.starts_with(&mount.path) {
+        return Err(ProviderError::unavailable(format!(
+            "{} told of a mount that the path is not in",
+            response.place
+        )));
     }
+    tracing::debug!(path = answer.path, engine = ?mount.engine, "mount");
+    Ok(Some(mount))
 }

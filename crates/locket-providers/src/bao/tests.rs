@@ -16,6 +16,7 @@ use crate::testing::Fixture;
 use crate::{ConfigError, ProviderKind, SettingKind, schemes};
 
 mod front;
+mod untold;
 
 /// A server of made-up answers by path; everything else is denied.
 #[derive(Clone, Default)]
