@@ -121,9 +121,15 @@ fn a_program_ends_when_locket_is_killed() {
 #[test]
 fn an_edited_env_file_restarts_the_program_and_an_equal_one_does_not() {
     let scene = scene();
-    let agent = stay(&scene, &[], "echo \"$A,$B\" >> log; exec sleep 1000");
+    let script = "echo \"$A,$B\" >> log; exec sleep 1000";
+    let agent = stay(&scene, &["--log-level", "debug"], script);
     eventually("it runs", || lines(&scene) == ["one,"]);
+    // The same in other words, then the same value by another way. Each is read before the next is written.
     scene.write("x.env", "# a comment\nA=\"{{ file://secrets/a }}\"\n");
+    agent.says("files may have changed");
+    scene.write("x.env", "A={{ file://secrets/a | trim }}\n");
+    agent.says("edit: 1 output, 0 written, 1 unchanged");
+    assert_eq!(lines(&scene), ["one,"], "{}", agent.log());
     scene.write("x.env", "A={{ file://secrets/a }}\nB=two\n");
     eventually("it runs again", || lines(&scene) == ["one,", "one,two"]);
     scene.write("x.env", "A={{ file://secrets/nothing }}\n");
@@ -133,8 +139,10 @@ fn an_edited_env_file_restarts_the_program_and_an_equal_one_does_not() {
     eventually("it runs a third time", || {
         lines(&scene) == ["one,", "one,two", ",two"]
     });
-    let (status, _) = agent.stop();
+    let (status, log) = agent.stop();
     assert_eq!(status.code(), Some(143));
+    // A restart that the next one overtook would show here alone.
+    assert_eq!(log.matches("restarting sh").count(), 2, "{log}");
 }
 
 #[test]
