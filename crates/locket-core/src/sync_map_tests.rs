@@ -168,6 +168,18 @@ fn half_of_a_container_and_signal_is_said_and_does_nothing() {
 }
 
 #[test]
+fn nobody_is_signalled_where_container_and_signal_are_empty() {
+    let told = |cells: &str| {
+        let map = parse(format!("env://A,/run/a,{cells}\n").as_bytes()).unwrap();
+        (map.rows[0].action.is_some(), map.warnings.len())
+    };
+    for cells in ["", "0400", "0400,,", "0400, , ", "0400,\"\",\"\"", ",,"] {
+        assert_eq!(told(cells), (false, 0), "{cells}");
+    }
+    assert_eq!(told("0400,web,HUP"), (true, 0));
+}
+
+#[test]
 fn a_finding_in_a_reference_gets_its_place_in_the_map() {
     let text = b"a://x,/run/a\n \"b://y\" ,/run/b\n\"c://\"\"z\",/run/c\n";
     let rows = parse(text).unwrap().rows;

@@ -198,3 +198,31 @@ pub fn schemes() -> Schemes {
         fragment: spec.fragment,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::KINDS;
+
+    #[test]
+    fn every_provider_with_a_network_has_an_authority_a_certificate_and_a_proxy() {
+        let local: Vec<_> = KINDS.iter().filter(|kind| !kind.network).collect();
+        // Whoever is not on this list asks over a network.
+        for kind in local {
+            assert!(
+                ["store", "file", "env", "exec"].contains(&kind.name),
+                "{}",
+                kind.name
+            );
+            assert!(kind.all_settings().all(|setting| setting.name != "proxy"));
+        }
+        for kind in KINDS.iter().filter(|kind| kind.network) {
+            for name in ["ca-file", "client-cert-file", "client-key-file", "proxy"] {
+                assert!(
+                    kind.all_settings().any(|setting| setting.name == name),
+                    "{} has no {name}",
+                    kind.name
+                );
+            }
+        }
+    }
+}

@@ -174,6 +174,11 @@ impl Scene {
 
     /// An agent that watches `in` and writes `out`.
     pub(crate) fn watch(&self, more: &[&str]) -> Agent {
+        Agent::start(&mut self.watching(more))
+    }
+
+    /// What starts such an agent.
+    pub(crate) fn watching(&self, more: &[&str]) -> Command {
         let arguments = [
             "run",
             "--map",
@@ -183,7 +188,7 @@ impl Scene {
             "--status-file",
             "status",
         ];
-        Agent::start(&mut self.locket(arguments.iter().chain(more)))
+        self.locket(arguments.iter().chain(more))
     }
 
     pub(crate) fn status(&self) -> serde_json::Value {

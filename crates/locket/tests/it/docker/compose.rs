@@ -190,7 +190,7 @@ fn warnings_do_not_end_up_and_down_contacts_nobody() {
             project.scene.base(),
             &["compose", "up", "--abort-on-container-exit"],
         );
-        // A variable that looks like ours and is not, and a second token.
+        // A variable that looks like ours and is not.
         command
             .env("OP_CONNECT_HOST", project.server.url())
             .env("LOCKET_LOG_LEVE", "debug");
@@ -198,6 +198,7 @@ fn warnings_do_not_end_up_and_down_contacts_nobody() {
     };
     let up = warned();
     assert!(up.status.success(), "{}", all(&up));
+    assert!(all(&up).contains("LOCKET_LOG_LEVE"), "{}", all(&up));
     let asked = project.server.requests().len();
     for command in [&["stop"][..], &["down"]] {
         let ended = project.compose(command);

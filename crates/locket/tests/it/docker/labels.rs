@@ -84,7 +84,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        for project in ["labels-one", "labels-two", "labels-three"] {
+        for project in ["labels-one", "labels-two", "labels-three", "labels-none"] {
             if self.scene.path(project).exists() {
                 self.compose(project, &["down", "--timeout", "1"]);
             }

@@ -2,10 +2,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-use crate::support::{Mount, Scene, eventually, run};
+use crate::support::{Agent, Mount, Scene, eventually, run};
 
 /// A scene with one template and an agent that has rendered it.
-fn edited() -> (Scene, crate::support::Agent) {
+fn edited() -> (Scene, Agent) {
     let scene = Scene::new();
     scene.write("secrets/a", "v");
     scene.write("in/t", "one {{ file://secrets/a }}\n");
@@ -73,7 +73,7 @@ fn a_map_of_a_single_file_survives_renames() {
     scene.write("secrets/a", "v");
     scene.write("t", "one {{ file://secrets/a }}");
     let arguments = ["run", "--map", "t:deep/down/o", "--debounce", "30ms"];
-    let _agent = crate::support::Agent::start(&mut scene.locket(arguments));
+    let _agent = Agent::start(&mut scene.locket(arguments));
     scene.becomes("deep/down/o", "one v");
     for round in 0..3 {
         scene.write("next", format!("{round} {{{{ file://secrets/a }}}}"));
@@ -147,21 +147,31 @@ fn ten_thousand_templates_start_and_one_edit_changes_one_output() {
 
 #[test]
 fn with_too_few_watches_it_polls_says_so_and_loses_no_edit() {
-    let sysctl = "/proc/sys/fs/inotify/max_user_watches";
-    let before = fs::read_to_string(sysctl).unwrap();
-    struct Restore(&'static str, String);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            let _ = fs::write(self.0, &self.1);
-        }
+    // The limit of a user namespace, so that nobody else on the machine has it.
+    let script = "echo 100 > /proc/sys/user/max_inotify_watches && exec \"$@\"";
+    let limited = |command: &Command| {
+        let mut limited = Command::new("unshare");
+        limited.args(["--user", "--map-root-user", "sh", "-c", script, "sh"]);
+        limited.arg(command.get_program()).args(command.get_args());
+        let variables = command.get_envs();
+        limited
+            .env_clear()
+            .envs(variables.filter_map(|(name, value)| Some((name, value?))));
+        limited
+    };
+    if !limited(Command::new("true").env("PATH", "/usr/bin:/bin"))
+        .status()
+        .unwrap()
+        .success()
+    {
+        eprintln!("not tested: this user may make no user namespace");
+        return;
     }
     let scene = Scene::new();
     for index in 0..200 {
         scene.write(&format!("in/{index}/t"), "one");
     }
-    fs::write(sysctl, "100").unwrap();
-    let _restore = Restore(sysctl, before);
-    let agent = scene.watch(&[]);
+    let agent = Agent::start(limited(&scene.watching(&[])).current_dir(scene.base()));
     scene.state_becomes("ready");
     agent.says("max_user_watches");
     for index in [0, 57, 150, 199] {
