@@ -147,3 +147,49 @@ fn variable(name: &str) -> Option<OsString> {
     )]
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::{Command, Output};
+
+    #[test]
+    #[ignore = "started by the test below"]
+    fn looks_for_what_is_nowhere() {
+        assert_eq!(super::find("bin/no-such-program"), None);
+    }
+
+    #[test]
+    fn what_lacks_its_server_fails_in_the_run_of_ci_and_is_skipped_aloud_elsewhere() {
+        let looking = |ci: Option<&str>| -> Output {
+            let mut looking = Command::new(std::env::current_exe().unwrap());
+            looking.args(["--ignored", "--exact"]);
+            looking.arg("services::place::tests::looks_for_what_is_nowhere");
+            looking.env_remove("CI").envs(ci.map(|ci| ("CI", ci)));
+            looking.output().unwrap()
+        };
+        let elsewhere = looking(None);
+        let told = String::from_utf8_lossy(&elsewhere.stderr);
+        assert!(elsewhere.status.success() && told.contains("SKIPPED"), "{told}");
+
+        // What the project's own run says to `cargo`.
+        let bin = tempfile::tempdir().unwrap();
+        let cargo = bin.path().join("cargo");
+        fs::write(&cargo, "#!/bin/sh\nprintf %s \"$CI\"\n").unwrap();
+        fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+        let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/run"))
+            .env_remove("CI")
+            .env("PATH", format!("{}:/usr/bin:/bin", bin.path().display()))
+            .output()
+            .unwrap();
+        let ci = String::from_utf8(output.stdout).unwrap();
+        let there = looking(Some(&ci));
+        let told = String::from_utf8_lossy(&there.stdout);
+        assert!(
+            !there.status.success() && told.contains("no-such-program is missing"),
+            "{told}"
+        );
+    }
+}
