@@ -4,10 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use locket_testkit::services;
 use tempfile::TempDir;
+use toml::{Table, Value};
 
 use crate::documents::{Page, repository};
 use crate::support::locket;
@@ -80,6 +81,57 @@ fn every_configuration_that_is_shown_fits_the_schema() {
         let (is_accepted, told) = judge.accepts(&text);
         assert!(is_accepted, "{name}: {told}");
     }
+}
+
+/// What `locket plan --offline` makes of `text` where the files that it names are there.
+fn plan(text: &str) -> Output {
+    let home = TempDir::new().unwrap();
+    let mut text = text.to_owned();
+    let told: Table = text.parse().unwrap();
+    let tables = |name: &str| {
+        let array = told.get(name).and_then(Value::as_array);
+        array.into_iter().flatten().filter_map(Value::as_table)
+    };
+    for source in tables("map").filter_map(|map| map["source"].as_str()) {
+        let below = source.trim_start_matches('/');
+        text = text.replace(&format!("\"{source}\""), &format!("\"{below}\""));
+        fs::create_dir_all(home.path().join(below)).unwrap();
+        fs::write(home.path().join(below).join("a.conf"), "a").unwrap();
+    }
+    for secret in tables("secret") {
+        if let Some(file) = secret.get("file").and_then(Value::as_str) {
+            fs::write(home.path().join(file), "a").unwrap();
+        }
+    }
+    if tables("map").chain(tables("secret")).next().is_none() {
+        text.push_str("\n[[secret]]\nname = \"something\"\ntemplate = \"to render\"\n");
+    }
+    let file = home.path().join("locket.toml");
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    locket()
+        .args(["plan", "--offline"])
+        // Those that show no server mean one that was named before.
+        .envs([("BAO_ADDR", "http://127.0.0.1:9"), ("BAO_TOKEN", "t")])
+        .current_dir(home.path())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn every_configuration_that_is_shown_can_be_planned_as_it_stands() {
+    for (name, text) in examples() {
+        let output = plan(&text);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{name}: {told}");
+    }
+    let two = "[[map]]\nsource = \"a\"\ndestination = \"/run/a\"\natomic = true\n\
+               [[secret]]\nname = \"b\"\ntemplate = \"c\"\n";
+    assert_eq!(
+        plan(two).status.code(),
+        Some(2),
+        "what does not fit together is noticed"
+    );
 }
 
 #[test]
