@@ -4,6 +4,8 @@
 //! has to come. A comment `<!-- needs NAME -->` before a block keeps it for the test that starts this server, and
 //! `<!-- not run: REASON -->` says why nobody runs it; no other block may hold commands. `<!-- file PATH -->` makes the
 //! block behind it a file before the first command. Where a page makes a place up, the test says what it is.
+//!
+//! The clone and the shell are those of a user whose group may write, too (umask 002), as many accounts are made.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -217,6 +219,8 @@ fn run_where(
         std::fs::create_dir_all(path.parent().expect("it is below the clone")).expect("its directory");
         std::fs::write(path, placed(&text)).expect("a file of the page");
     }
+    let opened = Command::new("chmod").args(["-R", "g+w"]).arg(&clone).status();
+    assert!(opened.is_ok_and(|status| status.success()));
     let script = directory.path().join("script");
     std::fs::write(&script, write_script(&steps)).expect("the script can be written");
     let output = shell(&directory, timeout(), variables)
@@ -272,7 +276,8 @@ fn shell(directory: &TempDir, mut shell: Command, variables: &[(String, String)]
 /// that it has made by `op` is the test's.
 fn write_script(steps: &[Step]) -> String {
     let mut script = String::from(
-        r#"PATH="$PATH${PROGRAMS:+:$PROGRAMS}"
+        r#"umask 002
+PATH="$PATH${PROGRAMS:+:$PROGRAMS}"
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 op() {
     printf %s "$TOKEN"
