@@ -5,12 +5,15 @@
 #
 # URL (or the variable LOCKET_RELEASES) is where releases are: URL/latest/download/FILE and URL/download/vVERSION/FILE.
 # DIRECTORY (or LOCKET_INSTALL_DIR) is ~/.local/bin unless another is given. `locket-update` takes the same options and
-# remembers URL and DIRECTORY, in lines before this one.
+# remembers URL and DIRECTORY, and what it installed there, in lines before this one.
 set -eu
 
 from=${LOCKET_RELEASES:-${from-}}
+remembered=${to-}
 to=${LOCKET_INSTALL_DIR:-${to:-$HOME/.local/bin}}
+# The checksums of the archive that was installed there, and of the program in it.
 installed=${installed-}
+program=${program-}
 version=
 
 say() {
@@ -97,7 +100,9 @@ wanted=$(cut -d ' ' -f 1 "$work/checksum")
 case $wanted in
     *[!0-9a-f]* | '') fail "$source.sha256 holds no checksum." ;;
 esac
-if [ "$wanted" = "$installed" ] && [ -x "$to/locket" ]; then
+# Neither another directory nor a program that somebody put there since is what was installed.
+if [ "$wanted" = "$installed" ] && [ "$to" = "$remembered" ] && [ -x "$to/locket" ] &&
+    [ "$(checksum "$to/locket")" = "$program" ]; then
     say "$("$to/locket" --version) in $to is up to date."
     exit 0
 fi
@@ -109,7 +114,8 @@ shown=$("$work/$name/locket" --version) || fail "what was fetched does not run o
 
 mkdir -p "$to" && to=$(cd "$to" && pwd) || fail "$to cannot be made. Give another directory with --to."
 {
-    printf '#!/bin/sh\nfrom=%s\nto=%s\ninstalled=%s\n' "$(quoted "$from")" "$(quoted "$to")" "$wanted"
+    printf '#!/bin/sh\nfrom=%s\nto=%s\n' "$(quoted "$from")" "$(quoted "$to")"
+    printf 'installed=%s\nprogram=%s\n' "$wanted" "$(checksum "$work/$name/locket")"
     sed 1d "$work/$name/install.sh"
 } >"$work/locket-update"
 place "$work/$name/locket" locket

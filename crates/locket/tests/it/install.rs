@@ -170,6 +170,32 @@ fn a_release_is_installed_by_one_script_and_updated_by_another() {
 }
 
 #[test]
+fn only_the_program_that_was_installed_is_called_up_to_date() {
+    let Some(releases) = Releases::new() else { return };
+    releases.succeeds(&releases.script(), &["--from", &releases.url()]);
+    let update = releases.scene.path("home/.local/bin/locket-update");
+    let put_older = |name: &str| {
+        releases.scene.write(name, "#!/bin/sh\necho locket 0.0.1\n");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(releases.scene.path(name), mode).unwrap();
+    };
+    for (program, arguments) in [
+        ("elsewhere/locket", &["--to", "elsewhere"][..]),
+        ("home/.local/bin/locket", &[]),
+    ] {
+        put_older(program);
+        let said = releases.succeeds(&update, arguments);
+        assert!(said.starts_with(&format!("locket {VERSION} is in ")), "{said}");
+        assert_eq!(
+            Releases::version(&releases.scene.path(program)),
+            format!("locket {VERSION}\n")
+        );
+    }
+    let said = releases.succeeds(&update, &[]);
+    assert!(said.contains("up to date"), "{said}");
+}
+
+#[test]
 fn a_directory_of_any_name_is_installed_to_and_remembered() {
     let Some(releases) = Releases::new() else { return };
     let url = releases.url();
