@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use locket_testkit::services::{Engine, openbao_program, release};
 
 use super::{all, docker, engine};
+use crate::documents::Page;
 use crate::support::{Scene, eventually};
 
 /// As many bytes as the image that holds everything may have, so that growth is noticed.
@@ -305,15 +306,20 @@ fn compose_gives_an_application_what_the_program_on_the_host_resolves() {
     let Some(engine) = engine() else { return };
     let example = Example::new(engine, "compose-provider", "deploy-provider", "");
     let identity = example.scene.path("identity.txt");
-    let store = |arguments: &[&str], input: &str| {
-        let mut locket = example.scene.locket([&["store"], arguments].concat());
+    // What the file itself says is to be done before, with an answer for the command that asks.
+    let text = example.scene.read("compose.yaml").unwrap();
+    let before: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   locket "))
+        .collect();
+    assert_eq!(before.len(), 2, "{text}");
+    for words in before {
+        let mut locket = example.scene.locket(words.split(' '));
         locket.env("LOCKET_IDENTITY_FILE", &identity);
         let file = example.scene.path("input");
-        fs::write(&file, input).unwrap();
+        fs::write(&file, "twelve chars").unwrap();
         succeed(locket.stdin(fs::File::open(&file).unwrap()));
-    };
-    store(&["init"], "");
-    store(&["set", "db-password"], "twelve chars");
+    }
     let up = example
         .compose(&["up", "--abort-on-container-exit"])
         .env("LOCKET_IDENTITY_FILE", &identity)
@@ -324,4 +330,24 @@ fn compose_gives_an_application_what_the_program_on_the_host_resolves() {
         "{}",
         all(&up)
     );
+}
+
+#[test]
+fn an_example_that_names_files_by_where_it_is_started_says_where_that_is() {
+    let mut found = 0;
+    for entry in fs::read_dir(deploy()).unwrap() {
+        let entry = entry.unwrap();
+        let text = fs::read_to_string(entry.path().join("compose.yaml")).unwrap_or_default();
+        if !text.contains("${PWD}") {
+            continue;
+        }
+        found += 1;
+        let name = entry.file_name().into_string().unwrap();
+        assert!(text.contains(&format!("`cd deploy/{name}`")), "{name}");
+        for page in Page::all() {
+            let from_elsewhere = format!("-f deploy/{name}");
+            assert!(!page.text.contains(&from_elsewhere), "{}", page.path.display());
+        }
+    }
+    assert!(found > 0, "no example does");
 }
