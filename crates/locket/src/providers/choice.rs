@@ -1,7 +1,7 @@
 //! `--provider`, and which provider serves a scheme that several could.
 
 use locket_core::Diagnostic;
-use locket_providers::ProviderKind;
+use locket_providers::{ConfigError, ProviderKind};
 
 use super::sections::kinds;
 use crate::options::values::alternatives;
@@ -40,8 +40,7 @@ impl Choice {
         kinds: &[&'static ProviderKind],
         has_credential: impl Fn(&ProviderKind) -> bool,
     ) -> Option<(&'static ProviderKind, Vec<&'static ProviderKind>)> {
-        let serves = |kind: &&'static ProviderKind| kind.schemes.iter().any(|spec| spec.name == scheme);
-        let mut candidates: Vec<_> = kinds.iter().copied().filter(serves).collect();
+        let mut candidates = candidates(scheme, kinds);
         if let Some(chosen) = candidates.iter().copied().find(|kind| self.is(kind)) {
             return Some((chosen, Vec::new()));
         }
@@ -59,4 +58,41 @@ impl Choice {
         let (served, others) = candidates.split_first()?;
         Some((served, others.to_vec()))
     }
+
+    /// What is missing where several could serve `scheme` and `--provider` does not say which: each way to one of them.
+    /// `None` where it is clear who serves it.
+    pub(super) fn nobody_equipped(
+        self,
+        scheme: &str,
+        kinds: &[&'static ProviderKind],
+    ) -> Option<ConfigError> {
+        let candidates = candidates(scheme, kinds);
+        if candidates.len() < 2 || candidates.iter().any(|kind| self.is(kind)) {
+            return None;
+        }
+        let titles: Vec<_> = candidates.iter().map(|kind| kind.title).collect();
+        let ways: Vec<_> = candidates.iter().map(|kind| way(kind)).collect();
+        Some(ConfigError::new(
+            format!(
+                "`{scheme}` has no credentials, neither of {}",
+                titles.join(" nor of ")
+            ),
+            format!("Set {}.", ways.join("; or ")),
+        ))
+    }
+}
+
+fn candidates(scheme: &str, kinds: &[&'static ProviderKind]) -> Vec<&'static ProviderKind> {
+    let serves = |kind: &&'static ProviderKind| kind.schemes.iter().any(|spec| spec.name == scheme);
+    kinds.iter().copied().filter(serves).collect()
+}
+
+/// What a provider has to be told before it can be asked: those of its settings that its users know by a variable.
+fn way(kind: &ProviderKind) -> String {
+    let known = kind.settings.iter().filter_map(|setting| {
+        let variable = setting.env.first()?;
+        Some(format!("`{}.{}` (or {variable})", kind.prefix, setting.name))
+    });
+    let known: Vec<_> = known.collect();
+    format!("{} for {}", known.join(" and "), kind.title)
 }

@@ -99,7 +99,10 @@ pub(crate) fn settle(layers: &mut Layers<'_>, request_timeout: Duration) -> Prov
             let named = instances.iter().filter(|(_, of)| of.name == kind.name);
             settings.add_route(spec, named.map(|(name, _)| name.as_str().into()).collect());
         } else if let Some(kind) = served {
-            let gathered = gather(layers, choice, kind, Subject::Scheme(spec.name));
+            let mut gathered = gather(layers, choice, kind, Subject::Scheme(spec.name));
+            if configured.is_none() && gathered.origins.is_empty() && gathered.error.is_none() {
+                gathered.error = choice.nobody_equipped(spec.name, kinds());
+            }
             settings.add(spec.name, kind, spec, gathered);
         }
     }

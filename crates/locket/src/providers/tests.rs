@@ -460,6 +460,19 @@ fn the_chosen_provider_serves_its_scheme_else_the_one_with_credentials() {
 }
 
 #[test]
+fn where_nobody_has_credentials_every_way_to_the_scheme_is_named() {
+    let both: &[&'static ProviderKind] = &[&FIRST, &SECOND];
+    let missing = |choice, kinds| Choice(choice).nobody_equipped("both", kinds);
+    let error = missing(None, both).unwrap();
+    let told = format!("{} {}", error.message, error.hint.unwrap());
+    for kind in both {
+        assert!(told.contains(kind.title), "{told}");
+    }
+    assert_eq!(missing(Some(&SECOND), both), None, "it is clear who is meant");
+    assert_eq!(missing(None, &both[..1]), None, "there is no other way");
+}
+
+#[test]
 fn programs_that_are_told_do_not_get_our_credentials() {
     let variables = [
         ("OP_CONNECT_TOKEN", "t"),
