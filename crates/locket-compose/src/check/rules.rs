@@ -138,7 +138,7 @@ rules! {
     OUTPUT_ON_DISK = "output-on-disk" Warning false
         "Secrets are written to a disk"
         "What was once on a disk can be read from it later, from a backup or from a discarded machine."
-        "Write them to memory: a volume with `driver_opts: {type: tmpfs, device: tmpfs}`, the volume driver of locket, or a path below `/run`.";
+        "Write them to memory: a volume with `driver_opts: {type: tmpfs, device: tmpfs}`, the volume driver of locket, or a directory of a tmpfs, which `/run` is on most machines. Where it is none, mount one: `mount -t tmpfs -o mode=0755 tmpfs DIRECTORY`.";
 }
 
 impl Rule {

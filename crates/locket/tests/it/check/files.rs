@@ -113,6 +113,23 @@ fn templates_maps_env_files_and_the_configuration_are_checked_by_their_names() {
 }
 
 #[test]
+fn an_output_on_a_disk_is_told_of_memory_that_can_be_had_wherever_it_is() {
+    let scene = open_scene();
+    scene.write(
+        "map.csv",
+        "env://A,/var/lib/locket-nowhere/a,0600,,\nenv://A,/dev/shm/locket-nowhere/a,0600,,\n",
+    );
+    let found = findings(&scene, &["map.csv"]);
+    assert_eq!(ids(&found), ["output-on-disk"], "{found:#?}");
+    let said = check(&scene, &["map.csv"]);
+    let said = String::from_utf8_lossy(&said.stdout);
+    assert!(
+        said.contains("`mount -t tmpfs -o mode=0755 tmpfs DIRECTORY`"),
+        "{said}"
+    );
+}
+
+#[test]
 fn resolve_asks_for_every_reference_and_tells_those_without_a_value() {
     let scene = open_scene();
     scene.write("secrets/there", "x");
