@@ -32,3 +32,25 @@ pub(super) static CHECKS: &[Check] = &[
     resolver::CHECK,
     providers::CHECK,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::CHECKS;
+
+    #[test]
+    fn the_page_tells_of_every_check_in_its_order() {
+        let page = "../../docs/reference/commands/doctor.md";
+        let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        let (_, table) = page.split_once("| check | looks at |").unwrap();
+        let told = table
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let told: Vec<_> = told
+            .filter(|name| cfg!(feature = "store") || *name != "identity")
+            .collect();
+        let named: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
+        assert_eq!(told, named);
+    }
+}
