@@ -107,7 +107,7 @@ pub(crate) fn sizes() -> Result<(), String> {
     let core = op_core::make(&[])?;
     let _ = writeln!(
         table,
-        "\n1Password's own core, which `op` hosts and which stands beside the binary, has {} ({} compressed).",
+        "\n1Password's own core, which the image `op` holds beside the binary, has {} ({} compressed).",
         megabytes(weight(&core)?),
         megabytes(compressed(&core)?)
     );
@@ -211,7 +211,7 @@ fn weight(file: &Path) -> Result<u64, String> {
     Ok(metadata.len())
 }
 
-/// As many bytes as the one layer of an image has when it is pulled.
+/// As many bytes as its layer of an image has when it is pulled.
 fn compressed(binary: &Path) -> Result<u64, String> {
     let gzip = Command::new("gzip").arg("-c").arg(binary).output();
     let output = gzip.map_err(|error| format!("gzip cannot be run: {error}"))?;

@@ -1,4 +1,5 @@
-//! The container images: a static binary and the list of what it was built from, on top of nothing.
+//! The container images: a static binary and the list of what it was built from, on top of nothing. That of 1Password's
+//! service accounts holds 1Password's own core beside them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,6 +9,7 @@ use std::process::Command;
 use crate::command::{cargo, root, run as step, say};
 use crate::dist;
 use crate::features::SETS;
+use crate::op_core;
 
 /// What an image is made by.
 pub(crate) const FILE: &str = "deploy/image/Dockerfile";
@@ -57,8 +59,27 @@ pub(crate) fn context(tag: &str, binary: &Path, features: &[&str]) -> Result<Pat
     let failed = |error: std::io::Error| format!("{}: {error}", context.display());
     fs::create_dir_all(&context).map_err(failed)?;
     fs::copy(binary, context.join("locket")).map_err(failed)?;
-    fs::write(context.join("sbom.cdx.json"), bill_of_materials(features)?).map_err(failed)?;
+    let mut bill = bill_of_materials(features)?;
+    if holds_core(tag) {
+        fs::copy(op_core::make(&[])?, context.join(op_core::COMPILED)).map_err(failed)?;
+        bill = with_core(&bill)?;
+    }
+    fs::write(context.join("sbom.cdx.json"), bill).map_err(failed)?;
     Ok(context)
+}
+
+/// Whether the image has 1Password's own core: where nothing but a service account is asked, four times the weight is
+/// worth it.
+fn holds_core(tag: &str) -> bool {
+    SETS.iter().any(|set| set.name == tag && set.provider == "op")
+}
+
+/// A bill of materials with 1Password's own core among the components.
+fn with_core(bill: &str) -> Result<String, String> {
+    let (before, after) = bill
+        .rsplit_once("\n  ]\n}")
+        .ok_or("the bill of materials has no components")?;
+    Ok(format!("{before},\n    {}\n  ]\n}}{after}", op_core::component()))
 }
 
 /// The commit, where there is one.
@@ -145,6 +166,14 @@ mod tests {
     }
 
     #[test]
+    fn the_image_for_service_accounts_alone_holds_the_core() {
+        let holding: Vec<_> = SETS.iter().filter(|set| holds_core(set.name)).collect();
+        assert_eq!(holding.len(), 1);
+        assert!(holding[0].features().contains(&"op"));
+        assert!(!holds_core("latest"));
+    }
+
+    #[test]
     fn what_is_linked_is_listed_and_what_only_tests_use_is_not() {
         let bill = bill_of_materials(&[]).unwrap();
         for linked in ["rustls", "locket-engine", "age"] {
@@ -153,6 +182,11 @@ mod tests {
         for absent in ["proptest", "locket-testkit", "insta"] {
             assert!(!bill.contains(&format!("\"name\": \"{absent}\"")), "{absent}");
         }
+        assert!(!bill.contains("sdk-core"));
+        let whole = with_core(&bill).unwrap();
+        assert!(whole.contains("\"purl\": \"pkg:npm/%401password/sdk-core@"));
+        assert_eq!(whole.lines().count(), bill.lines().count() + 1);
+        assert!(whole.trim_end().ends_with("] }\n  ]\n}"), "{whole}");
         let slim = bill_of_materials(&["--no-default-features", "--features", "connect"]).unwrap();
         assert!(slim.len() < bill.len() && !slim.contains("\"name\": \"age\""));
     }

@@ -22,6 +22,9 @@ const CORE: Package = Package {
     sha256: "f9963460fe8f3840791fb9609487d5b428d948524c30603cdd0bcb1bbf2e9ade",
 };
 
+/// That of the core, as its package says.
+const LICENCE: &str = "MIT";
+
 /// The official client of this core, for tests.
 const CLIENT: Package = Package {
     name: "@1password/sdk",
@@ -30,7 +33,7 @@ const CLIENT: Package = Package {
 };
 
 /// The name under which the program looks for it.
-const COMPILED: &str = "op-core.cwasm";
+pub(crate) const COMPILED: &str = "op-core.cwasm";
 
 /// Makes the compiled core where it is missing or older than what it is made of, and gives its path. The imports are
 /// compared with those that the program knows; with `update` that table is written anew.
@@ -47,6 +50,16 @@ pub(crate) fn make(arguments: &[String]) -> Result<PathBuf, String> {
     let js = fs::read_to_string(&js).map_err(|error| format!("{}: {error}", js.display()))?;
     check_glue(&place, &js, update)?;
     compiled(&place, &package.join("nodejs/core_bg.wasm"))
+}
+
+/// The core in a list of what something was made of, in the form of CycloneDX.
+pub(crate) fn component() -> String {
+    let Package { name, version, .. } = CORE;
+    format!(
+        "{{ \"type\": \"library\", \"name\": \"{name}\", \"version\": \"{version}\", \
+         \"purl\": \"pkg:npm/{}@{version}\", \"licenses\": [{{ \"expression\": \"{LICENCE}\" }}] }}",
+        name.replace('@', "%40")
+    )
 }
 
 /// Puts the official client where Node finds it, for tests.

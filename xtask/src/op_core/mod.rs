@@ -3,4 +3,4 @@
 mod fetch;
 mod glue;
 
-pub(crate) use fetch::{install_client, make};
+pub(crate) use fetch::{COMPILED, component, install_client, make};

@@ -1,12 +1,18 @@
 //! The examples in `deploy/`, brought up as they stand, with the image that they name.
 
 use std::fs;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use locket_testkit::services::{Engine, openbao_program, release};
+use locket_testkit::fakes::connect::Item;
+use locket_testkit::fakes::onepassword::OnePassword;
+use locket_testkit::services::{Engine, find, openbao_program, release};
+use locket_testkit::{Canary, Server, TestCa};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{all, docker, engine};
 use crate::documents::Page;
@@ -32,12 +38,15 @@ fn with_image() -> Option<&'static Engine> {
 
 /// Builds `locket:latest`.
 pub(crate) fn build_image(engine: &Engine, binary: &Path) {
-    build_image_for(engine, binary, "", "locket:latest");
+    build_image_for(engine, binary, "", "locket:latest", None);
 }
 
-/// The same with a provider of its own.
-fn build_image_for(engine: &Engine, binary: &Path, provider: &str, tag: &str) {
+/// The same with a provider of its own, and with what is put beside the program.
+fn build_image_for(engine: &Engine, binary: &Path, provider: &str, tag: &str, core: Option<&Path>) {
     let context = tempfile::tempdir().unwrap();
+    if let Some(core) = core {
+        fs::copy(core, context.path().join("op-core.cwasm")).unwrap();
+    }
     fs::copy(binary, context.path().join("locket")).unwrap();
     fs::write(context.path().join("sbom.cdx.json"), "{}").unwrap();
     let file = deploy().join("image/Dockerfile");
@@ -160,7 +169,7 @@ fn an_image_for_one_provider_asks_it_without_being_told() {
     let (Some(engine), Some(binary)) = (with_image(), release()) else {
         return;
     };
-    build_image_for(engine, &binary, "op", "locket:op");
+    build_image_for(engine, &binary, "op", "locket:only-op", None);
     let ask = |image: &str| {
         let mut run = engine.docker();
         run.args([
@@ -177,13 +186,111 @@ fn an_image_for_one_provider_asks_it_without_being_told() {
         all(&output)
     };
     let of_one = "has no token of a 1Password service account";
-    let told = ask("locket:op");
+    let told = ask("locket:only-op");
     assert!(told.contains(of_one), "{told}");
     let told = ask("locket:latest");
     assert!(
         told.contains("has no credentials") && !told.contains(of_one),
         "{told}"
     );
+}
+
+#[test]
+fn the_image_for_service_accounts_reads_1password_by_the_core_that_it_holds() {
+    let (Some(engine), Some(binary)) = (with_image(), release()) else {
+        return;
+    };
+    let Some(core) = find("op-core/op-core.cwasm") else {
+        return;
+    };
+    build_image_for(engine, &binary, "op", "locket:op", Some(&core));
+    let fake = OnePassword::new();
+    let vault = fake.add_vault("prod");
+    let password = Canary::text("password");
+    fake.add_item(&vault, Item::login("database", password.as_str()));
+    let who = fake.account(&[&vault]);
+    let ca = TestCa::new();
+    let server = Server::builder()
+        .tls(&ca)
+        .start(move |request| fake.answer(&request));
+    relay(engine, server.address());
+    let files = tempfile::tempdir().unwrap();
+    fs::set_permissions(files.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for (name, text) in [
+        ("ca.pem", ca.pem()),
+        ("token", who.token(&server.address().to_string())),
+    ] {
+        fs::write(files.path().join(name), text).unwrap();
+        fs::set_permissions(files.path().join(name), fs::Permissions::from_mode(0o444)).unwrap();
+    }
+    let ask = |image: &str, more: &[&str]| {
+        let mut run = engine.docker();
+        run.args(["run", "--rm", "--network=host", "--read-only", "--cap-drop=ALL"]);
+        run.args(["--security-opt=no-new-privileges", "--entrypoint=/locket"]);
+        run.arg(format!("--volume={}:/files:ro", files.path().display()));
+        run.args(more).arg(image);
+        run.args([
+            "get",
+            "op://prod/database/password",
+            "--provider=op",
+            "--op.timeout=60s",
+        ]);
+        run.args(["--token-file=/files/token", "--op.ca-file=/files/ca.pem"]);
+        run.output().unwrap()
+    };
+    let reads = |image: &str, more: &[&str]| {
+        let output = ask(image, more);
+        assert!(output.status.success(), "{image}: {}", all(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), password.as_str());
+    };
+    reads("locket:op", &[]);
+
+    // The image that holds everything has the core where somebody puts it, by a mount or on top.
+    let told = all(&ask("locket:latest", &[]));
+    assert!(told.contains("finds no way to 1Password"), "{told}");
+    let place = "/usr/lib/locket/op-core.cwasm";
+    let mount = format!("--volume={}:{place}:ro", core.display());
+    reads("locket:latest", &[&mount]);
+    let page = Page::at("docs/how-to/container.md").text;
+    let file = page
+        .split("```dockerfile\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    fs::write(files.path().join("Dockerfile"), file.unwrap()).unwrap();
+    fs::copy(&core, files.path().join("op-core.cwasm")).unwrap();
+    let mut build = docker(
+        engine,
+        files.path(),
+        &["build", "--quiet", "--tag", "locket:mine", "."],
+    );
+    succeed(&mut build);
+    reads("locket:mine", &[]);
+}
+
+/// Passes on what comes to `address` on the engine's own loopback to the same address of this machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "sockets of two networks are copied on threads"
+)]
+fn relay(engine: &Engine, address: SocketAddr) {
+    let namespace = fs::File::open(format!("/proc/{}/ns/net", engine.pid())).unwrap();
+    let listening = std::thread::spawn(move || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        TcpListener::bind(address).unwrap()
+    });
+    let listener = listening.join().unwrap();
+    std::thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let far = TcpStream::connect(address).unwrap();
+            let ends = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
+            for (mut from, mut to) in ends {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
 }
 
 #[test]
