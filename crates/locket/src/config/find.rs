@@ -293,12 +293,12 @@ mod tests {
         if rustix::process::geteuid().is_root() {
             return;
         }
-        fs::set_permissions(&beside, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o000)).unwrap();
         let (file, notices) = found(&beside);
         assert!(file.is_none() && told(&notices, &beside), "{notices:?}");
         let shut = machine.path().join("shut");
         fs::create_dir(&shut).unwrap();
-        fs::set_permissions(&shut, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
         let inside = shut.join("locket.toml");
         let (file, notices) = found(&inside);
         assert!(file.is_none() && told(&notices, &inside), "{notices:?}");

@@ -643,6 +643,7 @@ mod tests {
 
     #[test]
     fn the_token_of_a_plugin_does_not_go_to_another_provider_that_a_volume_asks() {
+        type Given<'a> = &'a [(&'a str, &'a str)];
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str, provider: &str| {
             let path = directory.path().join(name);
@@ -676,8 +677,7 @@ mod tests {
         let by_file = [("config", op.as_str()), token];
         let by_variable = [("SECRETS_PROVIDER", "op")];
         let flag = || vec!["--token-file".to_owned()];
-        let ways: [(&[(&str, &str)], &[(&str, &str)]); 3] =
-            [(&by_flag, &[]), (&by_file, &[]), (&[token], &by_variable)];
+        let ways: [(Given<'_>, Given<'_>); 3] = [(&by_flag, &[]), (&by_file, &[]), (&[token], &by_variable)];
         for (plugin, variables) in ways {
             assert_eq!(tokens(plugin, variables, &[]), (flag(), Vec::new()), "{plugin:?}");
             assert_eq!(tokens(plugin, variables, &[("provider", "op")]).0, flag());

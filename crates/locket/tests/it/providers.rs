@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use locket_testkit::Server;
 use locket_testkit::fakes::connect::{Connect, Item};
+use locket_testkit::{Response, Server};
 use serde_json::Value;
 
 use crate::support::Scene;
@@ -273,4 +273,41 @@ fn the_doctor_writes_nothing_and_tells_one_line_for_each_finding() {
             "no cure: {line}"
         );
     }
+}
+
+#[test]
+fn the_token_of_one_provider_reaches_no_server_of_another() {
+    const TOKEN: &str = "canary-71c0de";
+    let scene = Scene::new();
+    let server = Server::start(|_| Response::status(403));
+    let url = server.url();
+    scene.write("a.tok", TOKEN);
+    let ask = |provider: &str, flags: &[&str], variables: &[(&str, &str)]| {
+        scene.write(
+            "locket.toml",
+            format!("[run]\nprovider = '{provider}'\ntoken-file = 'a.tok'\n"),
+        );
+        secure(&scene, "locket.toml", 0o600);
+        server.forget();
+        let always = ["get", "bao://kv/a/b", "--bao.url", &url, "--deadline", "5s"];
+        let output = scene
+            .locket(always.iter().chain(flags))
+            .envs(variables.iter().copied())
+            .env("LOCKET_STATE_DIR", scene.path("state"))
+            .output()
+            .unwrap();
+        let mut requests = server.requests().into_iter();
+        let is_reached = requests.any(|request| request.header("x-vault-token") == Some(TOKEN));
+        (is_reached, text(&output))
+    };
+    for (flags, variables) in [
+        (&["--provider", "bao"][..], &[][..]),
+        (&[], &[("SECRETS_PROVIDER", "bao")]),
+    ] {
+        let (is_reached, told) = ask("op-connect", flags, variables);
+        assert!(!is_reached, "{flags:?} {variables:?}: {told}");
+        assert!(told.contains("was given for `op-connect`"), "{told}");
+    }
+    let (is_reached, told) = ask("bao", &[], &[]);
+    assert!(is_reached, "the token of its own provider is sent: {told}");
 }

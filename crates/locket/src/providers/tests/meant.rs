@@ -3,6 +3,8 @@
 use super::*;
 use crate::options::Notice;
 
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// What the layers come to: for each of these instances where its token comes from, and what is told loudly.
 struct Outcome {
     connect: Vec<String>,
@@ -55,7 +57,7 @@ const CONNECT: &str = "[run]\nprovider = 'op-connect'\ntoken-file = '/connect.to
 fn a_token_file_is_not_sent_to_a_provider_that_a_stronger_layer_chooses() {
     // As they stand, the layers agree.
     assert_eq!(outcome(&[], &[], CONNECT).connect, ["locket.toml:3"]);
-    let chosen_in: [(&[&str], &[(&str, &str)]); 2] =
+    let chosen_in: [(&[&str], Variables<'_>); 2] =
         [(&["--provider=bao"], &[]), (&[], &[("SECRETS_PROVIDER", "bao")])];
     for (flags, variables) in chosen_in {
         let other = outcome(flags, variables, CONNECT);
@@ -94,7 +96,7 @@ fn a_token_file_counts_for_the_provider_that_its_own_layer_or_a_weaker_one_names
     let token = [("LOCKET_TOKEN_FILE", "/t")];
     let named = "[run]\nprovider = 'op-connect'\n";
     let alone = "[run]\ntoken-file = '/t'\n";
-    let connect: [(&[&str], &[(&str, &str)], &str, &str); 8] = [
+    let connect: [(&[&str], Variables<'_>, &str, &str); 8] = [
         (
             &["--provider=op-connect", "--token-file=/t"],
             &[],
