@@ -25,6 +25,8 @@ mod oci;
 mod onepassword;
 #[cfg(feature = "op")]
 pub mod op;
+#[cfg(feature = "http")]
+mod own_file;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod registry;

@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use locket_core::{ProviderError, SecretBytes};
+use locket_core::SecretBytes;
+#[cfg(feature = "http")]
+use locket_core::{FetchCx, ProviderError};
 
 use crate::ConfigError;
+#[cfg(feature = "http")]
+use crate::own_file;
 
 /// One setting of a provider: the flag `--PREFIX.NAME`, the key `NAME` in the table `[PREFIX]`, and variables.
 #[derive(Clone, Copy, Debug)]
@@ -220,12 +224,28 @@ impl Settings {
     }
 }
 
+#[cfg(feature = "http")]
 impl Credential {
+    /// The secret of one that need not be given.
+    ///
+    /// # Errors
+    /// As for [`Credential::read`].
+    #[cfg(feature = "signing")]
+    pub(crate) async fn read_if_given(
+        credential: Option<&Self>,
+        cx: &FetchCx,
+    ) -> Result<Option<SecretBytes>, ProviderError> {
+        match credential {
+            Some(credential) => credential.read(cx).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The secret, without the line ending that editors and `echo` leave.
     ///
     /// # Errors
-    /// The file cannot be read or holds nothing.
-    pub fn read(&self) -> Result<SecretBytes, ProviderError> {
+    /// The file cannot be read in the time there is, or holds nothing.
+    pub(crate) async fn read(&self, cx: &FetchCx) -> Result<SecretBytes, ProviderError> {
         match self {
             #[expect(
                 clippy::disallowed_methods,
@@ -234,25 +254,17 @@ impl Credential {
             Self::Value(value) => Ok(SecretBytes::copy_from(value.expose())),
             Self::File(path) => {
                 let shown = path.display();
-                let mut bytes = std::fs::read(path).map_err(|error| {
-                    let is_given_up = error.kind() == std::io::ErrorKind::PermissionDenied
-                        && locket_sys::landlock::denies_reading(path);
-                    ProviderError::auth(format!("the credential file {shown} cannot be read: {error}")).hint(
-                        match is_given_up {
-                            true => locket_sys::landlock::ADVICE,
-                            false => "Check that the file exists and that this user may read it.",
-                        },
-                    )
+                let body = own_file::read(path, cx).await.map_err(|why| {
+                    let error = format!("the credential file {shown} cannot be read: {why}");
+                    let hint = "Check that the file exists and that this user may read it.";
+                    ProviderError::new(why.kind(), error).hint(why.advice(path, hint))
                 })?;
-                let kept = bytes.trim_ascii_end().len();
-                bytes[kept..].fill(0);
-                bytes.truncate(kept);
-                if bytes.is_empty() {
-                    return Err(ProviderError::auth(format!(
+                match body.bytes().trim_ascii_end() {
+                    [] => Err(ProviderError::auth(format!(
                         "the credential file {shown} is empty"
-                    )));
+                    ))),
+                    secret => Ok(SecretBytes::copy_from(secret)),
                 }
-                Ok(SecretBytes::new(bytes))
             }
         }
     }

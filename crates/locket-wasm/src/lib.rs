@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use wasmtime::{Engine, Module};
 
 pub use config::{MEMORY, TARGET, config, engine};
@@ -47,7 +48,11 @@ pub fn load(engine: &Engine, path: &Path) -> Result<Module, LoadError> {
         path: path.to_owned(),
         error,
     };
-    let file = File::open(path).map_err(unreadable)?;
+    // Not waiting: a pipe is opened at once, and is no file.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::empty());
+    let file = file.map_err(|error| unreadable(error.into()))?;
+    let file = File::from(file);
     let metadata = file.metadata().map_err(unreadable)?;
     let ours = [0, rustix::process::geteuid().as_raw()];
     let is_trusted = metadata.is_file() && ours.contains(&metadata.uid()) && metadata.mode() & 0o022 == 0;
@@ -97,6 +102,15 @@ mod tests {
         );
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(error(), LoadError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn a_pipe_is_no_module_and_nobody_waits_for_its_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::RUSR).unwrap();
+        let refused = load(&engine().unwrap(), &path);
+        assert!(matches!(refused, Err(LoadError::Untrusted { .. })));
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl MachineAccount {
     }
 
     async fn log_in(&self, cx: &FetchCx) -> Result<Grant, ProviderError> {
-        let token = AccessToken::parse(&self.token.read()?)?;
+        let token = AccessToken::parse(&self.token.read(cx).await?)?;
         let response = self.api.log_in(token.login_form(), cx).await?;
         let garbage = || not_the_protocol(&response.place);
         let login: wire::Login<'_> = serde_json::from_slice(response.body.bytes()).map_err(|_| garbage())?;

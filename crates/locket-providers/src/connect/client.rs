@@ -44,10 +44,10 @@ impl Client {
     ///
     /// # Errors
     /// The token's file cannot be read.
-    pub(super) fn session<'a>(&'a self, cx: &'a FetchCx) -> Result<Session<'a>, ProviderError> {
+    pub(super) async fn session<'a>(&'a self, cx: &'a FetchCx) -> Result<Session<'a>, ProviderError> {
         Ok(Session {
             client: self,
-            token: self.token.read()?,
+            token: self.token.read(cx).await?,
             cx,
         })
     }

@@ -70,7 +70,7 @@ impl ConnectProvider {
     }
 
     async fn fetch_all(&self, batch: &[Locator], cx: &FetchCx) -> Answers {
-        let session = match self.client.session(cx) {
+        let session = match self.client.session(cx).await {
             Ok(session) => session,
             Err(error) => return all_failed(batch.len(), &error),
         };

@@ -9,6 +9,9 @@ pub(crate) const LIMIT: usize = 16 << 20;
 pub(crate) struct Body(Zeroizing<Vec<u8>>);
 
 impl Body {
+    /// The most that one may hold.
+    pub(crate) const LIMIT: usize = LIMIT;
+
     /// An empty body with room for what the server announced.
     pub(crate) fn with_capacity(announced: Option<u64>) -> Self {
         let room = announced.map_or(4096, |length| usize::try_from(length).unwrap_or(LIMIT).min(LIMIT));

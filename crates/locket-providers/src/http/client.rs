@@ -34,6 +34,8 @@ pub(crate) struct Client {
     plain: Mutex<Option<reqwest::Client>>,
     /// For TLS, with the state of the files it was made from.
     secure: Mutex<Option<(TlsStamp, reqwest::Client)>>,
+    /// Held while the files for TLS are looked at.
+    making: tokio::sync::Mutex<()>,
 }
 
 /// Which versions of HTTP are spoken.
@@ -64,6 +66,7 @@ impl Client {
             versions: Versions::Any,
             plain: Mutex::new(None),
             secure: Mutex::new(None),
+            making: tokio::sync::Mutex::default(),
         })
     }
 
@@ -113,7 +116,7 @@ impl Client {
     ) -> Result<Response, ProviderError> {
         let url = request.url.clone();
         let failed = |error: reqwest::Error| transport_error(&error, &url, limit);
-        let client = self.client_for(request.url.scheme())?;
+        let client = self.client_for(request.url.scheme(), cx).await?;
         let mut sent = client
             .request(request.method, request.url)
             .headers(request.headers)
@@ -138,7 +141,7 @@ impl Client {
     }
 
     /// The pool that serves addresses of `scheme`.
-    fn client_for(&self, scheme: &str) -> Result<reqwest::Client, ProviderError> {
+    async fn client_for(&self, scheme: &str, cx: &FetchCx) -> Result<reqwest::Client, ProviderError> {
         if scheme == "http" && !self.proxies.plain_needs_tls() {
             let mut plain = locked(&self.plain);
             if let Some(client) = &*plain {
@@ -148,15 +151,18 @@ impl Client {
             *plain = Some(client.clone());
             return Ok(client);
         }
-        let stamp = self.tls.stamp();
-        let mut secure = locked(&self.secure);
-        if let Some((made_from, client)) = &*secure
+        // Whoever comes meanwhile is to find the pool that is being made.
+        let making = tokio::time::timeout(cx.remaining(), self.making.lock()).await;
+        let _making = making
+            .map_err(|_| ProviderError::unavailable("the files for TLS took all the time that there was"))?;
+        let stamp = self.tls.stamp(cx).await?;
+        if let Some((made_from, client)) = &*locked(&self.secure)
             && *made_from == stamp
         {
             return Ok(client.clone());
         }
-        let client = self.build(self.tls.config()?)?;
-        *secure = Some((stamp, client.clone()));
+        let client = self.build(self.tls.config(cx).await?)?;
+        *locked(&self.secure) = Some((stamp, client.clone()));
         Ok(client)
     }
 

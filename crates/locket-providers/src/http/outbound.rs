@@ -33,7 +33,7 @@ pub fn client(
         Some(Identity { ca, client }) => TlsFiles::of(Some(ca.clone()), client.clone(), environment),
         None => TlsFiles::of(None, None, environment),
     };
-    let tls = tls.config().map_err(|error| error.to_string())?;
+    let tls = tls.config_at_once().map_err(|error| error.to_string())?;
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Resolver))

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use locket_core::{Environment, ProviderError};
+use locket_core::{Environment, FetchCx, ProviderError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -12,7 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::http::Stamp;
+use crate::http::{Body, Stamp};
+use crate::own_file::{self, Unread};
 use crate::{BuildCx, ConfigError};
 
 /// The files that make a TLS configuration.
@@ -35,6 +36,18 @@ struct SystemRoots {
     file: Option<PathBuf>,
     directory: Option<PathBuf>,
 }
+
+/// What stands in them.
+#[derive(Default)]
+struct Contents {
+    ca: Option<Body>,
+    /// The certificate before its key.
+    client: Option<(Body, Body)>,
+}
+
+const NO_AUTHORITY: &str =
+    "Check that the file exists, that this user may read it, and that it holds PEM certificates.";
+const UNREADABLE: &str = "Check that the file exists, that this user may read it, and that it is PEM.";
 
 /// What [`TlsFiles`] looked like at one time.
 pub(crate) type TlsStamp = Vec<Stamp>;
@@ -82,24 +95,75 @@ impl TlsFiles {
     }
 
     /// Changes when one of the files did.
-    pub(crate) fn stamp(&self) -> TlsStamp {
+    ///
+    /// # Errors
+    /// They cannot be looked at in the time there is.
+    pub(crate) async fn stamp(&self, cx: &FetchCx) -> Result<TlsStamp, ProviderError> {
         let client = self
             .client
             .iter()
             .flat_map(|files| [&files.certificate, &files.key]);
-        self.ca.iter().chain(client).map(|path| Stamp::of(path)).collect()
+        let files: Vec<PathBuf> = self.ca.iter().chain(client).cloned().collect();
+        let Some(first) = files.first().cloned() else {
+            return Ok(Vec::new());
+        };
+        let limit = own_file::time_for_files(cx);
+        let looking = own_file::off_loop(&first, limit, move || {
+            files.iter().map(|path| Stamp::of(path)).collect()
+        });
+        looking.await.map_err(|why| {
+            let files = "the files for TLS, the first of them";
+            ProviderError::new(why.kind(), format!("{files} {}: {why}", first.display()))
+                .hint(why.advice(&first, UNREADABLE))
+        })
     }
 
     /// Reads the files.
     ///
     /// # Errors
     /// A file cannot be read or does not hold what its setting promises.
-    pub(crate) fn config(&self) -> Result<ClientConfig, ProviderError> {
+    pub(crate) async fn config(&self, cx: &FetchCx) -> Result<ClientConfig, ProviderError> {
+        let mut found = Contents::default();
+        if let Some(path) = &self.ca {
+            let read = own_file::read(path, cx).await;
+            found.ca = Some(read.map_err(|why| unread_authority(path, &why))?);
+        }
+        if let Some(files) = &self.client {
+            let (certificate, key) = (&files.certificate, &files.key);
+            let chain = own_file::read(certificate, cx).await;
+            let chain = chain.map_err(|why| unread(certificate, "certificate", &why))?;
+            let secret = own_file::read(key, cx).await;
+            let secret = secret.map_err(|why| unread(key, "private key", &why))?;
+            found.client = Some((chain, secret));
+        }
+        self.made_of(&found)
+    }
+
+    /// The same for a caller who has no time limit of his own, and whose files are no pipes.
+    ///
+    /// # Errors
+    /// As for [`TlsFiles::config`].
+    pub(crate) fn config_at_once(&self) -> Result<ClientConfig, ProviderError> {
+        let mut found = Contents::default();
+        if let Some(path) = &self.ca {
+            found.ca = Some(own_file::read_at_once(path).map_err(|why| unread_authority(path, &why))?);
+        }
+        if let Some(ClientFiles { certificate, key }) = &self.client {
+            let chain = own_file::read_at_once(certificate);
+            let chain = chain.map_err(|why| unread(certificate, "certificate", &why))?;
+            let secret = own_file::read_at_once(key);
+            let secret = secret.map_err(|why| unread(key, "private key", &why))?;
+            found.client = Some((chain, secret));
+        }
+        self.made_of(&found)
+    }
+
+    fn made_of(&self, found: &Contents) -> Result<ClientConfig, ProviderError> {
         let provider = ring();
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        if let Some(path) = &self.ca {
-            add_ca(&mut roots, path)?;
+        if let (Some(path), Some(content)) = (&self.ca, &found.ca) {
+            add_ca(&mut roots, path, content)?;
         }
         let verifier = Arc::new(Verifier {
             known: verifier(roots, &provider)?,
@@ -112,10 +176,10 @@ impl TlsFiles {
             .map_err(|error| ProviderError::invalid(format!("no TLS configuration: {error}")))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match &self.client {
+        let mut config = match self.client.as_ref().zip(found.client.as_ref()) {
             None => builder.with_no_client_auth(),
-            Some(files) => {
-                let (chain, key) = files.read()?;
+            Some((files, (chain, key))) => {
+                let (chain, key) = files.parse(chain, key)?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
                     ProviderError::auth(format!(
                         "the client certificate {} cannot be used: {error}",
@@ -140,19 +204,22 @@ impl TlsFiles {
 }
 
 impl ClientFiles {
-    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ProviderError> {
+    fn parse(
+        &self,
+        chain: &Body,
+        key: &Body,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ProviderError> {
         let unusable = |path: &Path, what: &str, why: String| {
-            ProviderError::auth(format!("no {what} in {}: {why}", path.display()))
-                .hint("Check that the file exists, that this user may read it, and that it is PEM.")
+            ProviderError::auth(format!("no {what} in {}: {why}", path.display())).hint(UNREADABLE)
         };
-        let chain: Vec<_> = CertificateDer::pem_file_iter(&self.certificate)
-            .and_then(Iterator::collect)
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.bytes())
+            .collect::<Result<_, _>>()
             .map_err(|error| unusable(&self.certificate, "certificate", error.to_string()))?;
         if chain.is_empty() {
             let why = "it holds no PEM certificate".to_owned();
             return Err(unusable(&self.certificate, "certificate", why));
         }
-        let key = PrivateKeyDer::from_pem_file(&self.key)
+        let key = PrivateKeyDer::from_pem_slice(key.bytes())
             .map_err(|error| unusable(&self.key, "private key", error.to_string()))?;
         Ok((chain, key))
     }
@@ -268,24 +335,34 @@ fn verifier(
         .map_err(|error| ProviderError::invalid(format!("no TLS configuration: {error}")))
 }
 
-fn add_ca(roots: &mut RootCertStore, path: &Path) -> Result<(), ProviderError> {
-    let unusable = |why: String| {
-        ProviderError::invalid(format!(
-            "`ca-file` {} gives no certificate authority: {why}",
-            path.display()
-        ))
-        .hint("Check that the file exists, that this user may read it, and that it holds PEM certificates.")
-    };
+fn add_ca(roots: &mut RootCertStore, path: &Path, content: &Body) -> Result<(), ProviderError> {
     let before = roots.len();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(content.bytes()) {
+        let certificate = certificate.map_err(|error| no_authority(path, &error))?;
         roots
             .add(certificate)
-            .map_err(|error| unusable(error.to_string()))?;
+            .map_err(|error| no_authority(path, &error))?;
     }
     if roots.len() == before {
-        return Err(unusable("it holds no PEM certificate".to_owned()));
+        return Err(no_authority(path, &"it holds no PEM certificate"));
     }
     Ok(())
+}
+
+/// Somebody may be about to write the file, as one who starts together with this agent or replaces it just now.
+fn no_authority(path: &Path, why: &dyn std::fmt::Display) -> ProviderError {
+    ProviderError::unavailable(format!(
+        "`ca-file` {} gives no certificate authority: {why}",
+        path.display()
+    ))
+    .hint(NO_AUTHORITY)
+}
+
+fn unread_authority(path: &Path, why: &Unread) -> ProviderError {
+    no_authority(path, why).hint(why.advice(path, NO_AUTHORITY))
+}
+
+fn unread(path: &Path, what: &str, why: &Unread) -> ProviderError {
+    ProviderError::new(why.kind(), format!("no {what} in {}: {why}", path.display()))
+        .hint(why.advice(path, UNREADABLE))
 }

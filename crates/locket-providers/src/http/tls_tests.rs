@@ -76,6 +76,23 @@ async fn a_replaced_ca_file_counts_at_the_next_request() {
 }
 
 #[tokio::test]
+async fn a_ca_file_that_comes_late_or_in_pieces_is_waited_for() {
+    let ca = TestCa::new();
+    let server = https(&ca);
+    let fixture = Fixture::new().set("ca-file", "ca-file");
+    let client = fixture.build(Client::new).unwrap();
+    let pem = ca.pem();
+    for content in [None, Some(""), Some(&pem[..pem.len() / 2])] {
+        content.map(|content| fixture.write("ca-file", content));
+        let error = ask(&client, &fixture, &server.url()).await.unwrap_err();
+        assert!(error.kind.is_transient(), "{error}");
+        assert!(error.context.contains("gives no certificate authority"), "{error}");
+    }
+    fixture.write("ca-file", &pem);
+    ask(&client, &fixture, &server.url()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_server_that_wants_a_client_certificate_gets_it_or_the_user_hears_of_it() {
     let ca = TestCa::new();
     let server = Server::builder().mutual_tls(&ca).start(|_| Reply::text(200, ""));
@@ -103,7 +120,7 @@ async fn files_that_hold_nothing_useful_are_named() {
         let error = get(&Fixture::new().set_file("ca-file", content), &server)
             .await
             .unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert_eq!(error.kind, ErrorKind::Unavailable);
         assert!(error.context.contains("ca-file"), "{error}");
     }
     let error = get(&Fixture::new().set("ca-file", "absent.pem"), &server)

@@ -1,12 +1,12 @@
 //! `~/.oci/config`: profiles of settings, in which `DEFAULT` stands behind every other.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use locket_core::{ProviderError, SecretBytes, suggest};
-use zeroize::Zeroizing;
+use locket_core::{FetchCx, ProviderError, SecretBytes, suggest};
 
-use crate::http::Stamp;
+use crate::http::{Body, Stamp};
+use crate::own_file::{self, Unread};
 
 /// What one profile says, with what it inherits.
 #[derive(Debug, Default)]
@@ -52,31 +52,52 @@ impl ProfileFile {
     ///
     /// # Errors
     /// The file cannot be read, or has no such profile.
-    pub(super) fn profile(&self) -> Result<Arc<Profile>, ProviderError> {
-        let stamp = Stamp::of(&self.path);
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, profile)) = &*read
-            && *known == stamp
-        {
+    pub(super) async fn profile(&self, cx: &FetchCx) -> Result<Arc<Profile>, ProviderError> {
+        let path = self.path.clone();
+        let limit = own_file::time_for_files(cx);
+        let stamp = own_file::off_loop(&self.path, limit, move || Stamp::of(&path)).await;
+        let stamp = stamp.map_err(|why| self.unread(&why))?;
+        let is_known = |(known, _): &&(Stamp, Arc<Profile>)| *known == stamp;
+        if let Some((_, profile)) = self.last().as_ref().filter(is_known) {
             return Ok(profile.clone());
         }
-        let profile = Arc::new(self.load()?);
-        *read = Some((stamp, profile.clone()));
+        let text = own_file::read(&self.path, cx).await;
+        let profile = Arc::new(self.parse(&text.map_err(|why| self.unread(&why))?)?);
+        *self.last() = Some((stamp, profile.clone()));
         Ok(profile)
     }
 
-    fn load(&self) -> Result<Profile, ProviderError> {
+    /// What the profile says now, for a caller who has no loop to keep going.
+    ///
+    /// # Errors
+    /// As for [`ProfileFile::profile`]; or the file is a pipe, which gives its content once.
+    pub(super) fn profile_at_once(&self) -> Result<Profile, ProviderError> {
+        let text = own_file::read_at_once(&self.path);
+        self.parse(&text.map_err(|why| self.unread(&why))?)
+    }
+
+    /// What the profile said when it was last read.
+    pub(super) fn known(&self) -> Option<Arc<Profile>> {
+        self.last().as_ref().map(|(_, profile)| profile.clone())
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(Stamp, Arc<Profile>)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unread(&self, why: &Unread) -> ProviderError {
         let shown = self.path.display();
-        let text = std::fs::read(&self.path).map_err(|error| {
-            ProviderError::auth(format!("the configuration {shown} cannot be read: {error}")).hint(
-                match locket_sys::landlock::denies_reading(&self.path) {
-                    true => locket_sys::landlock::ADVICE,
-                    false => "Make it with `oci setup config`, or set `oci.config-file` or `oci.auth`.",
-                },
-            )
-        })?;
-        let text = Zeroizing::new(text);
-        let text = str::from_utf8(&text)
+        let advice = "Make it with `oci setup config`, or set `oci.config-file` or `oci.auth`.";
+        ProviderError::new(
+            why.kind(),
+            format!("the configuration {shown} cannot be read: {why}"),
+        )
+        .hint(why.advice(&self.path, advice))
+    }
+
+    fn parse(&self, text: &Body) -> Result<Profile, ProviderError> {
+        let shown = self.path.display();
+        let text = str::from_utf8(text.bytes())
             .map_err(|_| ProviderError::auth(format!("the configuration {shown} is not text")))?;
         let names: Vec<&str> = text.lines().filter_map(section).collect();
         let name = self.name();

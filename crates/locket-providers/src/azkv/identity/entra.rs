@@ -95,7 +95,7 @@ impl Login {
         form.add("client_id", self.entra.client_id.as_bytes());
         form.add("scope", format!("{}/.default", self.resource).as_bytes());
         form.add("grant_type", b"client_credentials");
-        self.prove(&mut form, url.as_str(), cx.clock.wall())?;
+        self.prove(&mut form, url.as_str(), cx).await?;
         let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         let request = Request::post(url).body(content_type, form.0);
         let response = self.entra.http.send(request, cx).await?;
@@ -106,18 +106,18 @@ impl Login {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the proof goes to whoever issued it")]
-    fn prove(&self, form: &mut Form, audience: &str, now: SystemTime) -> Result<(), ProviderError> {
+    async fn prove(&self, form: &mut Form, audience: &str, cx: &FetchCx) -> Result<(), ProviderError> {
         const BEARER: &[u8] = b"urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         match &self.entra.proof {
-            Proof::Secret(secret) => form.add("client_secret", secret.read()?.expose()),
+            Proof::Secret(secret) => form.add("client_secret", secret.read(cx).await?.expose()),
             Proof::Certificate { file, pass_phrase } => {
                 form.add("client_assertion_type", BEARER);
-                let signed = self.assertion(file, pass_phrase.as_ref(), audience, now)?;
+                let signed = self.assertion(file, pass_phrase.as_ref(), audience, cx).await?;
                 form.add("client_assertion", signed.as_bytes());
             }
             Proof::Federated(file) => {
                 form.add("client_assertion_type", BEARER);
-                let token = Credential::File(file.clone()).read()?;
+                let token = Credential::File(file.clone()).read(cx).await?;
                 form.add("client_assertion", token.expose());
             }
         }
@@ -125,14 +125,15 @@ impl Login {
     }
 
     /// A signed statement of who we are, with the certificate's thumbprints to find it by.
-    fn assertion(
+    async fn assertion(
         &self,
         file: &Path,
         pass_phrase: Option<&Credential>,
         audience: &str,
-        now: SystemTime,
+        cx: &FetchCx,
     ) -> Result<String, ProviderError> {
-        let (certificate, key) = load(file, pass_phrase)?;
+        let (certificate, key) = load(file, pass_phrase, cx).await?;
+        let now = cx.clock.wall();
         let seconds = |time: SystemTime| {
             let since = time.duration_since(SystemTime::UNIX_EPOCH);
             since.unwrap_or_default().as_secs()
@@ -239,9 +240,13 @@ impl Login {
 }
 
 /// The certificate in a PEM file, and the key beside it.
-fn load(file: &Path, pass_phrase: Option<&Credential>) -> Result<(Certificate, SigningKey), ProviderError> {
+async fn load(
+    file: &Path,
+    pass_phrase: Option<&Credential>,
+    cx: &FetchCx,
+) -> Result<(Certificate, SigningKey), ProviderError> {
     let shown = file.display();
-    let text = Credential::File(file.to_owned()).read()?;
+    let text = Credential::File(file.to_owned()).read(cx).await?;
     #[expect(clippy::disallowed_methods, reason = "the key is read to sign with it")]
     let text = text.expose();
     if text.first() == Some(&0x30) {
@@ -251,7 +256,7 @@ fn load(file: &Path, pass_phrase: Option<&Credential>) -> Result<(Certificate, S
             )),
         );
     }
-    let pass_phrase: Option<SecretBytes> = pass_phrase.map(Credential::read).transpose()?;
+    let pass_phrase = Credential::read_if_given(pass_phrase, cx).await?;
     let wrong =
         |what: String, hint: &str| ProviderError::auth(format!("the certificate {shown} {what}")).hint(hint);
     let key = SigningKey::from_pem(text, pass_phrase.as_ref())

@@ -65,7 +65,7 @@ impl Login {
             }
             Host::AppService { endpoint, header } => {
                 let request = self.request(endpoint.join([""; 0]), "2019-08-01");
-                self.send(request.secret_header(IDENTITY, &header.read()?)?, cx)
+                self.send(request.secret_header(IDENTITY, &header.read(cx).await?)?, cx)
                     .await?
             }
             Host::Arc { endpoint, keys } => {
@@ -76,7 +76,7 @@ impl Login {
                 let challenge = self.send(request()?, cx).await?;
                 match challenge.status {
                     StatusCode::UNAUTHORIZED => {
-                        let answer = arc_answer(&challenge, keys)?;
+                        let answer = arc_answer(&challenge, keys, cx).await?;
                         self.send(request()?.secret_header(AUTHORIZATION, &answer)?, cx)
                             .await?
                     }
@@ -121,7 +121,7 @@ impl Login {
     clippy::disallowed_methods,
     reason = "the key goes back to the agent that made it"
 )]
-fn arc_answer(challenge: &Response, keys: &Path) -> Result<SecretBytes, ProviderError> {
+async fn arc_answer(challenge: &Response, keys: &Path, cx: &FetchCx) -> Result<SecretBytes, ProviderError> {
     let header = challenge.header(&WWW_AUTHENTICATE).unwrap_or_default();
     let file = header.strip_prefix("Basic realm=").map(PathBuf::from);
     let file = file.filter(|file| {
@@ -133,7 +133,7 @@ fn arc_answer(challenge: &Response, keys: &Path) -> Result<SecretBytes, Provider
                 .hint("Check the agent with `azcmagent show`."),
         );
     };
-    let key = Credential::File(file).read().map_err(|error| {
+    let key = Credential::File(file).read(cx).await.map_err(|error| {
         error.hint("Add this user to the group `himds`, which may read the keys of Azure Arc's agent.")
     })?;
     if key.len() > ARC_KEY {

@@ -84,7 +84,7 @@ impl Method for AppRole {
         Box::pin(async move {
             match &self.secret_id {
                 SecretId::None => self.encode(None),
-                SecretId::Given(credential) => self.encode(Some(&credential.read()?)),
+                SecretId::Given(credential) => self.encode(Some(&credential.read(cx).await?)),
                 SecretId::Wrapped(wrapped) => self.encode(Some(&*wrapped.secret_id(api, cx).await?)),
             }
         })

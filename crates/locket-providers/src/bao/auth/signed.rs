@@ -86,10 +86,10 @@ impl Method for Signed {
     fn body<'a>(
         &'a self,
         _: &'a Arc<Api>,
-        _: &'a FetchCx,
+        cx: &'a FetchCx,
     ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, ProviderError>> {
         Box::pin(async {
-            let jwt = self.jwt.read()?;
+            let jwt = self.jwt.read(cx).await?;
             let role = self.role.as_deref().map(|role| ("role", Member::Plain(role)));
             wire::object([("jwt", Member::Secret(&jwt))].into_iter().chain(role))
         })

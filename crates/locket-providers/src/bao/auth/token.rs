@@ -19,12 +19,12 @@ pub(super) enum GivenToken {
 }
 
 impl Authority for GivenToken {
-    fn login<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+    fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
         Box::pin(async {
             let token = match self {
-                Self::Set(credential) => credential.read()?,
+                Self::Set(credential) => credential.read(cx).await?,
                 Self::Home(paths) => match paths.iter().find(|path| path.exists()) {
-                    Some(path) => Credential::File(path.clone()).read()?,
+                    Some(path) => Credential::File(path.clone()).read(cx).await?,
                     None => return Err(no_token()),
                 },
             };

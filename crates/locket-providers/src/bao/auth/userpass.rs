@@ -59,10 +59,10 @@ impl Method for Userpass {
     fn body<'a>(
         &'a self,
         _: &'a Arc<Api>,
-        _: &'a FetchCx,
+        cx: &'a FetchCx,
     ) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, ProviderError>> {
         Box::pin(async {
-            let password = self.password.read()?;
+            let password = self.password.read(cx).await?;
             wire::object([("password", Member::Secret(&password))])
         })
     }

@@ -75,7 +75,7 @@ impl Wrapped {
             return Ok(opened.secret_id.clone());
         }
         if state.opening.is_none() {
-            let token = self.credential.read()?;
+            let token = self.credential.read(cx).await?;
             let in_doubt = state.in_doubt.as_ref() == Some(&source);
             self.check_origin(api, &token, in_doubt, cx).await?;
             state.in_doubt = Some(source.clone());

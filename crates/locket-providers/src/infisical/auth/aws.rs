@@ -105,7 +105,7 @@ impl Aws {
             Keys::Container { address, token } => {
                 let mut request = Request::get(address.join::<_, &str>([]));
                 if let Some(token) = token {
-                    request = request.secret_header(AUTHORIZATION, &token.read()?)?;
+                    request = request.secret_header(AUTHORIZATION, &token.read(cx).await?)?;
                 }
                 let response = self.ask(request, "role of this container", cx).await?;
                 Ok((issued(&response)?, None))

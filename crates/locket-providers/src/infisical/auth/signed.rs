@@ -71,7 +71,7 @@ impl Signed {
 
     async fn jwt(&self, cx: &FetchCx) -> Result<SecretBytes, ProviderError> {
         match &self.jwt {
-            Jwt::Given(credential) => credential.read(),
+            Jwt::Given(credential) => credential.read(cx).await,
             Jwt::Asked(metadata) => metadata.token(&self.identity, cx).await,
         }
     }

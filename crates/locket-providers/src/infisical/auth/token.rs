@@ -10,8 +10,8 @@ use crate::http::{Authority, Grant, OnNewSource, Stamp};
 pub(super) struct GivenToken(pub(super) Credential);
 
 impl Authority for GivenToken {
-    fn login<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
-        Box::pin(async { Ok(Grant::new(self.0.read()?)) })
+    fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        Box::pin(async { Ok(Grant::new(self.0.read(cx).await?)) })
     }
 
     fn source(&self) -> Vec<Stamp> {

@@ -59,9 +59,9 @@ impl Proof for Universal {
         "universal-auth"
     }
 
-    fn body<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, ProviderError>> {
+    fn body<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Zeroizing<Vec<u8>>, ProviderError>> {
         Box::pin(async {
-            let secret = self.client_secret.read()?;
+            let secret = self.client_secret.read(cx).await?;
             object([
                 ("clientId", Member::Plain(&self.client_id)),
                 ("clientSecret", Member::Secret(&secret)),

@@ -71,7 +71,7 @@ pub(in crate::oci) fn touched(cx: &BuildCx<'_>) -> Reach {
         let given = given(cx, Kind::Either);
         if let Some(file) = &given.file {
             files.push(file.path.clone());
-            let profile = file.profile().ok();
+            let profile = file.profile_at_once().ok();
             let named = profile
                 .iter()
                 .flat_map(|profile| [&profile.key_file, &profile.security_token_file]);

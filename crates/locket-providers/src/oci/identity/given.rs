@@ -1,6 +1,7 @@
 //! A key that somebody put on this machine: a user's API key, or the key of a session with its token.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use locket_core::{BoxFuture, FetchCx, ProviderError, SecretBuilder, SecretBytes};
 
@@ -37,18 +38,21 @@ pub(super) enum Kind {
 }
 
 impl Given {
-    fn profile(&self) -> Result<Option<std::sync::Arc<Profile>>, ProviderError> {
-        self.file.as_ref().map(ProfileFile::profile).transpose()
+    async fn profile(&self, cx: &FetchCx) -> Result<Option<Arc<Profile>>, ProviderError> {
+        match &self.file {
+            Some(file) => file.profile(cx).await.map(Some),
+            None => Ok(None),
+        }
     }
 
-    fn log_in(&self, cx: &FetchCx) -> Result<Grant, ProviderError> {
-        let profile = self.profile()?;
+    async fn log_in(&self, cx: &FetchCx) -> Result<Grant, ProviderError> {
+        let profile = self.profile(cx).await?;
         let profile = profile.as_deref();
         let key = self.key(profile).ok_or_else(|| self.lacks("key_file"))?;
-        self.signing.put(self.load(&key, profile)?);
+        self.signing.put(self.load(&key, profile, cx).await?);
         let token = self.token(profile);
         match (self.kind, token) {
-            (Kind::Session | Kind::Either, Some(token)) => self.session(&token, cx),
+            (Kind::Session | Kind::Either, Some(token)) => self.session(&token, cx).await,
             (Kind::Session, None) => Err(self.lacks("security_token_file")),
             (Kind::ApiKey | Kind::Either, _) => self.api_key(profile),
         }
@@ -66,8 +70,8 @@ impl Given {
         Ok(Grant::new(SecretBytes::new(id.into_bytes())))
     }
 
-    fn session(&self, token: &Credential, cx: &FetchCx) -> Result<Grant, ProviderError> {
-        let token = token.read()?;
+    async fn session(&self, token: &Credential, cx: &FetchCx) -> Result<Grant, ProviderError> {
+        let token = token.read(cx).await?;
         let Some(claims) = Claims::of(&token) else {
             return Ok(Grant::new(key_id(&token)));
         };
@@ -82,9 +86,14 @@ impl Given {
         Ok(Grant::new(key_id(&token)).lasting(left))
     }
 
-    fn load(&self, key: &Credential, profile: Option<&Profile>) -> Result<SigningKey, ProviderError> {
-        let text = key.read()?;
-        let given = self.pass_phrase.as_ref().map(Credential::read).transpose()?;
+    async fn load(
+        &self,
+        key: &Credential,
+        profile: Option<&Profile>,
+        cx: &FetchCx,
+    ) -> Result<SigningKey, ProviderError> {
+        let text = key.read(cx).await?;
+        let given = Credential::read_if_given(self.pass_phrase.as_ref(), cx).await?;
         let pass_phrase = given.as_ref().or_else(|| profile?.pass_phrase.as_ref());
         #[expect(clippy::disallowed_methods, reason = "the key is read to sign with it")]
         let loaded = SigningKey::from_pem(text.expose(), pass_phrase);
@@ -130,7 +139,7 @@ impl Given {
     }
 
     fn is_session(&self) -> bool {
-        let profile = self.profile().ok().flatten();
+        let profile = self.file.as_ref().and_then(ProfileFile::known);
         self.kind != Kind::ApiKey && self.token(profile.as_deref()).is_some()
     }
 }
@@ -149,11 +158,11 @@ pub(super) fn key_id(token: &SecretBytes) -> SecretBytes {
 
 impl Authority for Given {
     fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
-        Box::pin(async { self.log_in(cx) })
+        Box::pin(self.log_in(cx))
     }
 
     fn source(&self) -> Vec<Stamp> {
-        let profile = self.profile().ok().flatten();
+        let profile = self.file.as_ref().and_then(ProfileFile::known);
         let profile = profile.as_deref();
         let files = [self.key(profile), self.token(profile), self.pass_phrase.clone()];
         let config = self.file.iter().map(|file| Stamp::of(&file.path));
@@ -172,9 +181,9 @@ impl Identity for Given {
         &self.signing
     }
 
-    fn region<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Option<Region>, ProviderError>> {
+    fn region<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Option<Region>, ProviderError>> {
         Box::pin(async {
-            let profile = self.profile()?;
+            let profile = self.profile(cx).await?;
             let text = profile.as_ref().and_then(|profile| profile.region.as_deref());
             Ok(text.and_then(|text| self.regions.find(text, None)))
         })

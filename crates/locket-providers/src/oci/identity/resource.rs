@@ -21,14 +21,14 @@ pub(super) struct ResourcePrincipal {
 }
 
 impl ResourcePrincipal {
-    fn log_in(&self, cx: &FetchCx) -> Result<Grant, ProviderError> {
-        let pass_phrase = self.pass_phrase.as_ref().map(Credential::read).transpose()?;
-        let text = self.key.read()?;
+    async fn log_in(&self, cx: &FetchCx) -> Result<Grant, ProviderError> {
+        let pass_phrase = Credential::read_if_given(self.pass_phrase.as_ref(), cx).await?;
+        let text = self.key.read(cx).await?;
         #[expect(clippy::disallowed_methods, reason = "the key is read to sign with it")]
         let key = SigningKey::from_pem(text.expose(), pass_phrase.as_ref()).map_err(|error| {
             ProviderError::auth(format!("the key of the resource principal {error}")).hint(self.advice())
         })?;
-        let token: SecretBytes = self.token.read()?;
+        let token: SecretBytes = self.token.read(cx).await?;
         self.signing.put(key);
         let Some(claims) = Claims::of(&token) else {
             return Err(
@@ -49,7 +49,7 @@ impl ResourcePrincipal {
 
 impl Authority for ResourcePrincipal {
     fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
-        Box::pin(async { self.log_in(cx) })
+        Box::pin(self.log_in(cx))
     }
 
     fn source(&self) -> Vec<Stamp> {

@@ -120,7 +120,7 @@ impl CoreProvider {
         if wanted.is_empty() {
             return Answers::new();
         }
-        let token = match self.token.read() {
+        let token = match self.token.read(cx).await {
             Ok(token) => token,
             Err(error) => return all_failed(batch.len(), &error),
         };

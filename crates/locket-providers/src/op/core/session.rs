@@ -54,6 +54,7 @@ impl Session {
         traffic: &Traffic<'_>,
     ) -> Result<Self, ProviderError> {
         let config = invocation::client(token)?;
+        code.load(traffic.cx).await?;
         let (loading, clock) = (Arc::clone(code), Arc::clone(&traffic.cx.clock));
         let machine = burst(code, traffic, move || loading.machine(clock)).await??;
         let Driven { machine, outcome } = drive(code, machine, "init_client", config, traffic).await?;

@@ -58,7 +58,7 @@ impl ProgramProvider {
     }
 
     async fn fetch_all(&self, batch: &[Locator], cx: &FetchCx) -> Answers {
-        let token = self.token.read();
+        let token = self.token.read(cx).await;
         let token = token.and_then(|token| sign_in_address(&token).map(|_| token));
         let call = match token {
             Ok(token) => Call {
