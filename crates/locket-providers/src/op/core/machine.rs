@@ -8,7 +8,7 @@ use std::time::Duration;
 use locket_core::Clock;
 use locket_wasm::wasmtime::{
     AsContext, AsContextMut, Engine, Error, ExternRef, Func, Instance, Linker, Memory, Module, Ref, Result,
-    Store, StoreLimits, StoreLimitsBuilder, Table, TypedFunc, Val,
+    RootScope, Store, StoreLimits, StoreLimitsBuilder, Table, TypedFunc, Val,
 };
 use zeroize::Zeroizing;
 
@@ -34,6 +34,9 @@ pub(super) struct State {
     /// Requests that wait for an answer.
     open: HashMap<u64, Open>,
     next_request: u64,
+    /// What came in, for as long as anybody holds it.
+    #[cfg(test)]
+    bodies: Vec<std::sync::Weak<std::sync::Mutex<Zeroizing<Vec<u8>>>>>,
     pub(super) clock: Arc<dyn Clock>,
     limits: StoreLimits,
 }
@@ -115,6 +118,8 @@ impl Machine {
             outbox: Vec::new(),
             open: HashMap::new(),
             next_request: 0,
+            #[cfg(test)]
+            bodies: Vec::new(),
             clock,
             limits,
         };
@@ -160,8 +165,9 @@ impl Machine {
         let function = function.ok_or_else(|| Error::msg(format!("the core has no {export}")))?;
         let mut results = [Val::ExternRef(None)];
         let arguments = [Val::I32(at.cast_signed()), Val::I32(length.cast_signed())];
-        function.call(&mut self.store, &arguments, &mut results)?;
-        match to_js(&self.store, &results[0])? {
+        let mut scope = self.scope();
+        function.call(&mut scope, &arguments, &mut results)?;
+        match to_js(&scope, &results[0])? {
             Js::Object(promise) if matches!(*promise, Object::Promise(_)) => Ok(promise),
             other => Err(Error::msg(format!("{export} of the core gave {}", other.kind()))),
         }
@@ -183,6 +189,7 @@ impl Machine {
             if let Object::Promise(state) = &**promise
                 && let Promise::Settled(outcome) = &*locked(state)
             {
+                self.settle_down()?;
                 return Ok(Progress::Settled(outcome.clone()));
             }
             let state = self.store.data_mut();
@@ -198,12 +205,15 @@ impl Machine {
         }
     }
 
-    /// Forgets the timers and requests of a call that is over.
-    pub(super) fn settle_down(&mut self) {
+    /// Forgets a call that is over: its timers and requests, and whatever the core does not refer to any more. That holds
+    /// answers, which are wiped with it.
+    fn settle_down(&mut self) -> Result<()> {
         let state = self.store.data_mut();
+        state.microtasks.clear();
         state.timers.clear();
         state.outbox.clear();
         state.open.clear();
+        self.store.gc(None)
     }
 
     /// Fills the core's memory, which holds keys and values, with zeroes. Nothing can be called afterwards.
@@ -224,9 +234,23 @@ impl Machine {
             .any(|window| window == bytes)
     }
 
+    /// How many bodies of answers came in, and how many of them somebody holds still.
+    #[cfg(test)]
+    pub(super) fn bodies(&self) -> (usize, usize) {
+        let bodies = &self.store.data().bodies;
+        let held = bodies.iter().filter(|body| body.strong_count() > 0).count();
+        (bodies.len(), held)
+    }
+
     /// Calls a function whose result nobody waits for; an exception of it is nobody's, as in JavaScript.
     fn run_function(&mut self, function: &Js) -> Result<()> {
-        call(&mut self.store, function, &Js::Undefined, &[]).map(drop)
+        call(self.scope(), function, &Js::Undefined, &[]).map(drop)
+    }
+
+    /// The store for one step. What the core is given in it is not held beyond its end: outside of a scope, the store
+    /// would hold it for as long as it lives.
+    fn scope(&mut self) -> RootScope<&mut Store<State>> {
+        RootScope::new(&mut self.store)
     }
 
     fn run_microtasks(&mut self) -> Result<()> {
@@ -243,7 +267,7 @@ impl Machine {
                     let outcome = match (handler, outcome) {
                         (None, outcome) => outcome,
                         (Some(handler), Ok(value) | Err(value)) => {
-                            call(&mut self.store, handler, &Js::Undefined, &[value])?
+                            call(self.scope(), handler, &Js::Undefined, &[value])?
                         }
                     };
                     let state = self.store.data_mut();
@@ -266,11 +290,14 @@ impl Machine {
         let outcome = match incoming.answer {
             Some(answer) => {
                 let headers = Arc::new(Object::Headers(answer.headers.into()));
+                let body = Arc::new(answer.body.into());
+                #[cfg(test)]
+                state.bodies.push(Arc::downgrade(&body));
                 Ok(Js::object(Object::Response(Response {
                     status: answer.status,
                     url: open.url,
                     headers,
-                    body: Arc::new(answer.body.into()),
+                    body,
                 })))
             }
             None => Err(Js::error("fetch failed")),

@@ -144,7 +144,6 @@ async fn drive(
         machine = ran;
         let (requests, timer) = match progress {
             Progress::Settled(outcome) => {
-                machine.settle_down();
                 let outcome = outcome.map_err(|rejection| told(&rejection, refused));
                 return Ok(Driven { machine, outcome });
             }

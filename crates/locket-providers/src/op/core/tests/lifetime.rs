@@ -176,6 +176,41 @@ async fn what_the_core_held_is_wiped() {
 }
 
 #[tokio::test]
+async fn what_a_call_gave_is_gone_with_its_last_reader_while_the_session_goes_on() {
+    let Some(rig) = Rig::new() else { return };
+    rig.add("db", &["password"]);
+    let cx = rig.fixture.fetch_cx();
+    let http = rig.fixture.build(Client::new).unwrap();
+    let home = Url::parse(&rig.server.url()).unwrap();
+    let traffic = Traffic {
+        http: &http,
+        home: &home,
+        cx: &cx,
+    };
+    let token = SecretBytes::new(rig.token().into_bytes());
+    let code = Arc::new(Code::at(rig.core.clone()));
+    let mut session = Session::open(&code, &token, &traffic).await.unwrap();
+    let (of_login, held) = session.machine().bodies();
+    assert_eq!(held, 0, "of {of_login} bodies");
+    for round in 1..=3 {
+        let call = Call::SecretsResolveAll {
+            secret_references: &["op://vault/db/password"],
+        };
+        let called = session.call(call, &traffic).await;
+        let (kept, text) = called.map_err(|failed| failed.error).unwrap();
+        session = kept;
+        assert!(text.contains("db-password"));
+        let answer = Arc::downgrade(&text);
+        assert_eq!(answer.strong_count(), 1, "held by others in round {round}");
+        drop(text);
+        assert_eq!(answer.strong_count(), 0);
+        let (all, held) = session.machine().bodies();
+        assert!(all > of_login, "the call asked for nothing");
+        assert_eq!(held, 0, "of {all} bodies in round {round}");
+    }
+}
+
+#[tokio::test]
 async fn readers_at_one_time_share_one_login() {
     let Some(rig) = Rig::new() else { return };
     rig.add("db", &["f"]);
