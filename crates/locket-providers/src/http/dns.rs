@@ -8,10 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Mutex;
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use locket_sys::landlock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::runtime::Handle;
@@ -21,7 +21,9 @@ use crate::http::Stamp;
 pub(super) const HOSTS: &str = "/etc/hosts";
 pub(super) const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// The resolver as the HTTP client takes it. All copies share one cache.
+type Builder = ResolverBuilder<TokioRuntimeProvider>;
+
+/// The resolver as the HTTP client takes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resolver;
 
@@ -62,7 +64,12 @@ pub(crate) async fn lookup(name: &str) -> Result<Vec<IpAddr>, DnsError> {
     if is_localhost(bare) {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
-    let answer = shared()?.lookup_ip(name).await.map_err(|error| {
+    asked(&shared()?, name).await
+}
+
+/// The addresses of `name` that the name servers know.
+async fn asked(resolver: &TokioResolver, name: &str) -> Result<Vec<IpAddr>, DnsError> {
+    let answer = resolver.lookup_ip(name).await.map_err(|error| {
         tracing::debug!(name, "no address: {error}");
         DnsError::of(&error)
     })?;
@@ -110,21 +117,28 @@ fn shared() -> Result<TokioResolver, DnsError> {
             return Ok(resolver.clone());
         }
     }
-    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
+    let builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
         // No usable file: ask this machine, as the C library does.
         let server = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
         let config = ResolverConfig::from_parts(None, vec![], vec![server]);
         TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
     });
+    let resolver = built(builder)?;
+    *shared = Some((made_for, resolver.clone()));
+    Ok(resolver)
+}
+
+fn built(mut builder: Builder) -> Result<TokioResolver, DnsError> {
     let options = builder.options_mut();
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.use_hosts_file = ResolveHosts::Never;
-    let resolver = builder.build().map_err(|error| {
+    // As in the C library, nothing is remembered. Connections are kept, so that names are seldom asked for; and a
+    // container engine gives addresses ten minutes to live that the next container of a service does not have.
+    options.cache_size = 0;
+    builder.build().map_err(|error| {
         tracing::debug!("no resolver: {error}");
         DnsError::NoAnswer
-    })?;
-    *shared = Some((made_for, resolver.clone()));
-    Ok(resolver)
+    })
 }
 
 /// Whether a confined process may no longer read `file`, which it would be allowed to otherwise.
@@ -196,6 +210,65 @@ mod tests {
         assert!(addresses.contains(&Ipv4Addr::LOCALHOST.into()), "{addresses:?}");
         let addresses = lookup("vault.localhost.").await.unwrap();
         assert!(addresses.iter().all(IpAddr::is_loopback) && !addresses.is_empty());
+    }
+
+    /// A name server that says of every name that it has the address that `present` gives, for ten minutes; or none.
+    async fn name_server(present: impl Fn() -> Option<Ipv4Addr> + Send + 'static) -> SocketAddr {
+        const HEADER: usize = 12;
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            loop {
+                let (_, from) = socket.recv_from(&mut buffer).await.unwrap();
+                // RFC 1035, 4.1: labels up to an empty one, then the type and the class.
+                let name = buffer[HEADER..].iter().position(|byte| *byte == 0).unwrap();
+                let end = HEADER + name + 5;
+                let is_a = buffer[end - 4..end - 2] == [0, 1];
+                let found = present().filter(|_| is_a);
+                let code = if present().is_some() { 0 } else { 3 };
+                let mut answer = buffer[..2].to_vec();
+                answer.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(found.is_some())]);
+                // Where there is none, a record of the zone says for how long that may be believed.
+                answer.extend([0, u8::from(found.is_none()), 0, 0]);
+                answer.extend(&buffer[HEADER..end]);
+                match found {
+                    Some(found) => {
+                        answer.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 2, 88, 0, 4]);
+                        answer.extend(found.octets());
+                    }
+                    None => {
+                        answer.extend([0, 0, 6, 0, 1, 0, 0, 2, 88, 0, 22, 0, 0]);
+                        answer.extend([0, 0, 2, 88].repeat(5));
+                    }
+                }
+                socket.send_to(&answer, from).await.unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_server_that_moves_is_found_at_once_whatever_was_said_of_it_before() {
+        let (first, second) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+        let present = std::sync::Arc::new(Mutex::new(None));
+        let told = present.clone();
+        let address = name_server(move || *told.lock().unwrap()).await;
+        let mut server = NameServerConfig::udp_and_tcp(address.ip());
+        for connection in &mut server.connections {
+            connection.port = address.port();
+        }
+        let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let resolver = built(builder).unwrap();
+        for at in [None, Some(first), Some(second), None] {
+            *present.lock().unwrap() = at;
+            let expected = match at {
+                Some(at) => Ok(vec![at.into()]),
+                None => Err(DnsError::NoSuchHost),
+            };
+            assert_eq!(asked(&resolver, "vault.example.").await, expected);
+        }
     }
 
     #[tokio::test]
