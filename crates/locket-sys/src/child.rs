@@ -1,10 +1,12 @@
 //! Starting programs as a supervisor does: in a group of their own, at the terminal or at a new one, with files that
 //! only they get.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal};
@@ -125,7 +127,32 @@ pub fn ignored_signals() -> u64 {
         .unwrap_or(0)
 }
 
-/// Children of this process that ended and were not waited for.
+/// A child whose end is for whoever started it to learn. As long as that is not waited for, its number is no other's, so
+/// that it can be sent signals; [`zombies`] says nothing of it.
+#[derive(Debug)]
+pub struct Claim(Pid);
+
+static CLAIMED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+impl Claim {
+    /// Claims a child that was just started.
+    pub fn on(child: Pid) -> Self {
+        claimed().insert(child.as_raw_pid());
+        Self(child)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        claimed().remove(&self.0.as_raw_pid());
+    }
+}
+
+fn claimed() -> MutexGuard<'static, BTreeSet<i32>> {
+    CLAIMED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Children of this process that ended and were not waited for, but for those that somebody has a [`Claim`] on.
 ///
 /// # Errors
 /// `/proc` cannot be read.
@@ -147,9 +174,32 @@ pub fn zombies() -> io::Result<Vec<Pid>> {
         // The name in parentheses may hold anything; what follows its end is plain.
         let stat = String::from_utf8_lossy(&stat);
         let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-        if fields.next() == Some("Z") && fields.next() == Some(own.as_str()) {
+        let is_ours = fields.next() == Some("Z") && fields.next() == Some(own.as_str());
+        if is_ours && !claimed().contains(&pid.as_raw_pid()) {
             zombies.push(pid);
         }
     }
     Ok(zombies)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+    use super::*;
+
+    #[test]
+    fn a_child_that_ended_is_nobodys_unless_somebody_claims_it() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        let is_told = || zombies().unwrap().contains(&pid);
+        assert!(is_told());
+        let claim = Claim::on(pid);
+        assert!(!is_told());
+        drop(claim);
+        assert!(is_told());
+        child.wait().unwrap();
+        assert!(!is_told());
+    }
 }

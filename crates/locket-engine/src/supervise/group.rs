@@ -77,8 +77,9 @@ pub(super) fn status_of_signal(number: i32) -> u8 {
     u8::try_from(128 + number).unwrap_or(u8::MAX)
 }
 
-/// Waits for processes that were left to this one, as to the first of a container. Helper programs of providers are
-/// waited for by whoever started them, at once; whatever is still there at a second look is nobody's.
+/// Waits for processes that were left to this one, as to the first of a container. Programs that this process started
+/// are waited for by whoever did so: those of providers are claimed, which may take their time; the others are waited
+/// for at once, so that whatever is still there at a second look is nobody's.
 #[derive(Debug, Default)]
 pub(super) struct Orphans(BTreeSet<i32>);
 

@@ -16,6 +16,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use process::kill_group;
+pub(crate) use process::Leader;
 pub use provider::KIND;
 pub(crate) use told::Told;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, FutureExt, join, select};
 use locket_core::{Clock, ProviderError};
+use locket_sys::child::Claim;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -26,7 +27,7 @@ const REAPING: Duration = Duration::from_secs(1);
 
 /// A helper that waits for a request or is answering one. Dropping it kills its process group.
 pub(super) struct Helper {
-    child: Child,
+    leader: Leader,
     stdin: ChildStdin,
     stdout: ChildStdout,
     stderr: ChildStderr,
@@ -58,17 +59,17 @@ impl Helper {
     /// # Errors
     /// It cannot be run.
     pub(super) fn start(config: &Config) -> Result<Self, ProviderError> {
-        let started = Command::new(&config.program)
+        let mut command = Command::new(&config.program);
+        command
             .args(&config.arguments)
             .env_clear()
             .envs(&config.environment)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn();
-        let mut child = started.map_err(|error| refused(config, &error))?;
+            .stderr(Stdio::piped());
+        let started = Leader::start(&mut command);
+        let mut leader = started.map_err(|error| refused(config, &error))?;
+        let child = &mut leader.child;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(ProviderError::unavailable(format!(
@@ -82,7 +83,7 @@ impl Helper {
             "started a helper"
         );
         Ok(Self {
-            child,
+            leader,
             stdin,
             stdout,
             stderr,
@@ -139,33 +140,61 @@ impl Helper {
 
     /// Kills what is left of a helper that closed its output, and says how it ended.
     async fn reap(&mut self, told: &mut Told) -> Option<ExitStatus> {
-        self.kill();
-        let ending = join(self.child.wait(), listen_to_the_end(&mut self.stderr, told));
+        self.leader.kill();
+        let ending = join(
+            self.leader.child.wait(),
+            listen_to_the_end(&mut self.stderr, told),
+        );
         match tokio::time::timeout(REAPING, ending).await {
             Ok((status, ())) => status.ok(),
             Err(_) => None,
         }
     }
+}
 
-    /// Kills the helper and whatever it started. Nobody else can have its group as long as it is not reaped.
+/// A child that leads a process group of its own. Dropping it kills the group.
+pub(crate) struct Leader {
+    pub(crate) child: Child,
+    /// Nobody else waits for it: until we did, neither its number nor its group's can be another's.
+    _claim: Claim,
+}
+
+impl Leader {
+    /// Starts `command` as the first of a group.
+    pub(crate) fn start(command: &mut Command) -> std::io::Result<Self> {
+        let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
+        match pid(&child) {
+            Some(pid) => Ok(Self {
+                child,
+                _claim: Claim::on(pid),
+            }),
+            None => {
+                child.start_kill()?;
+                Err(std::io::ErrorKind::Other.into())
+            }
+        }
+    }
+
+    /// Kills the child and whatever it started; nothing when we waited for it already.
     fn kill(&self) {
-        kill_group(&self.child);
+        if let Some(group) = pid(&self.child) {
+            // All that can be wrong is that there is nobody left.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 
-/// Kills a child that leads a process group, and its whole group with it; nothing when it is reaped already.
-pub(crate) fn kill_group(child: &Child) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(group) = pid.and_then(Pid::from_raw) {
-        // All that can be wrong is that there is nobody left.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-}
-
-impl Drop for Helper {
+impl Drop for Leader {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn pid(child: &Child) -> Option<Pid> {
+    child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw)
 }
 
 /// Reads answers until all are there.

@@ -215,6 +215,32 @@ async fn a_helper_that_left_between_two_requests_is_replaced_unnoticed() {
 }
 
 #[tokio::test]
+async fn a_helper_that_left_is_waited_for_by_its_provider_and_by_nobody_else() {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+    let ended = |pid| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+    let stray = std::process::Command::new("/bin/true").spawn();
+    let mut stray = stray.unwrap();
+    let of_nobody = Pid::from_raw(i32::try_from(stray.id()).unwrap()).unwrap();
+
+    let fixture = helper(r#"next; say "{\"id\":$id,\"item\":0,\"value\":\"$$\"}"; exec >&-"#);
+    let provider = provider(&fixture);
+    let answer = ask(&fixture, &provider, &["a"]).await.remove(0).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the value is a process id")]
+    let helper = String::from_utf8(answer.value.expose().to_vec()).unwrap();
+    let helper = Pid::from_raw(helper.parse().unwrap()).unwrap();
+    ended(helper).unwrap();
+    ended(of_nobody).unwrap();
+    let zombies = locket_sys::child::zombies().unwrap();
+    assert!(zombies.contains(&of_nobody), "{zombies:?}");
+    assert!(!zombies.contains(&helper), "{zombies:?}");
+    stray.wait().unwrap();
+
+    ask(&fixture, &provider, &["a"]).await.remove(0).unwrap();
+    assert!(ended(helper).is_err(), "it was waited for");
+}
+
+#[tokio::test]
 async fn a_helper_that_dies_half_way_fails_only_what_it_did_not_answer() {
     let fixture =
         helper(r#"next; say '{"id":'$id',"item":1,"value":"kept"}'; printf '{"id":1,"item":0,"val'; exit 3"#);

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::home::Home;
 use super::refusal::refused;
-use crate::exec::{Told, kill_group};
+use crate::exec::{Leader, Told};
 use crate::http::Body;
 use crate::{BuildCx, ConfigError};
 
@@ -146,19 +146,17 @@ impl Program {
             .env("OP_CONFIG_DIR", home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         give_token(&mut command, token)?;
-        let started = command.spawn();
+        let started = Leader::start(&mut command);
         // The command holds the token until here.
         drop(command);
-        let mut child = started.map_err(|error| self.unstartable(&error))?;
+        let mut leader = started.map_err(|error| self.unstartable(&error))?;
+        let child = &mut leader.child;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(mut stdin), Some(stdout), Some(mut stderr)) = pipes else {
             return Err(ProviderError::unavailable("the `op` program has no pipes"));
         };
-        let child = Group(child);
         let writing = async move {
             // A program that does not read is judged by what it answers.
             let _ = stdin.write_all(input).await;
@@ -171,8 +169,7 @@ impl Program {
         };
         let (body, (), ()) = join3(read(stdout), writing, telling).await;
         let body = body?;
-        let mut child = child;
-        let status = child.0.wait().await;
+        let status = leader.child.wait().await;
         let status = status.map_err(|error| {
             ProviderError::unavailable(format!("the end of the `op` program is not known: {error}"))
         })?;
@@ -206,15 +203,6 @@ impl Program {
             }
             _ => ProviderError::unavailable(context),
         }
-    }
-}
-
-/// A child whose whole process group goes when it is dropped.
-struct Group(tokio::process::Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        kill_group(&self.0);
     }
 }
 
