@@ -56,11 +56,11 @@ struct Kept {
 /// Ids by names.
 #[derive(Default)]
 struct Names {
-    /// By title, for titles that one vault alone has.
+    /// By title, for titles that one vault alone has, and by what references write for them.
     vaults: HashMap<String, String>,
     /// When they were listed, on the monotonic clock.
     vaults_listed: Duration,
-    /// By vault id and title.
+    /// By vault id and title, and by what references write for it.
     items: HashMap<(String, String), String>,
 }
 
@@ -267,7 +267,14 @@ impl Talk<'_> {
                 "the service account sees",
                 "vaults named",
             ) {
-                Ok(Some(vault)) => vault.id.clone(),
+                Ok(Some(vault)) => {
+                    // In whichever case it is written, the next round needs no list for it. An id needs none at all.
+                    if reference.vault != vault.id {
+                        let name = reference.vault.clone();
+                        names.vaults.insert(name, vault.id.clone());
+                    }
+                    vault.id.clone()
+                }
                 Ok(None) => {
                     found.push(Err(no_vault(reference, &vaults)));
                     continue;
@@ -483,7 +490,7 @@ impl Talk<'_> {
 impl Names {
     /// Takes in the list of vaults as it was `now`.
     fn remember_vaults(&mut self, vaults: &[Overview], now: Duration) {
-        self.vaults.clear();
+        let before = std::mem::take(&mut self.vaults);
         let mut several = HashSet::new();
         for vault in vaults {
             let known = self.vaults.insert(vault.title.clone(), vault.id.clone());
@@ -493,12 +500,17 @@ impl Names {
         }
         // Which of them is meant is for `pick` to refuse.
         self.vaults.retain(|title, _| !several.contains(title.as_str()));
+        for name in before.into_keys() {
+            if let Some(vault) = means(vaults, &name) {
+                self.vaults.insert(name, vault);
+            }
+        }
         self.vaults_listed = now;
     }
 
     /// Takes in a vault's list, so that the next title of it is read together with those that were looked up before.
     fn remember(&mut self, vault: &str, list: &[Overview]) {
-        self.items.retain(|(of, _), _| of != vault);
+        let before: Vec<_> = self.items.extract_if(|(of, _), _| of == vault).collect();
         let mut several = HashSet::new();
         for item in list {
             let key = (vault.to_owned(), item.title.clone());
@@ -508,6 +520,11 @@ impl Names {
         }
         // Which of them is meant is for `pick` to refuse.
         self.items.retain(|key, _| !several.contains(key));
+        for (key, _) in before {
+            if let Some(item) = means(list, &key.1) {
+                self.items.insert(key, item);
+            }
+        }
     }
 
     /// The ids of an item, where no list has to be asked for them.
@@ -565,6 +582,12 @@ fn individuals(text: &str, items: &[(usize, Ids)]) -> Result<Vec<(usize, Outcome
         None => Err(ProviderError::not_found("1Password has no such item")),
     };
     Ok(items.iter().map(|(place, ids)| (*place, outcome(ids))).collect())
+}
+
+/// The id of the one that `name` means, where it means one.
+fn means(all: &[Overview], name: &str) -> Option<String> {
+    let found = pick(all, name, "", "").ok().flatten();
+    found.map(|one| one.id.clone())
 }
 
 /// The one of `all` that `name` means by its title or its id.

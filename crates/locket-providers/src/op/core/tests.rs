@@ -411,6 +411,55 @@ async fn a_vaults_title_is_believed_for_an_hour_and_checked_by_one_request() {
 }
 
 #[tokio::test]
+async fn names_in_another_case_are_looked_up_once_like_all_others() {
+    let Some(rig) = Rig::new() else { return };
+    let vaults = ["Private", "Shared"].map(|title| (title, rig.fake.add_vault(title)));
+    for (title, vault) in &vaults {
+        rig.fake.add_item(vault, Item::login("DB", title));
+        rig.fake.add_item(vault, Item::login("Web", title));
+    }
+    let account = rig.fake.account(&[&vaults[0].1, &vaults[1].1]);
+    rig.fixture
+        .write("token-file", &account.token(&rig.server.address().to_string()));
+    let provider = rig.provider();
+    let lists = || {
+        let requests = rig.server.requests();
+        let is_list = |path: &str| path.ends_with("/api/v1/vaults") || path.ends_with("/items/overviews");
+        requests.iter().filter(|request| is_list(&request.path)).count()
+    };
+    let mut references = vec!["op://private/db/password".to_owned()];
+    // One that comes later makes a list necessary, and does not have the others forgotten.
+    for (more, expected) in [
+        (None, 2),
+        (None, 0),
+        (Some("op://private/web/password"), 2),
+        (None, 0),
+        (Some("op://SHARED/WEB/password"), 2),
+        (None, 0),
+        (Some("op://private/nothing/password"), 2),
+    ] {
+        references.extend(more.map(str::to_owned));
+        rig.server.forget();
+        let answers = rig.fetch(&provider, &references).await;
+        for (answer, reference) in answers.iter().zip(&references) {
+            let (title, _) = &vaults[usize::from(reference.contains("SHARED"))];
+            assert!(
+                is_text(answer, title) || reference.contains("nothing"),
+                "{reference}"
+            );
+        }
+        assert_eq!(lists(), expected, "{references:?}");
+    }
+    // An hour later one list tells that the names still stand for the same vaults.
+    references.pop();
+    rig.fixture.clock.advance(Duration::from_secs(60 * 60));
+    rig.server.forget();
+    let answers = rig.fetch(&provider, &references).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(lists(), 1);
+}
+
+#[tokio::test]
 async fn a_session_that_ended_is_replaced_and_a_deleted_account_is_told() {
     let Some(rig) = Rig::new() else { return };
     rig.add("db", &["f"]);
