@@ -105,6 +105,32 @@ fn a_missing_secret_is_not_asked_again_before_a_refresh() {
 }
 
 #[test]
+fn what_may_pass_is_asked_again_and_what_cannot_is_left_until_a_refresh() {
+    let limited = ErrorKind::RateLimited { retry_after: None };
+    for (kind, is_asked_again) in [
+        (ErrorKind::NotFound, false),
+        (ErrorKind::Invalid, false),
+        (ErrorKind::Denied, true),
+        (ErrorKind::Auth, true),
+        (ErrorKind::Unavailable, true),
+        (limited, true),
+    ] {
+        let mut board = board();
+        board.want(&key("exec", "db", "password"));
+        let asked = batches(&mut board, Duration::ZERO);
+        answer(&mut board, &asked[0], Duration::ZERO, || {
+            Err(ProviderError::new(kind, "said so"))
+        });
+        assert!(batches(&mut board, Duration::ZERO).is_empty(), "at once: {kind:?}");
+        let later = batches(&mut board, SECOND * 3600);
+        assert_eq!(!later.is_empty(), is_asked_again, "{kind:?}");
+        board.refresh(SECOND * 3600, |_, _, _| true, |_| false);
+        let refreshed = !batches(&mut board, SECOND * 3600).is_empty();
+        assert!(refreshed != is_asked_again, "{kind:?}");
+    }
+}
+
+#[test]
 fn an_outage_keeps_the_last_good_value_and_a_deletion_does_not() {
     let mut board = board();
     let wanted = key("bao", "kv/app", "a");
