@@ -10,25 +10,48 @@ use crate::services;
 
 /// One client, and what it vouches for.
 struct Client {
-    /// The name of its pins in `xtask/services`, and of the environment that they are installed into.
+    /// The name of its pins in `xtask/services`, and of the directory that they are installed into.
     name: &'static str,
+    installer: Installer,
     /// The tests of `crates/locket/tests/it` that run it.
     tests: &'static str,
     /// Files and directories whose change makes it run again.
     about: &'static [&'static str],
 }
 
-const CLIENTS: &[Client] = &[Client {
-    name: "oci",
-    tests: "oci_official_client::",
-    about: &[
-        "crates/locket-providers/src/oci",
-        "crates/locket-testkit/src/fakes/oci",
-        "crates/locket/tests/it/oci_official_client.py",
-        "crates/locket/tests/it/oci_official_client.rs",
-        "xtask/services/oci.txt",
-    ],
-}];
+/// Whose pins they are.
+enum Installer {
+    /// Packages of a Python environment.
+    Pip,
+    /// The crate of a program.
+    Cargo,
+}
+
+const CLIENTS: &[Client] = &[
+    Client {
+        name: "bws",
+        installer: Installer::Cargo,
+        tests: "bitwarden_official_client::the_official_program",
+        about: &[
+            "crates/locket-providers/src/bws",
+            "crates/locket-testkit/src/fakes/bitwarden",
+            "crates/locket/tests/it/bitwarden_official_client.rs",
+            "xtask/services/bws.txt",
+        ],
+    },
+    Client {
+        name: "oci",
+        installer: Installer::Pip,
+        tests: "oci_official_client::",
+        about: &[
+            "crates/locket-providers/src/oci",
+            "crates/locket-testkit/src/fakes/oci",
+            "crates/locket/tests/it/oci_official_client.py",
+            "crates/locket/tests/it/oci_official_client.rs",
+            "xtask/services/oci.txt",
+        ],
+    },
+];
 
 /// Which of them run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +70,7 @@ pub(crate) fn run(home: &Path, choice: Choice) -> Result<(), String> {
             say(&format!("{}: unchanged since it passed", client.name));
             continue;
         }
-        let venv = home.join("contract").join(client.name);
-        fs::create_dir_all(home.join("contract")).map_err(|error| format!("{}: {error}", home.display()))?;
-        let pins = format!("{}.txt", client.name);
-        services::environment(
-            &venv,
-            &pins,
-            &format!("installing the official client of {}", client.name),
-        )?;
+        client.install(home)?;
         let mut tests = cargo(&["test", "--workspace", "--locked", "--test", "it", client.tests]);
         step(tests.env("LOCKET_SERVICES_DIR", home).env("LOCKET_CONTRACT", "1"))?;
         record.set(client.name, &digest);
@@ -64,6 +80,23 @@ pub(crate) fn run(home: &Path, choice: Choice) -> Result<(), String> {
 }
 
 impl Client {
+    fn install(&self, home: &Path) -> Result<(), String> {
+        let Self { name, installer, .. } = self;
+        let place = home.join("contract").join(name);
+        fs::create_dir_all(home.join("contract")).map_err(|error| format!("{}: {error}", home.display()))?;
+        let pins = format!("{name}.txt");
+        match installer {
+            Installer::Pip => services::environment(
+                &place,
+                &pins,
+                &format!("installing the official client of {name}"),
+            ),
+            Installer::Cargo => {
+                services::program(&place, &pins, &format!("building the official program {name}"))
+            }
+        }
+    }
+
     /// The digest of all that it vouches for: names and contents, in the order of the names.
     fn digest(&self) -> Result<String, String> {
         let mut files = Vec::new();

@@ -11,8 +11,6 @@ use crate::op_core;
 
 /// The release of rage whose program reads our store in a test.
 const RAGE: &str = "0.12.1";
-/// The release of Bitwarden's own program that judges our fake of its server.
-const BWS: &str = "2.1.0";
 
 /// Installs what is missing and gives the directory that holds it. Cheap when nothing is.
 pub(crate) fn install() -> Result<PathBuf, String> {
@@ -37,16 +35,6 @@ pub(crate) fn install() -> Result<PathBuf, String> {
     onepassword(&home)?;
     engine::install(&home)?;
     Ok(home)
-}
-
-/// Installs the official clients that take long to build.
-pub(crate) fn install_for_contract(home: &Path) -> Result<(), String> {
-    if home.join("bin/bws").exists() {
-        return Ok(());
-    }
-    say("building bws, which judges our fake of Bitwarden");
-    let mut install = cargo(&["install", "--quiet", "--locked", "--debug", "--version", BWS]);
-    run(install.arg("--root").arg(home).arg("bws"))
 }
 
 /// `$LOCKET_SERVICES_DIR`, else a cache directory that outlives a clone. The test kit looks in the same place.
@@ -76,31 +64,53 @@ fn python(home: &Path) -> Result<(), String> {
 
 /// A virtual environment with the packages that `pins` names, made anew when the pins change.
 pub(crate) fn environment(venv: &Path, pins: &str, telling: &str) -> Result<(), String> {
+    pinned(venv, pins, telling, |pins, _| {
+        let make = || {
+            run(Command::new("python3")
+                .args(["-m", "venv"])
+                .arg(venv)
+                .stdout(Stdio::null()))
+        };
+        if make().is_err() {
+            let _ = fs::remove_dir_all(venv);
+            apt(&["python3", "python3-venv"])?;
+            make()?;
+        }
+        let pip = venv.join("bin/pip");
+        run(Command::new(pip)
+            .args(["install", "--quiet", "--require-hashes", "--no-deps", "-r"])
+            .arg(pins))
+    })
+}
+
+/// The program of the crate that `pins` names, built with its own lock file, made anew when the pins change.
+pub(crate) fn program(place: &Path, pins: &str, telling: &str) -> Result<(), String> {
+    pinned(place, pins, telling, |_, wanted| {
+        let mut install = cargo(&["install", "--quiet", "--locked", "--debug", "--root"]);
+        let crates = wanted.lines().filter(|line| !line.starts_with('#'));
+        run(install.arg(place).args(crates))
+    })
+}
+
+/// Has `make` fill `place` as the file of pins says, unless it did so with the same ones before. It gets the file and its
+/// text.
+fn pinned(
+    place: &Path,
+    pins: &str,
+    telling: &str,
+    make: impl FnOnce(&Path, &str) -> Result<(), String>,
+) -> Result<(), String> {
     let pins = root().join("xtask/services").join(pins);
     let wanted = fs::read_to_string(&pins).map_err(|error| format!("{}: {error}", pins.display()))?;
-    let stamp = venv.with_extension("installed");
+    let stamp = place.with_extension("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     say(telling);
     // The stamp goes first: one that outlives what it speaks of would hide the damage.
     let _ = fs::remove_file(&stamp);
-    let _ = fs::remove_dir_all(venv);
-    let make = || {
-        run(Command::new("python3")
-            .args(["-m", "venv"])
-            .arg(venv)
-            .stdout(Stdio::null()))
-    };
-    if make().is_err() {
-        let _ = fs::remove_dir_all(venv);
-        apt(&["python3", "python3-venv"])?;
-        make()?;
-    }
-    let pip = venv.join("bin/pip");
-    run(Command::new(pip)
-        .args(["install", "--quiet", "--require-hashes", "--no-deps", "-r"])
-        .arg(&pins))?;
+    let _ = fs::remove_dir_all(place);
+    make(&pins, &wanted)?;
     fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 

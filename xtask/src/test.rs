@@ -30,9 +30,6 @@ impl Lane {
 pub(crate) fn run(lane: Lane) -> Result<(), String> {
     say("== services");
     let home = services::install()?;
-    if lane == Lane::Contract {
-        services::install_for_contract(&home)?;
-    }
     say("== format");
     step(&mut cargo(&["fmt", "--all", "--check"]))?;
     say("== dependencies");

@@ -24,7 +24,7 @@ pub(crate) static KIND: ProviderKind = ProviderKind {
         batching: "250 secrets",
         versions: "",
         leases: "",
-        verified: "the official client, with an emulator",
+        verified: "the official clients, with an emulator",
         daily_budget: None,
     },
     schemes: &[SchemeSpec {

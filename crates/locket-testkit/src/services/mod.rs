@@ -12,7 +12,7 @@ pub use engine::Engine;
 pub use machine::Machine;
 pub use openbao::OpenBao;
 pub use place::{
-    archive, contract_python, find, find_for_contract, in_contract_lane, openbao_program, python, release,
+    archive, contract_program, contract_python, find, in_contract_lane, openbao_program, python, release,
 };
 pub use podman::Podman;
 pub use postgres::Postgres;

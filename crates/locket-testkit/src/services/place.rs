@@ -70,37 +70,26 @@ pub fn python() -> Option<PathBuf> {
     python.or_else(|| skip("venv/bin/python"))
 }
 
-/// An installed program that takes long to build, so that only `cargo xtask test --contract` asks for it: `name` below
-/// the services' directory. Where it is not, a test is skipped aloud.
+/// A program of one of the official clients that are too heavy for every run, below that client's directory. Skipped
+/// aloud unless `cargo xtask test --contract` runs the test.
 ///
 /// # Panics
-/// In that lane, when it is missing.
-pub fn find_for_contract(name: &str) -> Option<PathBuf> {
-    let installed = home().map(|home| home.join(name)).filter(|path| path.is_file());
-    if installed.is_none() {
-        assert!(variable("LOCKET_CONTRACT").is_none(), "{name} is missing");
-        say_skipped(&format!(
-            "{name} is only in the lane of `cargo xtask test --contract`"
-        ));
+/// In that run, when it is missing.
+pub fn contract_program(client: &str, program: &str) -> Option<PathBuf> {
+    let name = format!("contract/{client}/{program}");
+    if !in_contract_lane(&name) {
+        return None;
     }
-    installed
+    let program = home().map(|home| home.join(&name)).filter(|path| path.exists());
+    Some(program.unwrap_or_else(|| panic!("{name} is missing")))
 }
 
-/// The Python that has one of the official clients that are too heavy for every run. Skipped aloud unless
-/// `cargo xtask test --contract` runs the test.
+/// The Python that has such a client. Without it as [`contract_program`].
 ///
 /// # Panics
 /// In that run, when it is missing.
 pub fn contract_python(client: &str) -> Option<PathBuf> {
-    let name = format!("contract/{client}/bin/python");
-    if variable("LOCKET_CONTRACT").is_none() {
-        say_skipped(&format!(
-            "{name} is only in the lane of `cargo xtask test --contract`"
-        ));
-        return None;
-    }
-    let python = home().map(|home| home.join(&name)).filter(|path| path.exists());
-    Some(python.unwrap_or_else(|| panic!("{name} is missing")))
+    contract_program(client, "bin/python")
 }
 
 /// Whether this is a run of `cargo xtask test --contract`. Where it is not, says aloud that `what`, which takes too long

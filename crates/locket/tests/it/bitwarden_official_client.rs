@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use locket_testkit::fakes::bitwarden::Bitwarden;
-use locket_testkit::{Server, TestCa, services};
+use locket_testkit::{Request, Server, TestCa, services};
 use serde_json::{Value, json};
+
+use crate::support::locket;
 
 const AWKWARD: &str = "pass \"word\" \\ \u{e4} {{ $x }}\r\n\n";
 
@@ -64,25 +66,60 @@ impl Account {
         serde_json::from_slice(&output.stdout).expect("the script prints JSON")
     }
 
-    /// What the official program says.
-    fn bws(&self, program: &Path, token: &str, arguments: &[&str]) -> Output {
-        let home = tempfile::tempdir().expect("a home for the program's state");
+    /// What the official program says, which keeps its session in `home`.
+    fn bws(&self, program: &Path, home: &Path, token: &str, arguments: &[&str]) -> Output {
         Command::new(program)
-            .args([
-                "--server-url",
-                &self.server.url(),
-                "--color",
-                "no",
-                "--output",
-                "json",
-            ])
+            .args(["--server-url", &self.server.url(), "--color", "no"])
             .args(arguments)
             .env_clear()
-            .env("HOME", home.path())
+            .env("HOME", home)
             .env("SSL_CERT_FILE", self.ca.file())
             .env("BWS_ACCESS_TOKEN", token)
             .output()
             .expect("bws can be started")
+    }
+
+    /// What locket makes of a template.
+    fn rendered(&self, template: &str) -> String {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let file = directory.path().join("template");
+        std::fs::write(&file, template).expect("a template can be written");
+        let output = locket()
+            .arg("render")
+            .arg(file)
+            .args(["--bws.server-url", &self.server.url()])
+            .arg("--bws.ca-file")
+            .arg(self.ca.file())
+            .env("BWS_ACCESS_TOKEN", &self.token)
+            .env("LOCKET_STATE_DIR", directory.path().join("state"))
+            .output()
+            .expect("locket can be started");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        String::from_utf8(output.stdout).expect("the secrets are text")
+    }
+
+    /// What was asked since the last call.
+    fn asked(&self) -> Vec<Request> {
+        let asked = self.server.requests();
+        self.server.forget();
+        asked
+    }
+
+    /// Tokens that are not good here, and what each has of a good one.
+    fn wrong_tokens(&self) -> [(&'static str, String); 4] {
+        let foreign = Bitwarden::new().access_token(&[&self.project]);
+        let revoked = self.fake.access_token(&[&self.project]);
+        self.fake.revoke(&revoked);
+        let (head, tail) = self.token.split_once(':').expect("two halves");
+        let other_key = format!("{head}:{}", foreign.split_once(':').expect("two halves").1);
+        let other_secret = format!("{head}x:{tail}");
+        [
+            ("of another server", foreign),
+            ("revoked", revoked),
+            ("with another key", other_key),
+            ("with another secret", other_secret),
+        ]
     }
 }
 
@@ -120,18 +157,10 @@ fn the_official_library_is_refused_with_a_wrong_token() {
         return;
     };
     let account = Account::new();
-    let (foreign, revoked) = (
-        Bitwarden::new().access_token(&[&account.project]),
-        account.fake.access_token(&[&account.project]),
-    );
-    account.fake.revoke(&revoked);
-    let (head, tail) = account.token.split_once(':').expect("two halves");
-    let other_key = format!("{head}:{}", foreign.split_once(':').expect("two halves").1);
-    let other_secret = format!("{head}x:{tail}");
-    for token in [&foreign, &revoked, &other_key, &other_secret] {
-        let got = account.read(&python, token);
+    for (which, token) in account.wrong_tokens() {
+        let got = account.read(&python, &token);
         for (what, outcome) in got.as_object().expect("one outcome for each attempt") {
-            assert!(outcome["refused"].is_string(), "{what}: {outcome}");
+            assert!(outcome["refused"].is_string(), "{which}: {what}: {outcome}");
         }
     }
     let ended = Account::new();
@@ -149,28 +178,156 @@ fn the_official_library_is_refused_with_a_wrong_token() {
 }
 
 #[test]
-fn the_official_program_reads_the_fake_bitwarden_and_is_refused_by_it() {
-    let Some(bws) = services::find_for_contract("bin/bws") else {
+fn the_official_program_shows_what_locket_reads() {
+    let Some(bws) = services::contract_program("bws", "bin/bws") else {
         return;
     };
     let account = Account::new();
-    let output = account.bws(&bws, &account.token, &["secret", "get", &account.one]);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
-    let got: Value = serde_json::from_slice(&output.stdout).expect("the program prints JSON");
-    assert_eq!((&got["key"], &got["value"]), (&json!("one"), &json!(AWKWARD)));
-    let output = account.bws(&bws, &account.token, &["secret", "list", &account.project]);
-    let got: Value = serde_json::from_slice(&output.stdout).expect("the program prints JSON");
-    assert_eq!(got.as_array().map(Vec::len), Some(2), "{got}");
-    let output = account.bws(&bws, &account.token, &["project", "list"]);
-    let got: Value = serde_json::from_slice(&output.stdout).expect("the program prints JSON");
-    assert_eq!(got[0]["name"], "prod");
-    let foreign = Bitwarden::new().access_token(&[&account.project]);
-    for (token, secret) in [(&account.token, &account.closed), (&foreign, &account.one)] {
-        let output = account.bws(&bws, token, &["secret", "get", secret]);
-        assert!(!output.status.success());
-        assert!(output.stdout.is_empty());
+    let home = tempfile::tempdir().expect("a home for the program's session");
+    let says = |arguments: &[&str]| {
+        let output = account.bws(&bws, home.path(), &account.token, arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        output.stdout
+    };
+    let shows = |arguments: &[&str], expected: &[&Value]| {
+        let printed = serde_json::from_slice(&says(arguments)).expect("the program prints JSON");
+        let printed = undated(printed);
+        assert_eq!(printed.iter().collect::<Vec<_>>(), expected, "{arguments:?}");
+    };
+    let whole = |id: &str, key: &str| {
+        json!({
+            "id": id,
+            "organizationId": account.fake.organization(),
+            "projectId": account.project,
+            "key": key,
+            "value": account.rendered(&format!("{{{{ bws://{id} }}}}")),
+            "note": "",
+        })
+    };
+    let (one, other) = (
+        whole(&account.one, "one"),
+        whole(&account.other, "other \u{1f511}"),
+    );
+    assert_eq!((&one["value"], &other["value"]), (&json!(AWKWARD), &json!("2")));
+    account.server.forget();
+    shows(&["secret", "get", &account.one], &[&one]);
+    shows(&["secret", "get", &account.other], &[&other]);
+    let mut both = [&one, &other];
+    both.sort_by_key(|secret| secret["id"].to_string());
+    shows(&["secret", "list"], &both);
+    shows(&["secret", "list", &account.project], &both);
+    let project = json!({
+        "id": account.project,
+        "organizationId": account.fake.organization(),
+        "name": "prod",
+    });
+    shows(&["project", "list"], &[&project]);
+    shows(&["project", "get", &account.project], &[&project]);
+    let printed = says(&["run", "--shell=/bin/sh", "--", "printf %s \"$one\""]);
+    assert_eq!(String::from_utf8_lossy(&printed), AWKWARD);
+    let is_login = |request: &Request| request.path == "/identity/connect/token";
+    let logins = account.asked().iter().filter(|request| is_login(request)).count();
+    assert_eq!(logins, 1, "the session outlives the program that began it");
+}
+
+#[test]
+fn the_official_program_and_locket_send_the_same_requests() {
+    let Some(bws) = services::contract_program("bws", "bin/bws") else {
+        return;
+    };
+    let account = Account::new();
+    let home = tempfile::tempdir().expect("a home for the program's session");
+    let output = account.bws(
+        &bws,
+        home.path(),
+        &account.token,
+        &["secret", "list", &account.project],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let of_the_program: Vec<_> = account.asked().iter().map(essence).collect();
+    let project = &account.project;
+    let got = account.rendered(&format!(
+        "{{{{ bws://{project}/one }}}}{{{{ bws://{project}/other%20%F0%9F%94%91 }}}}"
+    ));
+    assert_eq!(got, format!("{AWKWARD}2"));
+    let of_locket: Vec<_> = account.asked().iter().map(essence).collect();
+    assert_eq!(of_the_program, of_locket);
+    let asked: Vec<_> = of_locket.iter().map(|request| request["asked"].clone()).collect();
+    assert_eq!(
+        asked,
+        [
+            json!("POST /identity/connect/token"),
+            json!(format!("GET /api/projects/{project}/secrets")),
+            json!("POST /api/secrets/get-by-ids"),
+        ]
+    );
+}
+
+#[test]
+fn the_official_program_is_refused_with_a_wrong_token_and_what_its_token_does_not_open() {
+    let Some(bws) = services::contract_program("bws", "bin/bws") else {
+        return;
+    };
+    let account = Account::new();
+    let get = |token: &str, secret: &str| {
+        let home = tempfile::tempdir().expect("a home for the program's session");
+        account.bws(&bws, home.path(), token, &["secret", "get", secret])
+    };
+    let refused = |what: &str, output: &Output| {
+        assert!(
+            !output.status.success() && output.stdout.is_empty(),
+            "{what}: {output:?}"
+        );
+    };
+    for (which, token) in account.wrong_tokens() {
+        refused(which, &get(&token, &account.one));
     }
+    let withheld = get(&account.token, &account.closed);
+    refused("withheld", &withheld);
+    assert!(
+        String::from_utf8_lossy(&withheld.stderr).contains("404"),
+        "{withheld:?}"
+    );
+    assert!(get(&account.token, &account.one).status.success(), "the control");
+}
+
+/// Secrets or projects as the program prints them, one or several, in the order of their ids and without their dates.
+fn undated(printed: Value) -> Vec<Value> {
+    let mut all = match printed {
+        Value::Array(all) => all,
+        one => vec![one],
+    };
+    for one in all.iter_mut().filter_map(Value::as_object_mut) {
+        for date in ["creationDate", "revisionDate"] {
+            assert!(one.remove(date).is_some_and(|date| date.is_string()), "{date}");
+        }
+    }
+    all.sort_by_key(|one| one["id"].to_string());
+    all
+}
+
+/// What counts of a request: neither the session, which differs, nor orders and spellings that mean nothing.
+fn essence(request: &Request) -> Value {
+    let as_query = Request::get(&format!("/?{}", String::from_utf8_lossy(&request.body)));
+    let body = match request.json::<Value>() {
+        Some(mut body) => {
+            let ids = body["ids"].as_array_mut().expect("the only body in JSON");
+            ids.sort_by_key(Value::to_string);
+            body
+        }
+        None => ["grant_type", "scope", "client_id", "client_secret"]
+            .map(|name| as_query.param(name))
+            .into(),
+    };
+    json!({
+        "asked": format!("{} {}", request.method, request.target()),
+        "as": request.header("device-type"),
+        "with a session": request.bearer().is_some(),
+        "kind": request.header("content-type"),
+        "body": body,
+        "fields of the form": as_query.query.matches('=').count(),
+    })
 }
 
 fn assert_refused(outcome: &Value, because: &str) {
