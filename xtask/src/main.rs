@@ -12,6 +12,7 @@ mod fuzz;
 mod generate;
 mod image;
 mod mutants;
+mod npm;
 mod op_core;
 mod peers;
 mod plugin;

