@@ -124,10 +124,15 @@ impl Request {
 
     /// The decoded value of one query parameter, with `+` as a space.
     pub fn param(&self, name: &str) -> Option<String> {
-        self.query.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (form_decode(key) == name).then(|| form_decode(value))
-        })
+        in_form(&self.query, name)
+    }
+
+    /// The same of one field of a form in the body.
+    pub fn form_field(&self, name: &str) -> Option<String> {
+        let is_form = self
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        is_form.then(|| in_form(&String::from_utf8_lossy(&self.body), name))?
     }
 
     /// One header field, where it is text.
@@ -312,6 +317,13 @@ fn append(headers: &mut HeaderMap, name: &str, value: &str) {
 
 fn json_bytes(body: &impl Serialize) -> Bytes {
     Bytes::from(serde_json::to_vec(body).expect("a test's own JSON has string keys"))
+}
+
+fn in_form(form: &str, name: &str) -> Option<String> {
+    form.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (form_decode(key) == name).then(|| form_decode(value))
+    })
 }
 
 fn form_decode(text: &str) -> String {

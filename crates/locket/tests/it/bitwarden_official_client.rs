@@ -309,7 +309,6 @@ fn undated(printed: Value) -> Vec<Value> {
 
 /// What counts of a request: neither the session, which differs, nor orders and spellings that mean nothing.
 fn essence(request: &Request) -> Value {
-    let as_query = Request::get(&format!("/?{}", String::from_utf8_lossy(&request.body)));
     let body = match request.json::<Value>() {
         Some(mut body) => {
             let ids = body["ids"].as_array_mut().expect("the only body in JSON");
@@ -317,7 +316,7 @@ fn essence(request: &Request) -> Value {
             body
         }
         None => ["grant_type", "scope", "client_id", "client_secret"]
-            .map(|name| as_query.param(name))
+            .map(|name| request.form_field(name))
             .into(),
     };
     json!({
@@ -326,7 +325,7 @@ fn essence(request: &Request) -> Value {
         "with a session": request.bearer().is_some(),
         "kind": request.header("content-type"),
         "body": body,
-        "fields of the form": as_query.query.matches('=').count(),
+        "fields of the form": String::from_utf8_lossy(&request.body).matches('=').count(),
     })
 }
 

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::seal::{Key, digest};
@@ -92,24 +91,20 @@ impl Accounts {
     /// `POST /connect/token` of the identity server.
     pub(super) fn log_in(&mut self, request: &Request, organization: &str, key: &Key) -> Response {
         let refused = |error: &str| Response::json(400, &json!({ "error": error }));
-        let is_form = request
-            .header("content-type")
-            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-        if !is_form {
+        let field = |name: &str| request.form_field(name);
+        let Some(kind) = field("grant_type") else {
             return refused("invalid_request");
-        }
-        let form = form(&request.body);
-        let field = |name: &str| form.get(name).map(String::as_str);
-        if field("grant_type") != Some("client_credentials") {
+        };
+        if kind != "client_credentials" {
             return refused("unsupported_grant_type");
         }
-        if field("scope") != Some("api.secrets") {
+        if field("scope").as_deref() != Some("api.secrets") {
             return refused("invalid_scope");
         }
         let is_it = |account: &Account| {
             !account.is_revoked
-                && field("client_id") == Some(&account.client)
-                && field("client_secret") == Some(&account.secret)
+                && field("client_id").as_ref() == Some(&account.client)
+                && field("client_secret").as_ref() == Some(&account.secret)
         };
         let Some(at) = self.all.iter().position(is_it) else {
             return refused("invalid_client");
@@ -160,16 +155,4 @@ impl Account {
     fn token(&self) -> String {
         format!("0.{}.{}:{}", self.client, self.secret, BASE64.encode(&self.seed))
     }
-}
-
-fn form(body: &[u8]) -> HashMap<String, String> {
-    let text = String::from_utf8_lossy(body);
-    let decoded = |text: &str| {
-        let spaced = text.replace('+', " ");
-        percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
-    };
-    text.split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (decoded(name), decoded(value)))
-        .collect()
 }
