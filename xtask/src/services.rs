@@ -7,10 +7,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::command::{cargo, exists, root, run, say};
+use crate::npm::{self, Package};
 use crate::op_core;
 
 /// The release of rage whose program reads our store in a test.
 const RAGE: &str = "0.12.1";
+/// Infisical's library for Node as it was when it logged in with tokens of Azure, Google Cloud and Kubernetes, and what of
+/// it is compiled for this kind of machine.
+const INFISICAL: [Package; 2] = [
+    Package {
+        name: "@infisical/sdk",
+        version: "2.3.5",
+        sha256: "a35e8b41593f21380451bbb4616f383f8df329ad23c58a2f68d05906ac2101f2",
+    },
+    Package {
+        name: "@infisical/sdk-linux-x64-gnu",
+        version: "2.3.5",
+        sha256: "6a9b8c57af64487864e7be62cb71bb73527ab854ea191c6d26014df776c3f860",
+    },
+];
 
 /// Installs what is missing and gives the directory that holds it. Cheap when nothing is.
 pub(crate) fn install() -> Result<PathBuf, String> {
@@ -32,7 +47,11 @@ pub(crate) fn install() -> Result<PathBuf, String> {
         apt(&["mariadb-server"])?;
     }
     rage(&home)?;
+    if !exists("npm") {
+        apt(&["nodejs", "npm"])?;
+    }
     onepassword(&home)?;
+    npm::install(&home.join("infisical-sdk"), &INFISICAL)?;
     engine::install(&home)?;
     Ok(home)
 }
@@ -116,9 +135,6 @@ fn pinned(
 
 /// 1Password's own core, which the provider hosts, and the official client that vouches for the tests' server.
 fn onepassword(home: &Path) -> Result<(), String> {
-    if !exists("npm") {
-        apt(&["nodejs", "npm"])?;
-    }
     op_core::install_client(home)?;
     op_core::make(&[]).map(drop)
 }

@@ -23,7 +23,7 @@ pub(crate) static KIND: ProviderKind = ProviderKind {
         batching: "one folder",
         versions: "",
         leases: "",
-        verified: "the official client, with an emulator",
+        verified: "the official clients, with an emulator",
         daily_budget: None,
     },
     schemes: &[SchemeSpec {

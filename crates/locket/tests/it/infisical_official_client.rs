@@ -3,9 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
+use data_encoding::BASE64;
 use locket_testkit::fakes::infisical::{Generations, Infisical, Login, Role, Secret};
-use locket_testkit::{Server, services};
+use locket_testkit::{Request, Server, services};
 use serde_json::{Value, json};
+
+use crate::infisical_machine_logins::{essence, leave_out};
+use crate::support::locket;
 
 const AWKWARD: &str = "pass \"word\" \\ \u{e4} {{ $x }}\r\n\n";
 const ROOT: (&str, &str, &str) = ("p1", "prod", "/");
@@ -53,6 +57,34 @@ impl Account {
             String::from_utf8_lossy(&output.stderr)
         );
         serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+    }
+
+    /// What locket makes of a template after a login with the same credentials.
+    fn locket(&self, method: &str, credentials: &[(&str, &str)], template: &str) -> String {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let file = directory.path().join("template");
+        std::fs::write(&file, template).expect("a template can be written");
+        // The script's variables are named as locket's own, but for their beginning.
+        let variables = credentials
+            .iter()
+            .map(|(name, value)| match name.starts_with("AWS_") {
+                true => ((*name).to_owned(), *value),
+                false => (format!("INFISICAL_{name}"), *value),
+            });
+        let output = locket()
+            .arg("render")
+            .arg(file)
+            .args(["--infisical.url", &self.server.url()])
+            .args(["--infisical.auth", method])
+            .args(["--infisical.default-project-id", "p1"])
+            .args(["--infisical.default-environment", "prod"])
+            .envs(variables)
+            .env("LOCKET_STATE_DIR", directory.path().join("state"))
+            .output()
+            .expect("locket can be started");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{method}: {told}");
+        String::from_utf8(output.stdout).expect("the secrets are text")
     }
 }
 
@@ -102,55 +134,119 @@ fn the_official_client_reads_the_fake_infisical() {
     }
 }
 
-#[test]
-fn the_official_client_logs_in_by_each_way_that_it_knows_and_by_no_wrong_credential() {
-    let Some(python) = services::python() else {
-        return;
-    };
-    let identity = "7e1c7a2e-1f1b-4d8c-9d7e-6a5b4c3d2e1f";
-    let oidc = Login::Signed {
-        path: "oidc-auth",
-        identity: identity.to_owned(),
-        jwt: "head.claims.good".to_owned(),
-    };
-    let aws = Login::Aws {
-        identity: identity.to_owned(),
-        access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-        secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
-        session_token: Some("session".to_owned()),
-    };
+/// A way to log in, and credentials that are good and wrong for it.
+struct Way {
+    login: Login,
+    method: &'static str,
+    right: Vec<(&'static str, &'static str)>,
+    wrong: Vec<(&'static str, &'static str)>,
+}
+
+fn ways() -> [Way; 3] {
+    const IDENTITY: &str = "7e1c7a2e-1f1b-4d8c-9d7e-6a5b4c3d2e1f";
+    const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let oidc_with = |jwt| vec![("IDENTITY_ID", IDENTITY), ("JWT", jwt)];
     let aws_with = |secret| {
         vec![
-            ("IDENTITY_ID", identity),
+            ("IDENTITY_ID", IDENTITY),
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", secret),
             ("AWS_SESSION_TOKEN", "session"),
         ]
     };
-    let good = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-    let oidc_with = |jwt| vec![("IDENTITY_ID", identity), ("JWT", jwt)];
-    for (login, method, right, wrong) in [
-        (
-            universal(),
-            "universal",
-            CLIENT.to_vec(),
-            vec![CLIENT[0], ("CLIENT_SECRET", "another")],
-        ),
-        (
-            oidc,
-            "oidc",
-            oidc_with("head.claims.good"),
-            oidc_with("head.claims.bad"),
-        ),
-        (aws, "aws", aws_with(good), aws_with("another")),
-    ] {
+    [
+        Way {
+            login: universal(),
+            method: "universal",
+            right: CLIENT.to_vec(),
+            wrong: vec![CLIENT[0], ("CLIENT_SECRET", "another")],
+        },
+        Way {
+            login: Login::Signed {
+                path: "oidc-auth",
+                identity: IDENTITY.to_owned(),
+                jwt: "head.claims.good".to_owned(),
+            },
+            method: "oidc",
+            right: oidc_with("head.claims.good"),
+            wrong: oidc_with("head.claims.bad"),
+        },
+        Way {
+            login: Login::Aws {
+                identity: IDENTITY.to_owned(),
+                access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+                secret_key: SECRET_KEY.to_owned(),
+                session_token: Some("session".to_owned()),
+            },
+            method: "aws",
+            right: aws_with(SECRET_KEY),
+            wrong: aws_with("another"),
+        },
+    ]
+}
+
+#[test]
+fn the_official_client_logs_in_by_each_way_that_it_knows_and_by_no_wrong_credential() {
+    let Some(python) = services::python() else {
+        return;
+    };
+    for Way {
+        login,
+        method,
+        right,
+        wrong,
+    } in ways()
+    {
         let account = Account::new(login);
         let got = account.read(&python, method, &right);
         assert_eq!(got["one"]["ok"]["value"], AWKWARD, "{method}: {got}");
         let got = account.read(&python, method, &wrong);
         assert_refused(&got["login"], "Invalid credentials", 401);
         assert!(got["one"]["refused"].is_string(), "{method}: {got}");
+    }
+}
+
+#[test]
+fn the_official_client_and_locket_send_the_same_requests() {
+    let Some(python) = services::python() else {
+        return;
+    };
+    for Way {
+        login, method, right, ..
+    } in ways()
+    {
+        let account = Account::new(login);
+        let got = account.read(&python, method, &right);
+        assert_eq!(got["one"]["ok"]["value"], AWKWARD, "{method}: {got}");
+        let theirs = account.server.requests();
+        account.server.forget();
+        assert_eq!(
+            account.locket(
+                method,
+                &right,
+                "{{ infisical:///KEY }}{{ infisical:///KEY?path=/app/db }}"
+            ),
+            format!("{AWKWARD}of the folder")
+        );
+        assert_eq!(
+            account.locket(
+                method,
+                &right,
+                "{{ infisical:///KEY }}{{ infisical:///IMPORTED }}"
+            ),
+            format!("{AWKWARD}from elsewhere")
+        );
+        let ours = account.server.requests();
+        assert_eq!(login_of(&theirs), login_of(&ours), "{method}");
+        for folder in ["/", "/app/db"] {
+            let (their, mut our) = (read_of(&theirs, "/KEY", folder), read_of(&ours, "/KEY", folder));
+            leave_out(&mut our, "type", "shared");
+            assert_eq!(their, our, "{method}");
+        }
+        let (mut their, our) = (read_of(&theirs, "", "/"), read_of(&ours, "", "/"));
+        leave_out(&mut their, "recursive", "false");
+        assert_eq!(their, our, "{method}");
     }
 }
 
@@ -180,6 +276,35 @@ fn the_official_client_is_told_what_it_may_not_have() {
     account.fake.revoke(identity);
     let got = account.read(&python, "token", &with_token);
     assert_refused(&got["list"], "revoked", 401);
+}
+
+/// The one login of these requests, without what changes from one second to the next.
+fn login_of(requests: &[Request]) -> Value {
+    let login = requests.iter().find(|request| request.path.ends_with("/login"));
+    let mut login = essence(login.expect("a login"));
+    let Some(headers) = login["fields"].get_mut("iamRequestHeaders") else {
+        return login;
+    };
+    let text = BASE64.decode(headers.as_str().unwrap_or_default().as_bytes());
+    *headers = serde_json::from_slice(&text.expect("base64")).expect("the headers in JSON");
+    for (name, start) in [
+        ("X-Amz-Date", "20"),
+        ("Authorization", "AWS4-HMAC-SHA256 Credential="),
+    ] {
+        let value = headers[name].as_str().unwrap_or_default();
+        assert!(value.starts_with(start), "{name}: {value}");
+        headers[name] = json!(start);
+    }
+    login
+}
+
+/// The request among these for a secret of a folder, or for all of it.
+fn read_of(requests: &[Request], path: &str, folder: &str) -> Value {
+    let path = format!("/api/v3/secrets/raw{path}");
+    let read = requests
+        .iter()
+        .find(|request| request.path == path && request.param("secretPath").as_deref() == Some(folder));
+    essence(read.unwrap_or_else(|| panic!("nobody asked for {path} of {folder}")))
 }
 
 fn assert_refused(outcome: &Value, because: &str, status: u16) {

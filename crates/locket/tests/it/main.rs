@@ -23,6 +23,7 @@ mod docker;
 mod documents;
 mod every_provider;
 mod exec;
+mod infisical_machine_logins;
 mod infisical_official_client;
 mod install;
 mod links;

@@ -1,7 +1,8 @@
 //! An Infisical that holds what a test puts into it.
 //!
 //! It speaks the logins of machine identities and the requests for secrets, of either generation of the API; the
-//! vendor's library for Python is the judge of that, in `tests/it` of the crate `locket`.
+//! vendor's libraries for Python and Node are the judges of that, in `tests/it` of the crate `locket`. None of them speaks
+//! the present generation, whose answers here are those of the older one.
 
 mod identity;
 mod model;

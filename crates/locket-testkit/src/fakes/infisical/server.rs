@@ -142,7 +142,10 @@ impl State {
             Generations::Both => (true, true),
         };
         let is_post = request.method == Method::POST;
-        let body = || request.json::<Value>().unwrap_or_default();
+        let body = || {
+            let json = request.json::<Value>();
+            json.unwrap_or_else(|| form(request))
+        };
         match path {
             ["v1", "auth", "token", "renew"] if is_post => self.identities.renew(&body()),
             ["v1", "auth", login, "login"] if is_post => self.identities.log_in(login, &body()),
@@ -215,6 +218,12 @@ pub(super) fn number(of: &str) -> Vec<u8> {
     ring::digest::digest(&ring::digest::SHA256, of.as_bytes())
         .as_ref()
         .to_vec()
+}
+
+/// The fields of a login by a signed token, which older clients send as a form.
+fn form(request: &Request) -> Value {
+    let field = |name| request.form_field(name);
+    json!({ "identityId": field("identityId"), "jwt": field("jwt") })
 }
 
 fn place(project: &str, environment: &str, path: &str) -> Place {
