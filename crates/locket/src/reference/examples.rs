@@ -61,7 +61,7 @@ fn the_example_of_the_configuration_page_does_what_it_says() {
     };
     assert_eq!(
         (run.plan.maps.len(), run.plan.secrets.len(), run.actions.len()),
-        (1, 2, 0)
+        (2, 2, 0)
     );
 }
 
