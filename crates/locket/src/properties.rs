@@ -39,6 +39,9 @@ pub fn config(data: &[u8]) {
         format!("[connect]\n{literal}{text}"),
         format!("{text}\n[connect]\n{literal}"),
         format!("[providers.prod]\ntype = \"bao\"\n{literal}{text}"),
+        format!("[run]\n{literal}{text}"),
+        format!("[[secret]]\nname = \"a\"\n{literal}{text}"),
+        format!("# {literal}{text}"),
     ] {
         let told = settled(&text);
         assert!(!told.contains(CANARY), "a credential is shown:\n{told}");

@@ -251,7 +251,7 @@ impl Shown {
 
     fn of(wanted: Wanted) -> Self {
         match wanted {
-            Wanted::Text(_) | Wanted::Boolean => Self::one(Values::All),
+            Wanted::Text(_) | Wanted::Filled | Wanted::Boolean => Self::one(Values::All),
             Wanted::Texts => Self {
                 several: Values::All,
                 ..Self::one(Values::All)

@@ -36,6 +36,8 @@ pub(super) struct Reader<'a> {
 pub(super) enum Wanted {
     /// A text, or a number in its place.
     Text(Numbers),
+    /// A text that is not empty.
+    Filled,
     /// A text, or several in an array.
     Texts,
     /// Texts under names of the user's own choice.
@@ -72,7 +74,11 @@ impl<'a> Reader<'a> {
 
     /// The text under `key`.
     pub(super) fn text(&mut self, key: &'static str, numbers: Numbers) -> Option<Given> {
-        let value = self.wanted(key, Wanted::Text(numbers))?;
+        self.text_of(key, Wanted::Text(numbers), numbers)
+    }
+
+    fn text_of(&mut self, key: &'static str, wanted: Wanted, numbers: Numbers) -> Option<Given> {
+        let value = self.wanted(key, wanted)?;
         match as_text(value, numbers) {
             Some(text) => Some(self.file.given(text, value)),
             None => {
@@ -84,7 +90,7 @@ impl<'a> Reader<'a> {
 
     /// The text under `key`, which means nothing when it is empty: a path would be the directory that it counts from.
     pub(super) fn filled(&mut self, key: &'static str, help: &str) -> Option<Given> {
-        let given = self.text(key, Numbers::Refused)?;
+        let given = self.text_of(key, Wanted::Filled, Numbers::Refused)?;
         if given.text.is_empty() {
             self.found_in(
                 &given,

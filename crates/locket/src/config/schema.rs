@@ -74,7 +74,7 @@ pub(crate) fn schema() -> Value {
             "required": ["name", "template"],
             "properties": {
                 "name": text,
-                "template": text,
+                "template": { "type": "string", "minLength": 1 },
                 "target": text,
                 "services": { "type": ["string", "array"], "items": text },
             },
@@ -177,6 +177,7 @@ fn option(table: Key, name: &str, wanted: Wanted) -> Value {
     schema["description"] = json!(described(opt));
     match opt.shape {
         Shape::Word(words) => schema["enum"] = json!(words),
+        Shape::Path => schema["minLength"] = json!(1),
         Shape::Duration => schema["pattern"] = json!(duration(opt.placeholder)),
         Shape::Size => schema["pattern"] = json!(r"^\s*[0-9]+\s*([kKmMgG]([iI]?[bB])?|[bB])?\s*$"),
         _ => {}
@@ -224,6 +225,7 @@ fn setting(settings: &[&'static Setting], name: &str, wanted: Wanted) -> Value {
 fn value(wanted: Wanted) -> Value {
     match wanted {
         Wanted::Text(Numbers::Refused) => json!({ "type": "string" }),
+        Wanted::Filled => json!({ "type": "string", "minLength": 1 }),
         Wanted::Text(Numbers::Whole) => json!({ "type": ["string", "integer"] }),
         Wanted::Text(Numbers::Truth) => json!({ "type": ["string", "boolean"] }),
         Wanted::Text(Numbers::Octal) => {

@@ -547,6 +547,19 @@ fn an_empty_path_is_refused_in_every_layer() {
         }
     }
     assert!(tried >= 5, "{tried}");
+    // What of `exec` may be the path of an env file or a variable.
+    let program = |text: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let settle = |layers: &mut Layers<'_>, context: &Context| {
+            let named = Named {
+                form: VariableForm::Any,
+                given: layers.given_by_flag("env", text),
+            };
+            ProgramSettings::of(layers, vec![named], &Keys::default(), context);
+        };
+        testing::settled(directory.path(), &[], &[], "", settle).is_ok()
+    };
+    assert!(program("x") && !program(""));
 }
 
 #[test]
