@@ -61,6 +61,18 @@ pub(crate) fn command(
     load(command, directory, flags, variables, toml, settle).map(Loaded::quietly)
 }
 
+/// What `locket sync` settles on, given the same.
+#[cfg(feature = "command-sync")]
+pub(crate) fn sync(
+    directory: &Path,
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    toml: &str,
+) -> Result<settings::SyncSettings, Failure> {
+    let settle = settings::SyncSettings::settle;
+    load(&["sync"], directory, flags, variables, toml, settle).map(Loaded::quietly)
+}
+
 /// What `settle` makes of the layers of such a `locket run`.
 pub(crate) fn settled<T>(
     directory: &Path,

@@ -215,6 +215,37 @@ pub(crate) static METRICS_PUBLIC: Opt = Opt::new(
 )
 .variables(&["LOCKET_METRICS_PUBLIC"])
 .default("false");
+
+/// That of `sync`, which the file does not give: an agent that reads the same file holds the one there.
+pub(crate) static SYNC_STATUS_FILE: Opt = Opt::new(
+    "status-file",
+    Shape::Path,
+    "File that says how this command is; that in `[run]` is for `run`",
+)
+.variables(STATUS_FILE.variables)
+.key(Key::None);
+
+/// That of `sync`, for the same reason.
+pub(crate) static SYNC_METRICS: Opt = Opt::new(
+    "metrics",
+    Shape::Text,
+    "Serve metrics of this command at http://ADDR/metrics; `9100` is the loopback interface, `[run]` is for `run`",
+)
+.variables(METRICS.variables)
+.placeholder("ADDR")
+.key(Key::None);
+
+/// That of `sync`: beside what an agent keeps, unless it is named.
+pub(crate) static SYNC_STATE_DIR: Opt = Opt::new(
+    "state-dir",
+    Shape::Path,
+    "Directory for what must outlive this command, never a value",
+)
+.variables(STATE_DIR.variables)
+.placeholder("DIR")
+.key(Key::None)
+.default("`sync` in that of `run`");
+
 pub(crate) static SANDBOX: Opt = Opt::new(
     "sandbox",
     Shape::Word(&["auto", "off"]),
@@ -448,10 +479,10 @@ pub(crate) static SYNC: &[&Opt] = &[
     &NOTIFY_TIMEOUT,
     &DIR_MODE,
     &USER,
-    &STATUS_FILE,
-    &STATE_DIR,
+    &SYNC_STATUS_FILE,
+    &SYNC_STATE_DIR,
     &AUDIT_LOG,
-    &METRICS,
+    &SYNC_METRICS,
     &METRICS_PUBLIC,
     &SANDBOX,
 ];
@@ -469,9 +500,11 @@ pub(crate) static PLUGIN: &[&Opt] = &[
 /// What `healthcheck` takes.
 pub(crate) static HEALTH: &[&Opt] = &[&STATUS_FILE, &MAX_STALE];
 
-/// Every row, once. A name is one of a table of the file: `[exec]` has some that `[run]` has, too.
+/// Every row, once. A name is one of a table of the file: `[exec]` has some that `[run]` has, too, and `sync` some of its
+/// own that no file gives.
 pub(crate) fn all() -> impl Iterator<Item = &'static Opt> {
     let staleness = HEALTH.iter().filter(|opt| opt.name == MAX_STALE.name);
     let run = EVERY.iter().chain(READING).chain(RUN).chain(staleness);
-    run.chain(VARIABLES).chain(KEEPING).copied()
+    let of_sync = [&SYNC_STATUS_FILE, &SYNC_STATE_DIR, &SYNC_METRICS];
+    run.chain(VARIABLES).chain(KEEPING).copied().chain(of_sync)
 }

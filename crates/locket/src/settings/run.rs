@@ -14,7 +14,7 @@ use super::plan;
 use super::state_dir::state_dir;
 use crate::context::Context;
 use crate::labels::LabelSettings;
-use crate::options::{Layers, Notice, table, values};
+use crate::options::{Layers, Notice, Opt, table, values};
 use crate::report::Problem;
 
 /// Everything that a run was told.
@@ -62,6 +62,22 @@ impl Form {
     fn has_work(self) -> bool {
         matches!(self, Self::Run | Self::Inject)
     }
+
+    /// What says where its state is shown.
+    fn status_file(self) -> &'static Opt {
+        match self {
+            Self::Sync => &table::SYNC_STATUS_FILE,
+            Self::Run | Self::Inject | Self::Look => &table::STATUS_FILE,
+        }
+    }
+
+    /// What says where its metrics are served.
+    fn metrics(self) -> &'static Opt {
+        match self {
+            Self::Sync => &table::SYNC_METRICS,
+            Self::Run | Self::Inject | Self::Look => &table::METRICS,
+        }
+    }
 }
 
 /// Time between two refreshes.
@@ -94,7 +110,7 @@ impl RunSettings {
         let at_end = at_end(layers, form, mode);
         let outlets = Outlets {
             audit: audit(layers),
-            metrics: metrics(layers),
+            metrics: metrics(layers, form.metrics()),
         };
         let labels = labels(layers, &plan.out);
         let settings = Self {
@@ -110,7 +126,7 @@ impl RunSettings {
                 request: common.request_timeout,
             },
             notify_timeout: layers.settle(&table::NOTIFY_TIMEOUT, NOTIFY_TIMEOUT, values::positive_duration),
-            status_file: layers.path(&table::STATUS_FILE),
+            status_file: layers.path(form.status_file()),
             state_dir: state_dir(layers),
             sandbox: layers.settle(&table::SANDBOX, Sandbox::Auto, |text| {
                 values::word(text, &SANDBOXES)
@@ -181,9 +197,9 @@ fn at_end(layers: &mut Layers<'_>, form: Form, mode: Mode) -> AtEnd {
 }
 
 /// Where metrics are served. Other machines may reach them only where that is asked for.
-fn metrics(layers: &mut Layers<'_>) -> Option<SocketAddr> {
+fn metrics(layers: &mut Layers<'_>, opt: &Opt) -> Option<SocketAddr> {
     let is_public = layers.settle(&table::METRICS_PUBLIC, false, values::switch);
-    let given = layers.text(&table::METRICS)?;
+    let given = layers.text(opt)?;
     match values::address(&given.text) {
         Ok(address) if is_public || address.ip().is_loopback() => Some(address),
         Ok(_) => {

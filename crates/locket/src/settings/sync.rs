@@ -5,7 +5,7 @@ use locket_core::plan::{OnError, OutputSettings, Plan};
 use super::plan;
 use super::run::{Form, RunSettings};
 use crate::context::Context;
-use crate::options::Layers;
+use crate::options::{Layers, Notice, table};
 
 /// Everything that `sync` was told, but for the map and what its own arguments say.
 #[derive(Debug)]
@@ -24,11 +24,12 @@ impl SyncSettings {
             max_file_size: plan::MAX_FILE_SIZE,
             ..Plan::default()
         };
-        let is_given = layers.text(&crate::options::table::STATE_DIR).is_some();
-        if !is_given {
+        match layers.path(&table::SYNC_STATE_DIR) {
+            Some(given) => run.state_dir = given,
             // An agent of this machine keeps its own there.
-            run.state_dir.push("sync");
+            None => run.state_dir.push("sync"),
         }
+        layers.notices.extend(of_an_agent(layers));
         Self {
             run,
             output: OutputSettings {
@@ -37,4 +38,19 @@ impl SyncSettings {
             },
         }
     }
+}
+
+/// What the files give to an agent alone, since two processes cannot hold it.
+fn of_an_agent(layers: &Layers<'_>) -> Vec<Notice> {
+    let held = [&table::STATUS_FILE, &table::METRICS].into_iter();
+    let given = held.filter_map(|opt| {
+        let given = layers.files().find_map(|file| file.text(opt))?;
+        Some(Notice::Detail(format!(
+            "{}: what {} says is for `run`; `sync` takes it from `--{0}` and {} alone",
+            opt.name,
+            given.origin,
+            opt.variables.join(", "),
+        )))
+    });
+    given.collect()
 }

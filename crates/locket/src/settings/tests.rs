@@ -227,6 +227,42 @@ fn every_option_is_honoured_by_every_command_that_takes_it() {
 }
 
 #[test]
+#[cfg(feature = "command-sync")]
+fn sync_holds_nothing_that_an_agent_of_the_same_file_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let toml =
+        format!("[run]\nstatus-file = '/run/status'\nmetrics = '127.0.0.1:17'\nstate-dir = '/state'\n{WORK}");
+    let run = settled(&[], &[], &toml);
+    assert!(run.status_file.is_some() && run.outlets.metrics.is_some());
+    let sync = |flags: &[&str], variables: &[(&str, &str)]| {
+        let settled = testing::sync(directory.path(), flags, variables, &toml)
+            .unwrap()
+            .run;
+        (settled.status_file, settled.outlets.metrics, settled.state_dir)
+    };
+    assert_eq!(sync(&[], &[]), (None, None, run.state_dir.join("sync")));
+
+    // What is said to `sync` itself counts.
+    let own = (
+        Some("/own/status".into()),
+        Some("127.0.0.1:18".parse().unwrap()),
+        "/own/state".into(),
+    );
+    let flags = [
+        "--status-file=/own/status",
+        "--metrics=127.0.0.1:18",
+        "--state-dir=/own/state",
+    ];
+    let variables = [
+        ("LOCKET_STATUS_FILE", "/own/status"),
+        ("LOCKET_METRICS", "127.0.0.1:18"),
+        ("LOCKET_STATE_DIR", "/own/state"),
+    ];
+    assert_eq!(sync(&flags, &[]), own);
+    assert_eq!(sync(&[], &variables), own);
+}
+
+#[test]
 fn flags_beat_variables_beat_the_file() {
     let toml = format!("[run]\ndebounce = '3s'\nmode = 'park'\n{WORK}");
     let probe = |run: RunSettings| run.schedule.debounce.as_secs();

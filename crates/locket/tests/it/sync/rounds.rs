@@ -120,6 +120,36 @@ fn every_repeats_the_round_and_reads_the_map_again() {
 }
 
 #[test]
+fn an_agent_of_the_same_configuration_keeps_no_sync_from_its_work() {
+    let scene = Scene::new();
+    scene.write("secrets/a", "1");
+    map(&scene, "file://secrets/a,BASE/out/a,,exec:true,\n");
+    scene.write(
+        "both.toml",
+        "[run]\nstatus-file = 'status'\nmetrics = '127.0.0.1:0'\nstate-dir = 'state'\n\
+         [[secret]]\nname = 'own'\ntemplate = '{{ file://secrets/a }}'\n",
+    );
+    let configured = |words: &[&str]| {
+        let mut command = scene.locket(words);
+        command.env("LOCKET_CONFIG", "both.toml");
+        command
+    };
+    let agent = Agent::start(&mut configured(&["run", "--out", "agent"]));
+    scene.state_becomes("ready");
+    let second = configured(&["run", "--out", "agent"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(2), "the status file is the agent's");
+    let output = configured(&["sync", "map.csv"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert_eq!(scene.read("out/a").as_deref(), Some("1"));
+    assert!(
+        scene.path("state/sync").is_dir(),
+        "what outlives it lies beside the agent's"
+    );
+    assert!(agent.stop().0.success());
+}
+
+#[test]
 fn a_thousand_rows_are_one_round_and_each_consumer_is_told_once() {
     const ROWS: usize = 1000;
     let scene = Scene::new();
