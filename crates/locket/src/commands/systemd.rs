@@ -114,7 +114,11 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     };
     match (args.install, args.uninstall, &deed.directory) {
         (true, ..) => deed.install(&units, &enabled, args.now)?,
-        (_, true, _) => deed.uninstall(&units, &enabled)?,
+        (_, true, _) => {
+            let directory = Path::new(SYSTEM);
+            let needed = mount_is_needed(&parts, &purposes, directory).map_err(|wrong| unsayable(&wrong))?;
+            deed.uninstall(directory, &units, &enabled, &needed)?;
+        }
         (.., Some(directory)) => deed.write(directory, &units)?,
         _ => {
             let each = units
@@ -275,6 +279,38 @@ impl Needs {
     }
 }
 
+/// The units in `directory` that go on needing the mount when those for `purposes` are gone.
+fn mount_is_needed(
+    units: &Units,
+    purposes: &BTreeSet<Purpose>,
+    directory: &Path,
+) -> Result<Needed, Unsayable> {
+    let (line, others) = units.sharing_the_mount(purposes)?;
+    let needs = |name: &&str| {
+        let text = fs::read_to_string(directory.join(name)).unwrap_or_default();
+        text.lines().any(|its| its == line)
+    };
+    Ok(Needed {
+        mount: units.mount_name()?,
+        by: others.into_iter().filter(needs).collect(),
+    })
+}
+
+/// The mount, and who keeps it from being removed.
+struct Needed {
+    mount: String,
+    by: Vec<&'static str>,
+}
+
+impl Needed {
+    /// Of those `units` in `directory` that came from here, what has to stay and what goes.
+    fn part<'a>(&self, units: &'a [Unit], directory: &Path) -> (Vec<&'a Unit>, Vec<&'a Unit>) {
+        let has_to_stay = |unit: &&Unit| unit.name() == self.mount && !self.by.is_empty();
+        let ours = |unit: &&Unit| is_ours(&directory.join(unit.name())).unwrap_or(false);
+        units.iter().filter(ours).partition(has_to_stay)
+    }
+}
+
 /// How units come to the machine.
 struct Deed {
     /// Another directory than the machine's.
@@ -294,14 +330,23 @@ impl Deed {
         }
     }
 
-    fn uninstall(&self, units: &[Unit], enabled: &[String]) -> Result<(), Failure> {
-        let directory = Path::new(SYSTEM);
-        let ours: Vec<_> = units
-            .iter()
-            .filter(|unit| is_ours(&directory.join(unit.name())).unwrap_or(false))
-            .collect();
+    fn uninstall(
+        &self,
+        directory: &Path,
+        units: &[Unit],
+        enabled: &[String],
+        needed: &Needed,
+    ) -> Result<(), Failure> {
+        let (kept, ours) = needed.part(units, directory);
+        for unit in &kept {
+            let path = directory.join(unit.name());
+            let by = needed.by.join(" and ");
+            output::text(&format!("kept {}, which {by} needs\n", path.display()))?;
+        }
         if ours.is_empty() {
-            return output::text(&format!("nothing of it is installed in {SYSTEM}\n"));
+            let what = if kept.is_empty() { "it" } else { "the rest" };
+            let directory = directory.display();
+            return output::text(&format!("nothing of {what} is installed in {directory}\n"));
         }
         let is_there = |name: &&String| ours.iter().any(|unit| unit.name() == **name);
         let enabled: Vec<_> = enabled.iter().filter(is_there).cloned().collect();
@@ -406,4 +451,70 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::work(format!("cannot {what} {}: {error}", path.display()))
         .help("Installing units takes root; `--out DIR` writes them elsewhere.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    /// What `locket systemd ARGUMENTS` makes its units of.
+    fn units(directory: &Path, more: &[&str]) -> Units {
+        let line: Vec<_> = ["systemd"].iter().chain(more).copied().collect();
+        let args: SystemdArgs = arguments(&testing::matches(&line)).unwrap();
+        args.units(&testing::context(directory, &[])).unwrap()
+    }
+
+    #[test]
+    fn the_mount_stays_while_a_service_of_another_purpose_needs_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        let both = BTreeSet::from([Purpose::Sync, Purpose::Run]);
+        let units = units(at, &["sync", "run", "--mount", "/run/kept"]);
+        let deed = Deed {
+            directory: None,
+            is_dry: false,
+        };
+        deed.write(at, &units.of(&both).unwrap()).unwrap();
+        let parted = |units: &Units, purposes: &BTreeSet<Purpose>| {
+            let all = units.of(purposes).unwrap();
+            let needed = mount_is_needed(units, purposes, at).unwrap();
+            let (kept, gone) = needed.part(&all, at);
+            let names = |units: Vec<&Unit>| {
+                let names = units.iter().map(|unit| unit.name().to_owned());
+                names.collect::<Vec<_>>()
+            };
+            (names(kept), names(gone), needed.by)
+        };
+        let mount = || vec!["run-kept.mount".to_owned()];
+        assert_eq!(
+            parted(&units, &[Purpose::Run].into()),
+            (
+                mount(),
+                vec!["locket.service".to_owned()],
+                vec!["locket-sync.service"]
+            )
+        );
+        let (kept, gone, _) = parted(&units, &[Purpose::Sync].into());
+        assert_eq!((kept, gone.len()), (mount(), 2));
+        let (kept, gone, _) = parted(&units, &both);
+        assert_eq!((kept, gone.len()), (vec![], 4), "nobody is left who needs it");
+        fs::remove_file(at.join("locket-sync.service")).unwrap();
+        let (kept, gone, _) = parted(&units, &[Purpose::Run].into());
+        assert_eq!((kept, gone.len()), (vec![], 2), "nobody else is installed");
+    }
+
+    #[test]
+    fn a_mount_that_no_other_service_names_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = "RequiresMountsFor=/run/other\n";
+        fs::write(directory.path().join("locket-sync.service"), line).unwrap();
+        let by = |mount: &str| {
+            let units = units(directory.path(), &["run", "--mount", mount]);
+            let purposes = BTreeSet::from([Purpose::Run]);
+            mount_is_needed(&units, &purposes, directory.path()).unwrap().by
+        };
+        assert!(by("/run/mine").is_empty());
+        assert_eq!(by("/run/other"), ["locket-sync.service"]);
+    }
 }

@@ -53,6 +53,15 @@ pub(crate) struct Needs {
     pub(crate) signals: bool,
 }
 
+/// The unit of `sync` that is started.
+const SYNC: &str = "locket-sync.service";
+
+/// The unit of `run`.
+const RUN: &str = "locket.service";
+
+/// By which a service needs the mount.
+const REQUIRES: &str = "RequiresMountsFor";
+
 /// Where further variables of the services stand.
 const ENVIRONMENT: &str = "-/etc/locket/environment";
 
@@ -123,6 +132,29 @@ impl Units {
         Ok(names.map(|unit| unit.name().to_owned()).collect())
     }
 
+    /// The units beside those for `purposes` that cannot do without the mount, and the line by which one that is
+    /// installed says so.
+    ///
+    /// # Errors
+    /// The mount's path is one that no unit can hold.
+    pub(crate) fn sharing_the_mount(
+        &self,
+        purposes: &BTreeSet<Purpose>,
+    ) -> Result<(String, Vec<&'static str>), Unsayable> {
+        let users = [(Purpose::Sync, SYNC), (Purpose::Run, RUN)].into_iter();
+        let others = users.filter(|(purpose, _)| !purposes.contains(purpose));
+        let line = format!("{REQUIRES}={}", grammar::listed(&self.mount)?);
+        Ok((line, others.map(|(_, unit)| unit).collect()))
+    }
+
+    /// The file name of the unit that makes the mount.
+    ///
+    /// # Errors
+    /// The mount's path is one that no unit can hold.
+    pub(crate) fn mount_name(&self) -> Result<String, Unsayable> {
+        grammar::mount_name(&self.mount)
+    }
+
     fn mount(&self) -> Result<Unit, Unsayable> {
         let size = grammar::text(&self.size)?;
         Ok(Unit::new(grammar::mount_name(&self.mount)?)
@@ -142,7 +174,7 @@ impl Units {
     fn sync(&self) -> Result<Unit, Unsayable> {
         let command = grammar::command([grammar::file(&self.program)?, "sync", grammar::file(&self.map)?])?;
         let unit = self
-            .service("locket-sync.service", "Secrets of a map put in place (locket)")?
+            .service(SYNC, "Secrets of a map put in place (locket)")?
             .section("Service")
             .set("Type", "oneshot")
             .set("ExecStart", command)
@@ -176,7 +208,7 @@ impl Units {
         let (program, config) = (grammar::file(&self.program)?, grammar::file(&self.config)?);
         let command = grammar::command([program, "run", "--config", config])?;
         let unit = self
-            .service("locket.service", "Secrets in place and fresh (locket)")?
+            .service(RUN, "Secrets in place and fresh (locket)")?
             .section("Service")
             .because("It is ready when every secret is in place: what is ordered after it finds them.")
             .set("Type", "notify")
@@ -247,7 +279,7 @@ impl Units {
             .set("Description", description)
             .set("Wants", "network-online.target")
             .set("After", "network-online.target")
-            .set("RequiresMountsFor", grammar::listed(&self.mount)?))
+            .set(REQUIRES, grammar::listed(&self.mount)?))
     }
 
     fn hardened(&self, unit: Unit, needs: &Needs) -> Result<Unit, Unsayable> {

@@ -88,6 +88,8 @@ echo "control: $(systemctl show --property=Result --value locket-sync.service)"
 
 rm -r /etc/systemd/system/locket-sync.service.d /etc/systemd/system/locket-sync.timer.d
 systemctl reset-failed
+$L systemd run --install >/dev/null
+echo "beside: $($L systemd run --uninstall | grep -c '^kept .*run-secrets.mount, which locket-sync.service needs') $(grep -c ' /run/secrets ' /proc/mounts)"
 $L systemd sync --uninstall >/dev/null
 echo "left: $(ls /etc/systemd/system | tr '\n' ' ')$(grep -c ' /run/secrets ' /proc/mounts || true)"
 "#
@@ -114,6 +116,11 @@ echo "left: $(ls /etc/systemd/system | tr '\n' ' ')$(grep -c ' /run/secrets ' /p
         said(&lines, "control"),
         "exit-code",
         "3 is a failure for any other unit"
+    );
+    assert_eq!(
+        said(&lines, "beside"),
+        "1 1",
+        "the mount of another service stays"
     );
     assert_eq!(said(&lines, "left"), "story.service 0");
 }
