@@ -191,7 +191,7 @@ fn shared(plan: &Plan) -> Vec<PlanError> {
 }
 
 /// The path with links resolved as far as it exists, and `.` and `..` taken out of the rest.
-fn settled(path: &Path) -> PathBuf {
+pub fn settled(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut rest = Vec::new();
     let mut at = path.as_path();

@@ -11,7 +11,7 @@ mod tests;
 mod variables;
 mod walk;
 
-pub use check::{PlanError, check};
+pub use check::{PlanError, check, settled};
 pub use error::{SourceError, Trouble};
 pub use listing::{Listed, Listing};
 pub use parse::Parsed;

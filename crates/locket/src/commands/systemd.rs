@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::options::values;
 use crate::report::{self, Failure};
 use crate::settings::{self, Form, RunSettings};
-use crate::systemd::{MARK, Needs, Purpose, Unit, Units, Unsayable};
+use crate::systemd::{MARK, Needs, Purpose, Unit, Units, Unsayable, Widened};
 use crate::{cli, output};
 
 pub(super) const COMMAND: Command = Command {
@@ -105,6 +105,9 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let parts = args.units(context)?;
     let units = parts.of(&purposes).map_err(|wrong| unsayable(&wrong))?;
     let enabled = parts.enabled(&purposes).map_err(|wrong| unsayable(&wrong))?;
+    if !args.uninstall {
+        parts.widened(&purposes).iter().for_each(wide);
+    }
     let deed = Deed {
         directory: args
             .out
@@ -178,7 +181,7 @@ impl SystemdArgs {
                 .map(|path| context.directory.join(path))
                 .collect(),
             owners: self.owners,
-            signals: false,
+            ..Needs::default()
         };
         let (map, config) = (
             context.directory.join(&self.map),
@@ -257,6 +260,21 @@ fn unknown(file: &Path, shows: &str) {
         "warning: {file} has mistakes, so that the units do not allow for what stands in it; `{shows} {file}` shows \
          them. Make the units again once they are gone.\n"
     ));
+}
+
+/// What is not there cannot be allowed for alone.
+fn wide(widened: &Widened) {
+    let (unit, missing) = (widened.unit, widened.missing.display());
+    report::tell(&match &widened.allowed {
+        Some(allowed) => format!(
+            "warning: {missing} is not there, so that {unit} may write to all of {}; make the directory, then the \
+             units again\n",
+            allowed.display()
+        ),
+        None => format!(
+            "warning: {missing} is not there, and {unit} may not make it; make the directory, then the units again\n"
+        ),
+    });
 }
 
 impl Needs {

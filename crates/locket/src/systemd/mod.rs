@@ -8,4 +8,4 @@ pub(crate) use grammar::Unsayable;
 pub(crate) use unit::{MARK, Unit};
 #[cfg(feature = "command-rotate")]
 pub(crate) use units::rotation;
-pub(crate) use units::{Needs, Purpose, Units};
+pub(crate) use units::{Needs, Purpose, Units, Widened};

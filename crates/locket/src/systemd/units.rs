@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use locket_engine::sources::settled;
+
 use super::grammar::{self, Unsayable};
 use super::unit::Unit;
 use crate::providers::{credential_name, sections};
@@ -45,12 +47,25 @@ pub(crate) struct Units {
 /// What a service is allowed beside what every agent needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// Directories outside the mount that it writes to.
+    /// Directories that somebody named for it.
     pub(crate) write: BTreeSet<PathBuf>,
+    /// Directories that a map or a configuration says it writes to. They need not be there, or outside the mount.
+    pub(crate) found: BTreeSet<PathBuf>,
     /// Its outputs belong to others.
     pub(crate) owners: bool,
     /// It signals processes that are not root's.
     pub(crate) signals: bool,
+}
+
+/// A directory that is not there yet, so that its service has to be allowed more than it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Widened {
+    /// The service's unit.
+    pub(crate) unit: &'static str,
+    /// The directory.
+    pub(crate) missing: PathBuf,
+    /// The nearest one above it that is there; `None` where that is the root, which no service may write to.
+    pub(crate) allowed: Option<PathBuf>,
 }
 
 /// The unit of `sync` that is started.
@@ -153,6 +168,34 @@ impl Units {
     /// The mount's path is one that no unit can hold.
     pub(crate) fn mount_name(&self) -> Result<String, Unsayable> {
         grammar::mount_name(&self.mount)
+    }
+
+    /// What the services for `purposes` are allowed for the sake of directories that are not there yet.
+    pub(crate) fn widened(&self, purposes: &BTreeSet<Purpose>) -> Vec<Widened> {
+        let services = [(Purpose::Sync, SYNC, &self.sync), (Purpose::Run, RUN, &self.run)];
+        let asked = services
+            .into_iter()
+            .filter(|(purpose, ..)| purposes.contains(purpose));
+        asked
+            .flat_map(|(_, unit, needs)| {
+                let missing = self.outside(needs).filter(|path| !path.is_dir());
+                missing.map(move |path| Widened {
+                    unit,
+                    allowed: there(&path),
+                    missing: path,
+                })
+            })
+            .collect()
+    }
+
+    /// What `needs` found that is neither in the mount nor in a directory that somebody named.
+    fn outside(&self, needs: &Needs) -> impl Iterator<Item = PathBuf> {
+        let mount = settled(&self.mount);
+        let known: Vec<_> = std::iter::once(mount)
+            .chain(needs.write.iter().map(|path| settled(path)))
+            .collect();
+        let found = needs.found.iter().map(|path| settled(path));
+        found.filter(move |path| !known.iter().any(|known| path.starts_with(known)))
     }
 
     fn mount(&self) -> Result<Unit, Unsayable> {
@@ -283,9 +326,13 @@ impl Units {
     }
 
     fn hardened(&self, unit: Unit, needs: &Needs) -> Result<Unit, Unsayable> {
-        let outside = needs.write.iter().filter(|path| !path.starts_with(&self.mount));
+        let named = needs.write.iter().filter(|path| !path.starts_with(&self.mount));
+        let outside = named
+            .cloned()
+            .chain(self.outside(needs).filter_map(|path| there(&path)));
+        let outside: BTreeSet<_> = outside.collect();
         let paths = std::iter::once(&self.mount)
-            .chain(outside)
+            .chain(&outside)
             .map(|path| grammar::listed(path))
             .collect::<Result<Vec<_>, _>>()?;
         let mut capabilities: Vec<&str> = Vec::new();
@@ -382,10 +429,100 @@ fn surroundings(unit: Unit) -> Unit {
 }
 
 impl Needs {
-    /// The directory in which `path` can be made: itself, or the nearest that is there.
+    /// It writes to `path`, as a map or a configuration says.
     pub(crate) fn write_to(&mut self, path: &Path) {
-        let there = path.ancestors().find(|ancestor| ancestor.is_dir());
-        self.write
-            .extend(there.filter(|path| *path != Path::new("/")).map(Path::to_owned));
+        self.found.insert(path.to_owned());
+    }
+}
+
+/// The directory in which `path` can be made: itself, or the nearest that is there. No service is given the root.
+fn there(path: &Path) -> Option<PathBuf> {
+    let there = path.ancestors().find(|ancestor| ancestor.is_dir());
+    there.filter(|path| *path != Path::new("/")).map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(mount: PathBuf) -> Units {
+        Units {
+            program: "/usr/bin/locket".into(),
+            mount,
+            size: "8M".to_owned(),
+            map: "/etc/locket/map.csv".into(),
+            config: "/etc/locket/locket.toml".into(),
+            every: Duration::from_secs(1),
+            jitter: Duration::ZERO,
+            run: Needs::default(),
+            sync: Needs::default(),
+        }
+    }
+
+    /// What the service of `sync` may write to.
+    fn writable(units: &Units) -> String {
+        let unit = units.sync().unwrap().to_string();
+        let paths = unit.lines().find_map(|line| line.strip_prefix("ReadWritePaths="));
+        paths.unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_mount_that_is_not_made_yet_opens_nothing_above_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path().canonicalize().unwrap();
+        std::fs::create_dir(at.join("there")).unwrap();
+        std::os::unix::fs::symlink(&at, at.join("link")).unwrap();
+        let sync = BTreeSet::from([Purpose::Sync]);
+        let mut units = units(at.join("run/secrets"));
+        let mount = at.join("run/secrets").display().to_string();
+        for inside in [
+            "run/secrets",
+            "run/secrets/syn",
+            "run/./secrets/a/b",
+            "link/run/secrets/c",
+        ] {
+            units.sync.write_to(&at.join(inside));
+        }
+        assert_eq!(writable(&units), mount);
+        assert_eq!(units.widened(&sync), []);
+
+        // A neighbour is no part of it.
+        units.sync.write_to(&at.join("there"));
+        let there = format!("{mount} {}", at.join("there").display());
+        assert_eq!(writable(&units), there);
+        assert_eq!(units.widened(&sync), []);
+    }
+
+    #[test]
+    fn a_service_that_is_allowed_more_than_it_needs_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path().canonicalize().unwrap();
+        let mut units = units("/run/secrets".into());
+        units.sync.write_to(&at.join("missing/deep"));
+        units.sync.write_to(Path::new("/missing/of/the/root"));
+        assert_eq!(writable(&units), format!("/run/secrets {}", at.display()));
+        let widened = |missing: PathBuf, allowed| Widened {
+            unit: "locket-sync.service",
+            missing,
+            allowed,
+        };
+        let mut told = vec![
+            widened(at.join("missing/deep"), Some(at.clone())),
+            widened("/missing/of/the/root".into(), None),
+        ];
+        told.sort_by(|one, other| one.missing.cmp(&other.missing));
+        assert_eq!(units.widened(&[Purpose::Sync].into()), told);
+        assert_eq!(
+            units.widened(&[Purpose::Run].into()),
+            [],
+            "that one writes nothing"
+        );
+
+        // Whoever names a directory means it, there or not.
+        units.sync.write.insert(at.join("missing"));
+        units.sync.write.insert("/missing".into());
+        assert_eq!(units.widened(&[Purpose::Sync].into()), []);
+        let named = format!("/run/secrets /missing {}", at.join("missing").display());
+        assert_eq!(writable(&units), named);
     }
 }
