@@ -10,13 +10,14 @@ use std::time::Duration;
 use clap::{ArgGroup, ArgMatches, Args, ValueHint};
 use locket_core::plan::{Place, Plan};
 use locket_core::{Action, Environment, sync_map};
+use locket_engine::telemetry::{AuditTarget, Outlets};
 
 use super::{Command, arguments};
 use crate::context::{Context, Style};
 use crate::exit::Exit;
-use crate::options::values;
+use crate::options::{Layers, values};
 use crate::report::{self, Failure};
-use crate::settings::{self, Form, RunSettings};
+use crate::settings::{self, Form, RunSettings, SyncSettings};
 use crate::systemd::{MARK, Needs, Purpose, Unit, Units, Unsayable, Widened};
 use crate::{cli, output};
 
@@ -29,6 +30,9 @@ pub(super) const COMMAND: Command = Command {
     },
     run,
 };
+
+/// What `StateDirectory=` of the services makes, whatever else may be written to.
+const STATE: &str = "/var/lib/locket";
 
 /// Where a machine's own units stand.
 const SYSTEM: &str = "/etc/systemd/system";
@@ -197,6 +201,7 @@ impl SystemdArgs {
             sync: asked,
             map,
             config,
+            credentials: BTreeSet::new(),
         };
         units.look_at_map();
         units.look_at_config(context);
@@ -234,32 +239,36 @@ impl Units {
             directory: PathBuf::from("/"),
             ..context.clone()
         };
-        let line = ["locket", "run", "--config", config];
-        let Ok(matches) = cli::parser(Style::Plain).try_get_matches_from(line) else {
-            return;
-        };
-        let Some((_, matches)) = matches.subcommand() else {
-            return;
-        };
-        let loaded = settings::load(matches, &apart, |layers| {
+        let run = told_by(&["run", "--config", config], &apart, |layers| {
             RunSettings::settle(layers, Form::Look, &apart)
         });
-        let Ok(settings) = loaded.map(settings::Loaded::quietly) else {
+        let sync = told_by(&["sync", "--config", config], &apart, |layers| {
+            SyncSettings::settle(layers, &apart)
+        });
+        if let Some(Err(_)) = run {
             return unknown(&self.config, "locket plan --config");
-        };
-        self.run.of_plan(&settings.plan);
-        let is_signal = |action: &Action| matches!(action, Action::Pid { .. });
-        self.run.signals |= settings.actions.iter().any(is_signal);
+        }
+        if let Some(Ok(settings)) = run {
+            self.run.of_run(&settings);
+            self.credentials
+                .extend(settings.common.providers.credential_names());
+        }
+        if let Some(Ok(settings)) = sync {
+            self.sync.of_sync(&settings);
+        }
     }
 }
 
-/// What stands in a file with mistakes cannot be allowed for.
-fn unknown(file: &Path, shows: &str) {
-    let file = file.display();
-    report::tell(&format!(
-        "warning: {file} has mistakes, so that the units do not allow for what stands in it; `{shows} {file}` shows \
-         them. Make the units again once they are gone.\n"
-    ));
+/// What the files tell the command of `line`; `None` where this program is without it.
+fn told_by<T>(
+    line: &[&str],
+    context: &Context,
+    settle: impl FnOnce(&mut Layers<'_>) -> T,
+) -> Option<Result<T, Failure>> {
+    let line = std::iter::once("locket").chain(line.iter().copied());
+    let matches = cli::parser(Style::Plain).try_get_matches_from(line).ok()?;
+    let (_, matches) = matches.subcommand()?;
+    Some(settings::load(matches, context, settle).map(settings::Loaded::quietly))
 }
 
 /// What is not there cannot be allowed for alone.
@@ -277,7 +286,46 @@ fn wide(widened: &Widened) {
     });
 }
 
+/// What stands in a file with mistakes cannot be allowed for.
+fn unknown(file: &Path, shows: &str) {
+    let file = file.display();
+    report::tell(&format!(
+        "warning: {file} has mistakes, so that the units do not allow for what stands in it; `{shows} {file}` shows \
+         them. Make the units again once they are gone.\n"
+    ));
+}
+
 impl Needs {
+    fn of_run(&mut self, settings: &RunSettings) {
+        self.of_plan(&settings.plan);
+        self.of_outlets(&settings.outlets);
+        self.signals |= settings.actions.iter().any(is_signal);
+        if let Some(labels) = &settings.labels {
+            self.write_to(&labels.out);
+            self.owners |= labels.outputs.access.owner.is_some();
+        }
+    }
+
+    /// Beside what the map says.
+    fn of_sync(&mut self, settings: &SyncSettings) {
+        self.owners |= settings.output.access.owner.is_some();
+        self.of_outlets(&settings.run.outlets);
+        // Its own lies in that of `run`, where requests are counted for both.
+        let kept = settings.run.state_dir.parent();
+        if let Some(directory) = kept.filter(|directory| !directory.starts_with(STATE)) {
+            self.write_to(directory);
+        }
+    }
+
+    /// The audit log is made in its directory, and again when it is rotated.
+    fn of_outlets(&mut self, outlets: &Outlets) {
+        if let Some(AuditTarget::File(path)) = &outlets.audit
+            && let Some(directory) = path.parent()
+        {
+            self.write_to(directory);
+        }
+    }
+
     fn of_plan(&mut self, plan: &Plan) {
         for map in &plan.maps {
             match (map.source.is_dir(), map.destination.parent()) {
@@ -291,10 +339,13 @@ impl Needs {
         let all = of_maps.chain(plan.secrets.iter().map(|secret| &secret.settings));
         for settings in all {
             self.owners |= settings.access.owner.is_some();
-            let is_signal = |action: &Action| matches!(action, Action::Pid { .. });
             self.signals |= settings.notify.iter().any(is_signal);
         }
     }
+}
+
+fn is_signal(action: &Action) -> bool {
+    matches!(action, Action::Pid { .. })
 }
 
 /// The units in `directory` that go on needing the mount when those for `purposes` are gone.
@@ -483,6 +534,23 @@ mod tests {
         args.units(&testing::context(directory, &[])).unwrap()
     }
 
+    /// The values of `key` in the unit of this name.
+    fn values(units: &Units, unit: &str, key: &str) -> Vec<String> {
+        let all = units
+            .of(&[Purpose::Sync, Purpose::Run, Purpose::Plugin].into())
+            .unwrap();
+        let unit = all.iter().find(|known| known.name() == unit).unwrap().to_string();
+        let values = unit
+            .lines()
+            .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        values
+            .flat_map(str::split_whitespace)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    const SERVICES: [&str; 2] = ["locket.service", "locket-sync.service"];
+
     #[test]
     fn the_mount_stays_while_a_service_of_another_purpose_needs_it() {
         let directory = tempfile::tempdir().unwrap();
@@ -534,5 +602,66 @@ mod tests {
         };
         assert!(by("/run/mine").is_empty());
         assert_eq!(by("/run/other"), ["locket-sync.service"]);
+    }
+
+    #[test]
+    fn what_a_configuration_writes_to_and_whose_it_is_are_allowed_in_both_services() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        for name in ["log", "state", "labels"] {
+            fs::create_dir(at.join(name)).unwrap();
+        }
+        let file = at.join("locket.toml");
+        let allowed = |text: &str| {
+            fs::write(&file, text).unwrap();
+            units(at, &["sync", "run", "--config", "locket.toml"])
+        };
+        let under = |name: &str| {
+            let path = fs::canonicalize(at.join(name)).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let nothing = allowed("");
+        let told = allowed(
+            "[run]\naudit-log = 'log/audit'\nstate-dir = 'state'\nuser = 4242\ndocker-labels = true\n\
+             out = 'labels'\n[labels]\nallow = ['store://x']\n",
+        );
+        for service in SERVICES {
+            let key = "ReadWritePaths";
+            assert_eq!(values(&nothing, service, key), ["/run/secrets"]);
+            let paths = values(&told, service, key);
+            assert!(paths.contains(&under("log")), "{service}: {paths:?}");
+            let key = "CapabilityBoundingSet";
+            assert!(values(&nothing, service, key).is_empty());
+            assert!(
+                values(&told, service, key).contains(&"CAP_CHOWN".to_owned()),
+                "{service}"
+            );
+        }
+        let [run, sync] = SERVICES.map(|service| values(&told, service, "ReadWritePaths"));
+        assert!(run.contains(&under("labels")) && !sync.contains(&under("labels")));
+        // The unit of `run` names a state directory of its own.
+        assert!(sync.contains(&under("state")) && !run.contains(&under("state")));
+    }
+
+    #[test]
+    fn a_provider_with_a_name_of_its_own_finds_its_credential() {
+        let directory = tempfile::tempdir().unwrap();
+        let loaded = |text: &str, unit: &str| {
+            fs::write(directory.path().join("locket.toml"), text).unwrap();
+            let units = units(
+                directory.path(),
+                &["sync", "run", "plugin", "--config", "locket.toml"],
+            );
+            values(&units, unit, "LoadCredential")
+        };
+        let name = |of: &str| format!("locket.{of}.token");
+        for unit in SERVICES.iter().chain(&["locket-plugin.service"]) {
+            let named = loaded("[providers.prod]\ntype = 'bao'\n", unit);
+            assert!(
+                named.contains(&name("prod")) && named.contains(&name("bao")),
+                "{named:?}"
+            );
+            assert!(!loaded("", unit).contains(&name("prod")));
+        }
     }
 }

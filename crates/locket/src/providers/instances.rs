@@ -15,7 +15,7 @@ use super::choice::Choice;
 use super::deferred::{Deferred, credential_keys, with_credentials};
 use super::flags;
 use super::gather::{Gathered, Subject, gather, has_credential};
-use super::sections::kinds;
+use super::sections::{self, kinds};
 use crate::config::TableName;
 use crate::context::Context;
 use crate::options::{Given, Layers, Notice, Origin, table};
@@ -202,6 +202,20 @@ impl ProviderSettings {
         own.flat_map(|blueprint| &blueprint.origins)
             .filter(|(setting, _)| setting.kind == SettingKind::Credential)
             .map(|(setting, origin)| (setting.name, origin))
+    }
+
+    /// The names under which the service manager may give credentials to instances with names of their own.
+    #[cfg(feature = "command-systemd")]
+    pub(crate) fn credential_names(&self) -> impl Iterator<Item = String> {
+        let own = self.blueprints.iter().filter(|blueprint| {
+            let mut schemes = blueprint.kind.schemes.iter();
+            // What has the prefix of a provider as its name is given nothing that way.
+            !sections::is_owned(&blueprint.name) && !schemes.any(|scheme| scheme.name == &*blueprint.name)
+        });
+        own.flat_map(|blueprint| {
+            let settings = blueprint.kind.all_settings();
+            settings.filter_map(|setting| sections::credential_name(&blueprint.name, setting))
+        })
     }
 
     /// What the providers touch of this machine, for an agent that gives up everything else.

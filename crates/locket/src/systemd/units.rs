@@ -42,6 +42,8 @@ pub(crate) struct Units {
     pub(crate) run: Needs,
     /// What `sync` is allowed beside.
     pub(crate) sync: Needs,
+    /// The names of credentials that providers with names of their own may be given, beside those of every provider.
+    pub(crate) credentials: BTreeSet<String>,
 }
 
 /// What a service is allowed beside what every agent needs.
@@ -224,7 +226,7 @@ impl Units {
             .because("3 says that something changed.")
             .set("SuccessExitStatus", "0 3")
             .set("TimeoutStartSec", "10min");
-        let unit = surroundings(unit)
+        let unit = surroundings(unit, &self.credentials)
             .set("StateDirectory", "locket")
             .set("StateDirectoryMode", "0700");
         self.hardened(unit, &self.sync)
@@ -269,7 +271,7 @@ impl Units {
             .because("A provider may be down for a while when the machine starts.")
             .set("TimeoutStartSec", "10min")
             .set("WatchdogSec", "60s");
-        let unit = surroundings(unit)
+        let unit = surroundings(unit, &self.credentials)
             .set("StateDirectory", "locket")
             .set("StateDirectoryMode", "0700")
             .because(
@@ -303,7 +305,7 @@ impl Units {
             .set("RestartSec", "1s")
             .set("RestartPreventExitStatus", "2")
             .set("WatchdogSec", "60s");
-        let unit = surroundings(unit)
+        let unit = surroundings(unit, &self.credentials)
             .because(
                 "Nothing here may give the service a mount name space of its own (ProtectSystem=, PrivateTmp= and\n\
                  the like): containers would not see what it mounts.",
@@ -390,7 +392,7 @@ pub(crate) fn rotation(
         .set("ExecStart", grammar::command(command)?)
         .because("Each dependent has its own time to become well; this is for all of them.")
         .set("TimeoutStartSec", "1h");
-    let service = surroundings(service)
+    let service = surroundings(service, &BTreeSet::new())
         .because("It has `docker` do its work, so that little can be taken from it.")
         .set("NoNewPrivileges", "yes")
         .set("UMask", "0077")
@@ -407,8 +409,8 @@ pub(crate) fn rotation(
     Ok(vec![service, timer])
 }
 
-/// Variables and credentials.
-fn surroundings(unit: Unit) -> Unit {
+/// Variables and credentials, of all providers and of those in `named`.
+fn surroundings(unit: Unit, named: &BTreeSet<String>) -> Unit {
     let unit = unit.because("Settings of providers, a line each: NAME=value. No secrets.");
     let unit = unit.set("EnvironmentFile", ENVIRONMENT).because(
         "Credentials of providers: a file of this name in /etc/credstore, 0600, is all it takes. For an encrypted one\n\
@@ -422,6 +424,7 @@ fn surroundings(unit: Unit) -> Unit {
                 .filter_map(|setting| credential_name(section.prefix, setting))
                 .collect::<Vec<_>>()
         })
+        .chain(named.iter().cloned())
         .collect();
     names
         .iter()
@@ -456,6 +459,7 @@ mod tests {
             jitter: Duration::ZERO,
             run: Needs::default(),
             sync: Needs::default(),
+            credentials: BTreeSet::new(),
         }
     }
 
