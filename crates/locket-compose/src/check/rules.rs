@@ -129,8 +129,8 @@ rules! {
         "Correct the place that is shown. It may stand in a template, a file of variables, a map, the configuration, or an option of a Compose provider.";
     CONFIGURATION_MISTAKE = "configuration-mistake" Error false
         "The configuration has a mistake"
-        "No command that reads this configuration starts."
-        "Correct the place that is shown. `locket schema` prints a JSON schema that editors understand.";
+        "No command that reads this configuration starts, `locket run` refuses what it says, or leaves a part of it out."
+        "Correct what is shown. `locket schema` prints a JSON schema that editors understand; `locket plan --offline` shows what a run would refuse.";
     UNRESOLVED_REFERENCE = "unresolved-reference" Error false
         "A reference has no value"
         "The provider was asked, with `--resolve`, and has no such secret, refuses it, or does not answer."

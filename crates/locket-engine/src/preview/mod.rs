@@ -17,7 +17,7 @@ use crate::agent::{Refusal, refusals};
 use crate::instances::Instances;
 use crate::resolve::{Backoff, Cost, Resolver, SecretKey, Timing, costs};
 use crate::sink::Sink;
-use crate::sources::{Found, Listed, Role, Scan, Scanner, Trouble};
+use crate::sources::{Found, Listed, PlanError, Role, Scan, Scanner, SourceError, Trouble, check};
 
 /// Whether the providers are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,26 +86,106 @@ pub async fn preview(
             scan = scanner.scan();
         }
     }
-    let mut sink = Sink::new();
-    let mut memo = HashMemo::default();
-    for found in &scan.found {
-        let mut cx = output::Cx {
-            schemes: instances.schemes(),
-            resolver: &resolver,
-            asking,
-            now: clock.wall(),
-            sink: &mut sink,
-            memo: &mut memo,
-        };
-        preview.outputs.extend(output::plan(found, &mut cx));
-    }
-    preview.outputs.sort_by(|one, other| one.path.cmp(&other.path));
+    preview.outputs = judged(&scan, instances, &resolver, clock, asking);
     // Nobody uses what was leased for looking at it.
     resolver.end_leases(limits.request).await;
     // What was asked for the preview is spent, too, once nothing is under way any more.
     drop(resolver);
     preview.costs = costs(instances, keys.iter(), clock.wall());
     preview
+}
+
+/// What of a plan shows that it cannot be carried out as it is written, before any provider is made.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// Why a run would not begin.
+    pub refused: Vec<PlanError>,
+    /// The outputs, in the order of their paths. What depends on a secret is unknown, but for what cannot be written.
+    pub outputs: Vec<PlannedOutput>,
+    /// What the sources hold.
+    pub scan: Scan,
+}
+
+/// Finds out what is wrong with `plan` itself: as [`preview()`] with [`Asking::Leave`], for those who must not need what
+/// the providers need. Nothing is written.
+pub fn foresee(plan: &Plan, instances: &Arc<Instances>, clock: &Arc<dyn Clock>) -> Foreseen {
+    let scan = Scanner::new(plan.clone(), instances.clone()).scan();
+    // Nobody is asked, so that no time passes.
+    let timing = Timing {
+        request: Duration::ZERO,
+        backoff: Backoff::default(),
+    };
+    let resolver = Resolver::new(instances.clone(), clock.clone(), timing);
+    Foreseen {
+        refused: check(plan, &scan),
+        outputs: judged(&scan, instances, &resolver, clock, Asking::Leave),
+        scan,
+    }
+}
+
+impl Foreseen {
+    /// The outputs that could not be written, each with the reason and what to do. Those below a destination that is
+    /// refused as a whole are not among them.
+    pub fn unwritable(&self) -> impl Iterator<Item = (&PlannedOutput, &str, &str)> {
+        let is_refused = |output: &PlannedOutput| {
+            self.refused.iter().any(|error| match error {
+                PlanError::NotWritable { destination, .. } => output.path.starts_with(destination),
+                _ => false,
+            })
+        };
+        self.outputs
+            .iter()
+            .filter_map(move |output| match &output.verdict {
+                Verdict::Unwritable { reason, hint } if !is_refused(output) => {
+                    Some((output, reason.as_str(), hint.as_str()))
+                }
+                _ => None,
+            })
+    }
+
+    /// What of the sources is left out, and why. A source that is not there at all is refused instead.
+    pub fn left_out(&self) -> impl Iterator<Item = &Trouble> {
+        let is_refused = |trouble: &Trouble| {
+            let mut errors = self.refused.iter();
+            errors.any(|error| matches!(error, PlanError::NoSource { path, .. } if *path == trouble.path))
+        };
+        self.scan
+            .trouble
+            .iter()
+            .filter(move |trouble| !is_refused(trouble))
+    }
+
+    /// The templates that cannot be used, by their outputs.
+    pub fn unusable(&self) -> impl Iterator<Item = (&PlannedOutput, &SourceError)> {
+        self.outputs.iter().filter_map(|output| match &output.verdict {
+            Verdict::Unusable(error) => Some((output, &**error)),
+            _ => None,
+        })
+    }
+}
+
+/// What would become of everything that was found, in the order of the paths.
+fn judged(
+    scan: &Scan,
+    instances: &Instances,
+    resolver: &Resolver,
+    clock: &Arc<dyn Clock>,
+    asking: Asking,
+) -> Vec<PlannedOutput> {
+    let mut sink = Sink::new();
+    let mut memo = HashMemo::default();
+    let mut cx = output::Cx {
+        schemes: instances.schemes(),
+        resolver,
+        asking,
+        now: clock.wall(),
+        sink: &mut sink,
+        memo: &mut memo,
+    };
+    let outputs = scan.found.iter().filter_map(|found| output::plan(found, &mut cx));
+    let mut outputs: Vec<_> = outputs.collect();
+    outputs.sort_by(|one, other| one.path.cmp(&other.path));
+    outputs
 }
 
 /// What a round of `plan` asks of each instance, in the order of their names. Nobody is asked.

@@ -12,7 +12,7 @@ use locket_core::{ErrorKind, Schemes, SecretBytes};
 use super::Asking;
 use crate::once::resolution;
 use crate::resolve::Resolver;
-use crate::sink::{Applied, Facts, Sink, inspect, place};
+use crate::sink::{Applied, Facts, Sink, SinkError, inspect, place};
 use crate::sources::{Found, Listing, Parsed, Role, SourceError};
 
 /// A present output larger than this is not searched for password hashes, as when it is written.
@@ -165,10 +165,14 @@ fn judge_listing(listing: &Listing, parsed: &Parsed, cx: &Cx<'_>) -> Option<Verd
 }
 
 fn judge(found: &Found, parsed: &Parsed, cx: &mut Cx<'_>) -> Verdict {
-    if cx.asking == Asking::Leave && !parsed.keys.is_empty() {
-        return Verdict::Unknown;
-    }
     let place = place(&found.target, found.settings.atomic);
+    if cx.asking == Asking::Leave && !parsed.keys.is_empty() {
+        // Whatever the secret is, it has to be written there.
+        let forecast = cx
+            .sink
+            .forecast(&place, &SecretBytes::copy_from(b""), &found.settings.access);
+        return forecast.map_or_else(unwritable, |_| Verdict::Unknown);
+    }
     let present = cx.sink.read(&place, PRESENT_LIMIT).ok().flatten();
     #[expect(
         clippy::disallowed_methods,
@@ -202,10 +206,14 @@ fn judge(found: &Found, parsed: &Parsed, cx: &mut Cx<'_>) -> Verdict {
         Ok(Applied::Unchanged) => Verdict::Keep,
         Ok(Applied::Replaced | Applied::InPlace) if is_same => Verdict::Keep,
         Ok(Applied::Replaced | Applied::InPlace) => Verdict::Change,
-        Err(error) => Verdict::Unwritable {
-            reason: error.to_string(),
-            hint: error.hint(),
-        },
+        Err(error) => unwritable(error),
+    }
+}
+
+fn unwritable(error: SinkError) -> Verdict {
+    Verdict::Unwritable {
+        reason: error.to_string(),
+        hint: error.hint(),
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use locket_core::plan::{Map, OutputSettings, Plan};
 use locket_core::template::TemplateOptions;
 
-use super::{Asking, Limits, Preview, Verdict, preview};
+use super::{Asking, Limits, PlannedOutput, Preview, Verdict, foresee, preview};
 use crate::instances::{InstanceLimits, Instances};
 use crate::once;
 use crate::resolve::Budgets;
+use crate::sources::PlanError;
 use crate::testing::{Fake, clock};
 
 const LIMITS: Limits = Limits {
@@ -45,22 +46,25 @@ impl Scene {
         std::fs::set_permissions(out.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    async fn preview(&self, asking: Asking) -> Preview {
-        self.preview_of(&self.fake.instances(), asking).await
-    }
-
-    async fn preview_of(&self, instances: &Arc<Instances>, asking: Asking) -> Preview {
+    fn plan(&self) -> Plan {
         let map = Map {
             source: self.directory.path().join("in"),
             destination: self.directory.path().join("out"),
             settings: OutputSettings::default(),
         };
-        let plan = Plan {
+        Plan {
             maps: vec![map],
             max_file_size: 1 << 20,
             ..Plan::default()
-        };
-        preview(&plan, instances, &clock(), asking, LIMITS).await
+        }
+    }
+
+    async fn preview(&self, asking: Asking) -> Preview {
+        self.preview_of(&self.fake.instances(), asking).await
+    }
+
+    async fn preview_of(&self, instances: &Arc<Instances>, asking: Asking) -> Preview {
+        preview(&self.plan(), instances, &clock(), asking, LIMITS).await
     }
 
     /// Every path below the scene, with what is in it.
@@ -147,6 +151,48 @@ async fn without_asking_only_what_needs_no_secret_is_judged() {
         found.costs[0].calls, 1,
         "what it would cost is known all the same"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_has_no_place_is_told_without_asking() {
+    let scene = Scene::new(&[("a", "{{fake://x}}"), ("b", "{{fake://x}}")]);
+    std::fs::create_dir_all(scene.directory.path().join("out/b")).unwrap();
+    let found = scene.preview(Asking::Leave).await;
+    assert_eq!(verdicts(&found), ["unknown", "unwritable"]);
+    assert!(scene.fake.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn mistakes_of_a_plan_and_of_its_templates_are_told_together_and_nobody_is_made() {
+    let scene = Scene::new(&[
+        ("a", "{{fake://x}}"),
+        ("b", "{{fake://x | uper}}"),
+        ("c", "{{fake://x}}"),
+    ]);
+    std::fs::create_dir_all(scene.directory.path().join("out/c")).unwrap();
+    let before = scene.everything();
+    let missing = Map {
+        source: scene.directory.path().join("nowhere"),
+        destination: scene.directory.path().join("other"),
+        settings: OutputSettings::default(),
+    };
+    let mut plan = scene.plan();
+    let right = foresee(&plan, &scene.fake.instances(), &clock());
+    assert!(right.refused.is_empty());
+    plan.maps.push(missing);
+    let found = foresee(&plan, &scene.fake.instances(), &clock());
+    assert!(
+        matches!(&found.refused[..], [PlanError::NoSource { .. }]),
+        "{:?}",
+        found.refused
+    );
+    let named = |output: &PlannedOutput| output.path.file_name().unwrap().to_owned();
+    let unusable: Vec<_> = found.unusable().map(|(output, _)| named(output)).collect();
+    let unwritable: Vec<_> = found.unwritable().map(|(output, ..)| named(output)).collect();
+    assert_eq!((unusable, unwritable), (vec!["b".into()], vec!["c".into()]));
+    assert_eq!(found.left_out().count(), 0, "what is refused is told once");
+    assert!(scene.fake.calls().is_empty());
+    assert_eq!(scene.everything(), before);
 }
 
 #[tokio::test(start_paused = true)]

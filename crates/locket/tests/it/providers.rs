@@ -219,6 +219,9 @@ fn the_doctor_finds_nothing_on_a_good_machine_and_names_what_is_bad() {
     assert_eq!(doctor(&["--connect.host", "http://127.0.0.1:9"]), bad("provider"));
     assert_eq!(doctor(&["--state-dir", "locket.toml"]), bad("state"));
     assert_eq!(doctor(&["--map", "in:token/x"]), bad("destination"));
+    assert_eq!(doctor(&["--map", "nowhere:out"]), bad("plan"));
+    assert_eq!(doctor(&["--secret", "x={{ opp://a/b/c }}"]), bad("plan"));
+    assert_eq!(doctor(&["--status-file", "in"]), bad("state"));
     account.scene.write("wrong.toml", "[run]\ndebonce = '1s'\n");
     secure(&account.scene, "wrong.toml", 0o600);
     assert_eq!(doctor(&["--config", "wrong.toml"]), bad("configuration"));

@@ -11,15 +11,20 @@ use locket_core::template::TemplateOptions;
 use locket_core::{Diagnostic, Environment, Span, env_file, sync_map};
 use locket_engine::Instances;
 use locket_engine::once;
-use locket_engine::sources::{Parsed, Scanner, SourceError};
+use locket_engine::preview::{Foreseen, foresee};
+use locket_engine::sources::{Parsed, SourceError};
 use locket_sys::mount::{Filesystem, filesystem};
 
 use super::reported::Reported;
 use super::subjects::Subjects;
+use crate::config;
 use crate::context::Context;
 use crate::options::Layers;
 use crate::report::{Failure, Problem};
 use crate::settings::{self, Common, Form, RunSettings};
+
+/// The file that mistakes are put down to where none of the configuration has them.
+const LOCAL: &str = "locket.toml";
 
 /// A text with references, for those who ask for them.
 #[derive(Clone, Debug)]
@@ -56,7 +61,11 @@ pub(super) fn configuration(subjects: &Subjects, matches: &ArgMatches, context: 
             let mut tagged = Vec::new();
             let has_maps = !settings.plan.maps.is_empty() || !settings.plan.secrets.is_empty();
             if has_maps && is_wanted(subjects) {
-                plan(&settings, &instances, &mut found, &mut tagged);
+                let foreseen = foresee(&settings.plan, &instances, &context.clock);
+                let file = config::places(matches, context).pop();
+                let file = file.unwrap_or_else(|| context.directory.join(LOCAL));
+                found.extend(refused(&foreseen, &file));
+                plan(&foreseen, &mut found, &mut tagged);
             }
             Settled {
                 request_timeout: settings.common.request_timeout,
@@ -128,21 +137,36 @@ fn mistakes(problem: &Problem, context: &Context) -> Vec<Reported> {
                 ..Diagnostic::error(Span::default(), message.clone())
             };
             let text: Arc<[u8]> = Arc::default();
-            let path = context.directory.join("locket.toml");
+            let path = context.directory.join(LOCAL);
             vec![Reported::of_diagnostic(rule, &path, &text, message, &found)]
         }
     }
 }
 
+/// What keeps a run of the configuration in `file` from beginning, or an output from its place.
+fn refused(foreseen: &Foreseen, file: &Path) -> Vec<Reported> {
+    let report = |message: String, help: &str| {
+        let found = Diagnostic::error(Span::default(), message).help(help);
+        let rule = rule("configuration-mistake");
+        Reported::of_diagnostic(rule, file, &Arc::default(), &found.message, &found)
+    };
+    let whole = foreseen
+        .refused
+        .iter()
+        .map(|error| report(error.to_string(), error.hint()));
+    let outputs = foreseen
+        .unwritable()
+        .map(|(_, reason, hint)| report(reason.to_owned(), hint));
+    let left_out = foreseen.left_out().map(|trouble| {
+        let message = format!("{} is left out: {}", trouble.path.display(), trouble.reason);
+        report(message, "Put that right, or take it out of the source.")
+    });
+    whole.chain(outputs).chain(left_out).collect()
+}
+
 /// The templates that the configuration names, and where their outputs go.
-fn plan(
-    settings: &RunSettings,
-    instances: &Arc<Instances>,
-    found: &mut Vec<Reported>,
-    tagged: &mut Vec<Tagged>,
-) {
-    let scan = Scanner::new(settings.plan.clone(), instances.clone()).scan();
-    for output in &scan.found {
+fn plan(foreseen: &Foreseen, found: &mut Vec<Reported>, tagged: &mut Vec<Tagged>) {
+    for output in &foreseen.scan.found {
         let path = output.target.path();
         match &output.template {
             Ok(parsed) => {

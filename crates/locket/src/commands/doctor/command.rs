@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::format;
 use super::super::{Command, arguments};
 use super::checks::CHECKS;
-use super::finding::{Finding, Health, Mistaken, Scene};
+use super::finding::{Finding, Health, Mistaken, Scene, Settled};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::options::{self, table};
@@ -41,7 +41,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         matches,
         context,
         settings: match loaded {
-            Ok(loaded) => Ok(loaded.open(context)),
+            Ok(loaded) => Ok(Settled::of(loaded.open(context), context)),
             Err(failure) => {
                 report::tell(&failure.draw(context.style));
                 Err(Mistaken)

@@ -1,6 +1,7 @@
 //! What a check finds, and what it is given to look at.
 
 use clap::ArgMatches;
+use locket_engine::preview::{Foreseen, foresee};
 
 use crate::context::Context;
 use crate::settings::RunSettings;
@@ -20,7 +21,15 @@ pub(super) struct Scene<'a> {
     /// What surrounds the process.
     pub(super) context: &'a Context,
     /// What a run would be told.
-    pub(super) settings: Result<RunSettings, Mistaken>,
+    pub(super) settings: Result<Settled, Mistaken>,
+}
+
+/// What a run would be told, and what the engine foresees of it.
+pub(super) struct Settled {
+    /// What it would be told.
+    pub(super) run: RunSettings,
+    /// What is wrong with its plan.
+    pub(super) foreseen: Foreseen,
 }
 
 /// Flags, variables or files have mistakes, which were shown.
@@ -86,10 +95,24 @@ impl Finding {
     }
 }
 
+impl Settled {
+    /// Looks ahead, asking nobody.
+    pub(super) fn of(run: RunSettings, context: &Context) -> Self {
+        let instances = run.common.providers.instances(context);
+        let foreseen = foresee(&run.plan, &instances, &context.clock);
+        Self { run, foreseen }
+    }
+}
+
 impl Scene<'_> {
     /// What a run would be told; a check that needs it has nothing to look at where that has mistakes, which the check
     /// of the configuration tells.
     pub(super) fn settled(&self) -> Result<&RunSettings, Vec<Finding>> {
+        self.look_ahead().map(|settled| &settled.run)
+    }
+
+    /// The same with what the engine foresees.
+    pub(super) fn look_ahead(&self) -> Result<&Settled, Vec<Finding>> {
         self.settings.as_ref().map_err(|_| {
             vec![Finding::weak(
                 "not looked at, since the configuration has mistakes",

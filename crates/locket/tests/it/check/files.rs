@@ -1,5 +1,6 @@
 //! What is checked beside Compose files, and what git thinks.
 
+use std::fs;
 use std::process::Command;
 
 use super::{by_hand, check, findings, git, ids, mode, open_scene};
@@ -38,7 +39,7 @@ fn an_ignore_file_that_is_no_text_keeps_its_lines() {
     scene.write(".gitignore", b"/caf\xe9/\n*.log");
     assert_eq!(ids(&findings(&scene, &[])), ["secret-file-unignored"]);
     assert!(findings(&scene, &["--fix"]).is_empty());
-    let after = std::fs::read(scene.path(".gitignore")).unwrap();
+    let after = fs::read(scene.path(".gitignore")).unwrap();
     assert_eq!(after, b"/caf\xe9/\n*.log\n/secrets/\n");
 }
 
@@ -127,6 +128,54 @@ fn an_output_on_a_disk_is_told_of_memory_that_can_be_had_wherever_it_is() {
         said.contains("`mount -t tmpfs -o mode=0755 tmpfs DIRECTORY`"),
         "{said}"
     );
+}
+
+#[test]
+fn a_configuration_that_a_run_would_refuse_has_mistakes() {
+    let scene = open_scene();
+    scene.write("in/a", "a={{ op://prod/db/password }}\n");
+    let found = |text: &str| {
+        scene.write("run.toml", text);
+        let found = findings(&scene, &["run.toml"]);
+        let mistakes = found
+            .iter()
+            .filter(|found| found["id"] == "configuration-mistake");
+        let messages = mistakes.map(|found| {
+            assert_eq!(found["path"], "run.toml");
+            found["message"].as_str().unwrap().to_owned()
+        });
+        messages.collect::<Vec<_>>()
+    };
+    let map = |source: &str, destination: &str| {
+        format!("[[map]]\nsource = '{source}'\ndestination = '{destination}'\n")
+    };
+    let messages = found(&map("in", "out"));
+    assert_eq!(
+        messages, [""; 0],
+        "whether a provider is set up is for --resolve to tell"
+    );
+    let atomic =
+        map("in", "out") + "atomic = true\n[[secret]]\nname = 'x'\ntemplate = 'y'\n[run]\nout = 'out'\n";
+    for (text, said) in [
+        (map("nowhere", "out"), "cannot be found"),
+        (map("in", "in/out"), "inside the source"),
+        (atomic, "switched as a whole"),
+    ] {
+        let messages = found(&text);
+        assert!(
+            matches!(&messages[..], [one] if one.contains(said)),
+            "{said}: {messages:?}"
+        );
+    }
+    fs::create_dir_all(scene.path("taken/a")).unwrap();
+    let before = fs::metadata(scene.path("taken")).unwrap().modified().unwrap();
+    assert_eq!(
+        found(&map("in", "taken")).len(),
+        1,
+        "a directory has the output's name"
+    );
+    let after = fs::metadata(scene.path("taken")).unwrap().modified().unwrap();
+    assert_eq!(before, after, "nothing is written");
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use locket_core::plan::Plan;
+use locket_engine::preview::Foreseen;
 use locket_engine::sink::{Facts, inspect};
+use locket_engine::sources::PlanError;
 use locket_sys::mount::Filesystem;
 
-use super::super::finding::{Check, Finding, Scene};
+use super::super::finding::{Check, Finding, Scene, Settled};
 
 pub(super) const CHECK: Check = Check {
     name: "destination",
@@ -14,15 +16,18 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn look(scene: &Scene<'_>) -> Vec<Finding> {
-    let settings = match scene.settled() {
-        Ok(settings) => settings,
+    let Settled { run, foreseen } = match scene.look_ahead() {
+        Ok(settled) => settled,
         Err(findings) => return findings,
     };
-    let places = places(&settings.plan);
+    let places = places(&run.plan);
     if places.is_empty() {
         return vec![Finding::good("none: there is nothing to render")];
     }
     let each = places.iter().map(|place| {
+        if let Some(refused) = refused(place, foreseen) {
+            return refused;
+        }
         // A place is looked at through a file in it, or through itself where it is one.
         let target = match place.is_file() {
             true => place.clone(),
@@ -33,7 +38,22 @@ fn look(scene: &Scene<'_>) -> Vec<Finding> {
             Err(error) => Finding::bad(error.to_string(), error.hint()),
         }
     });
-    each.collect()
+    each.chain(unwritable(foreseen)).collect()
+}
+
+/// Why a run would refuse to write to `place`.
+fn refused(place: &Path, foreseen: &Foreseen) -> Option<Finding> {
+    let mut errors = foreseen.refused.iter();
+    let error = errors
+        .find(|error| matches!(error, PlanError::NotWritable { destination, .. } if destination == place))?;
+    Some(Finding::bad(error.to_string(), error.hint()))
+}
+
+/// The outputs that could not be written though their destination can.
+fn unwritable(foreseen: &Foreseen) -> impl Iterator<Item = Finding> {
+    foreseen
+        .unwritable()
+        .map(|(_, reason, hint)| Finding::bad(reason, hint))
 }
 
 fn places(plan: &Plan) -> Vec<PathBuf> {

@@ -14,7 +14,7 @@ pub(super) const CHECK: Check = Check {
 
 fn look(scene: &Scene<'_>) -> Vec<Finding> {
     let mut found = judge(landlock::version());
-    if let Ok(settings) = &scene.settings {
+    if let Ok(settings) = scene.settled() {
         let files = config::places(scene.matches, scene.context);
         let instances = settings.common.providers.instances(scene.context);
         let setup = run::setup(settings, instances, &files, scene.context);

@@ -8,6 +8,7 @@ mod docker;
 mod identity;
 mod landlock;
 mod memory;
+mod plan;
 mod process;
 mod providers;
 mod resolver;
@@ -22,6 +23,7 @@ pub(super) static CHECKS: &[Check] = &[
     memory::CHECK,
     landlock::CHECK,
     configuration::CHECK,
+    plan::CHECK,
     destinations::CHECK,
     docker::CHECK,
     state::CHECK,

@@ -60,6 +60,12 @@ fn intruders(path: &Path, metadata: &Metadata) -> Option<Finding> {
 
 fn status_file(path: &Path) -> Finding {
     let shown = path.display();
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Finding::bad(
+            format!("the status file {shown} is no regular file, so the agent would not start"),
+            "Name another one with `--status-file`, or take away what is there.",
+        );
+    }
     match inspect(path) {
         Ok(facts) if facts.permitted && !facts.read_only => {
             Finding::good(format!("the status file {shown} can be written"))
@@ -77,6 +83,20 @@ mod tests {
 
     use super::super::super::finding::Health;
     use super::*;
+
+    #[test]
+    fn a_status_file_that_is_none_is_bad() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        assert_eq!(status_file(&at("status")).state, Health::Good, "it will be made");
+        std::fs::write(at("status"), "").unwrap();
+        assert_eq!(status_file(&at("status")).state, Health::Good);
+        std::fs::create_dir(at("directory")).unwrap();
+        std::os::unix::fs::symlink(at("status"), at("link")).unwrap();
+        for name in ["directory", "link"] {
+            assert_eq!(status_file(&at(name)).state, Health::Bad, "{name}");
+        }
+    }
 
     #[test]
     fn a_directory_that_others_can_change_is_bad() {
