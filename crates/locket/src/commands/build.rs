@@ -9,7 +9,7 @@ use locket_engine::agent::{Generation, Variable};
 use locket_engine::supervise::{Program, VARIABLE_FILES};
 
 use super::run::Screen;
-use super::{Command, variables};
+use super::{Command, limited, variables};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::options::{self, table};
@@ -164,20 +164,23 @@ fn compose_variables(
     at: usize,
     settings: &ProgramSettings,
 ) -> Result<Vec<(String, String)>, Failure> {
-    let output = Process::new(&program.name)
+    let mut command = Process::new(&program.name);
+    command
         .args(&program.arguments[..at - 1])
         .args(["config", "--format", "json"])
         .env_clear()
         .envs(program.environment.iter())
         .current_dir(&program.directory)
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| {
-            Failure::work(format!(
-                "{} cannot be run: {error}",
-                program.name.to_string_lossy()
-            ))
+        .stderr(Stdio::inherit());
+    let name = program.name.to_string_lossy();
+    let limit = settings.common.deadline;
+    let output = limited::output(command, limit)
+        .map_err(|error| Failure::work(format!("{name} cannot be run: {error}")))?
+        .ok_or_else(|| {
+            let limit = humantime::format_duration(limit);
+            Failure::work(format!("`{name} compose config` did not end within {limit}"))
+                .help("Run it by hand to see what holds it up, or give it longer with `--deadline`.")
         })?;
     if !output.status.success() {
         return Err(Failure::work("the Compose project cannot be read").help("What is wrong stands above."));

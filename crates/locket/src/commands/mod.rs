@@ -32,6 +32,8 @@ mod get;
 mod healthcheck;
 #[cfg(feature = "command-init")]
 mod init;
+#[cfg(any(feature = "command-build", feature = "command-doctor"))]
+mod limited;
 #[cfg(feature = "command-manual")]
 mod man;
 #[cfg(feature = "command-migrate")]

@@ -1,14 +1,16 @@
 //! `locket providers` and `locket doctor`: what is set up, what answers, and what to do about the rest.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::process::{Command, Output, Stdio};
 
 use locket_testkit::fakes::connect::{Connect, Item};
 use locket_testkit::{Response, Server};
+use rustix::fs::OFlags;
 use serde_json::Value;
 
-use crate::support::Scene;
+use crate::support::{Scene, eventually};
 
 /// A Connect server with one vault in sight, and one that its token cannot see.
 struct Account {
@@ -242,6 +244,48 @@ fn the_doctor_finds_nothing_on_a_good_machine_and_names_what_is_bad() {
         doctor(&["--store.identity-file", "identity.txt"]),
         bad("configuration")
     );
+}
+
+#[test]
+fn the_doctor_tells_what_it_found_while_a_check_still_waits() {
+    let scene = Scene::new();
+    let pipe = scene.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    scene.write(
+        "bin/docker",
+        format!("#!/bin/sh\nread answer <'{}'\necho \"$answer\"\n", pipe.display()),
+    );
+    secure(&scene, "bin/docker", 0o755);
+    let mut doctor = scene
+        .locket(["doctor", "--log-level", "off"])
+        .env("PATH", scene.path("bin"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(doctor.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let before = lines.find(|line| line.contains("destination"));
+    assert!(before.is_some(), "told before anybody waits");
+    // The pipe has a reader only while the check waits.
+    let mut answer = None;
+    eventually("the check waits", || {
+        let mut options = fs::OpenOptions::new();
+        let options = options
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        answer = options.open(&pipe).ok();
+        answer.is_some()
+    });
+    answer.unwrap().write_all(b"2.40.0\n").unwrap();
+    let answered = lines.find(|line| line.contains(" docker "));
+    assert_eq!(
+        answered.as_deref(),
+        Some("ok    docker          Docker Compose 2.40.0")
+    );
+    lines.for_each(drop);
+    doctor.wait().unwrap();
 }
 
 #[test]

@@ -48,17 +48,20 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
             }
         },
     };
-    let found: Vec<_> = CHECKS
-        .iter()
-        .flat_map(|check| {
-            (check.look)(&scene)
-                .into_iter()
-                .map(|finding| (check.name, finding))
-        })
-        .collect();
-    match json {
-        true => output::text(&format::json(&Value::Array(found.iter().map(document).collect())))?,
-        false => output::text(&found.iter().map(line).collect::<String>())?,
+    let mut found = Vec::new();
+    for check in CHECKS {
+        let findings: Vec<_> = (check.look)(&scene)
+            .into_iter()
+            .map(|finding| (check.name, finding))
+            .collect();
+        // Whoever waits for one check sees what the others found.
+        if !json {
+            output::text(&findings.iter().map(line).collect::<String>())?;
+        }
+        found.extend(findings);
+    }
+    if json {
+        output::text(&format::json(&Value::Array(found.iter().map(document).collect())))?;
     }
     let is_bad = |(_, finding): &(&str, Finding)| finding.state == Health::Bad;
     match found.iter().any(is_bad) {

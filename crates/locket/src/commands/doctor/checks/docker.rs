@@ -1,7 +1,11 @@
 //! Whether Docker and Compose are there, which `init`, `migrate` and `rotate` ask about projects.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use locket_core::Environment;
+
+use super::super::super::limited;
 use super::super::finding::{Check, Finding, Scene};
 
 pub(super) const CHECK: Check = Check { name: "docker", look };
@@ -9,28 +13,59 @@ pub(super) const CHECK: Check = Check { name: "docker", look };
 /// Before this release Compose removes no variable that an override takes away (`!reset`).
 const OLDEST: (u32, u32) = (2, 24);
 
+/// It says which version it is without asking anybody.
+const LIMIT: Duration = Duration::from_secs(5);
+
 fn look(scene: &Scene<'_>) -> Vec<Finding> {
-    let asked = Command::new("docker")
-        .args(["compose", "version", "--short"])
-        .env_clear()
-        .envs(scene.context.environment.iter())
-        .stdin(Stdio::null())
-        .output();
-    let told = match &asked {
-        Ok(answer) if answer.status.success() => {
-            Some(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
-        }
-        _ => None,
-    };
-    vec![judge(told.as_deref())]
+    vec![judge(&ask(&scene.context.environment, LIMIT))]
 }
 
-fn judge(version: Option<&str>) -> Finding {
-    let Some(version) = version else {
-        return Finding::weak(
-            "there is no Docker Compose: nobody checks what `init` writes, and `rotate` reaches no service",
-            "Install Docker with its Compose plugin where projects run.",
-        );
+/// What came of asking for the version.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    /// This one.
+    Version(String),
+    /// There is nobody to ask.
+    Absent,
+    /// Nothing within this time.
+    Silence(Duration),
+}
+
+fn ask(environment: &Environment, limit: Duration) -> Asked {
+    let mut command = Command::new("docker");
+    command
+        .args(["compose", "version", "--short"])
+        .env_clear()
+        .envs(environment.iter())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    match limited::output(command, limit) {
+        Ok(Some(answer)) if answer.status.success() => {
+            Asked::Version(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+        }
+        Ok(None) => Asked::Silence(limit),
+        _ => Asked::Absent,
+    }
+}
+
+fn judge(asked: &Asked) -> Finding {
+    let version = match asked {
+        Asked::Version(version) => version,
+        Asked::Absent => {
+            return Finding::weak(
+                "there is no Docker Compose: nobody checks what `init` writes, and `rotate` reaches no service",
+                "Install Docker with its Compose plugin where projects run.",
+            );
+        }
+        Asked::Silence(limit) => {
+            return Finding::weak(
+                format!(
+                    "`docker compose version` did not answer within {}",
+                    humantime::format_duration(*limit)
+                ),
+                "Run it by hand: what holds it up holds `init`, `migrate`, `rotate` and `build` up, too.",
+            );
+        }
     };
     let mut numbers = version
         .trim_start_matches('v')
@@ -48,20 +83,51 @@ fn judge(version: Option<&str>) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::super::super::finding::Health;
     use super::*;
 
     #[test]
     fn an_old_compose_or_none_is_weak() {
         for (version, state) in [
-            (Some("2.40.3-3"), Health::Good),
-            (Some("v2.24.0"), Health::Good),
-            (Some("5.1.0"), Health::Good),
-            (Some("2.23.3"), Health::Weak),
-            (Some("1.29.2"), Health::Weak),
-            (None, Health::Weak),
+            ("2.40.3-3", Health::Good),
+            ("v2.24.0", Health::Good),
+            ("5.1.0", Health::Good),
+            ("2.23.3", Health::Weak),
+            ("1.29.2", Health::Weak),
         ] {
-            assert_eq!(judge(version).state, state, "{version:?}");
+            assert_eq!(
+                judge(&Asked::Version(version.to_owned())).state,
+                state,
+                "{version:?}"
+            );
         }
+        assert_eq!(judge(&Asked::Absent).state, Health::Weak);
+    }
+
+    #[test]
+    fn a_docker_that_never_answers_is_told_of_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let environment: Environment = [("PATH", directory.path().to_str().unwrap())]
+            .into_iter()
+            .collect();
+        let limit = Duration::from_millis(50);
+        assert_eq!(ask(&environment, Duration::from_secs(60)), Asked::Absent);
+        // It reads the first of its arguments from a pipe that nobody writes to.
+        let pipe = directory.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        let script = format!("#!/bin/sh\nread line <'{}'\n", pipe.display());
+        let program = directory.path().join("docker");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(ask(&environment, limit), Asked::Silence(limit));
+        let finding = judge(&Asked::Silence(limit));
+        assert_eq!(finding.state, Health::Weak);
+        assert!(
+            finding.told.contains("did not answer within 50ms"),
+            "{}",
+            finding.told
+        );
     }
 }
