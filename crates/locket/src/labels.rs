@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use locket_core::action::ContainerOrder;
-use locket_core::plan::{OutputSettings, Place, Secret, Source};
+use locket_core::plan::{OutputSettings, Place, Plan, Secret, Source};
 use locket_core::template::TemplateOptions;
 use locket_core::{Action, Template};
 use locket_docker::allow::Allowance;
@@ -79,10 +79,11 @@ impl<'a> Labels<'a> {
     }
 
     /// Looks once, so that the first round has what can be had.
-    pub(crate) async fn look_once(&self) {
-        if let Err(error) = self.look(&mut None).await {
-            tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
-        }
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub(crate) async fn look_once(&self) -> Result<(), EngineError> {
+        self.look(&mut None).await.map(drop)
     }
 
     /// Adds to `setup` what containers ask for now, and may ask for later.
@@ -95,11 +96,16 @@ impl<'a> Labels<'a> {
             outputs: vec![(settings.out.clone(), settings.outputs.access)],
             consumers: vec![setup.notifier.courier.reach(&any)],
         };
+        self.add_to(&mut setup.plan, &setup.instances, settings);
+    }
+
+    /// Adds to `plan` what containers ask for now.
+    pub(crate) fn add_to(&self, plan: &mut Plan, instances: &Instances, settings: &LabelSettings) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut refused = BTreeSet::new();
         for wish in known.iter() {
             for (name, text) in &wish.secrets {
-                if let Err(reason) = may(text, &wish.owner, settings, &setup.instances) {
+                if let Err(reason) = may(text, &wish.owner, settings, instances) {
                     refused.insert(format!(
                         "the label locket.secret.{name} of {} gets nothing: {reason} (`[labels]`)",
                         wish.owner
@@ -107,7 +113,7 @@ impl<'a> Labels<'a> {
                     continue;
                 }
                 let path = settings.out.join(wish.directory()).join(name);
-                setup.plan.secrets.push(Secret {
+                plan.secrets.push(Secret {
                     name: path.to_string_lossy().into_owned(),
                     place: Place::File,
                     source: Source::Inline {

@@ -59,7 +59,9 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     let instances = settings.common.providers.instances(context);
     let labels = settings.labels.is_some().then(|| Labels::new(context));
     if let Some(labels) = &labels {
-        runtime::block_on(labels.look_once())?;
+        if let Err(error) = runtime::block_on(labels.look_once())? {
+            tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
+        }
     }
     let planned = |settings: &RunSettings, instances| {
         let mut setup = setup(settings, instances, &files, context);

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use locket_testkit::Server;
 use locket_testkit::fakes::connect::{Connect, Item};
+use locket_testkit::{Response, Server};
 use serde_json::Value;
 
 use crate::support::Scene;
@@ -287,4 +287,64 @@ fn a_refresh_that_would_pass_the_daily_budget_is_warned_about() {
             "{refresh}: {text}"
         );
     }
+}
+
+#[test]
+fn what_containers_ask_for_by_labels_is_in_the_plan() {
+    let scene = Scene::new();
+    scene.write("secrets/a", "1");
+    let secrets = scene.path("secrets").display().to_string();
+    let may = format!("file://{secrets}/**");
+    scene.write("labels.toml", format!("[labels]\nallow = ['{may}']\n"));
+    let asks = format!("{{{{ file://{secrets}/a }}}}");
+    let containers = serde_json::json!([{
+        "Id": "1",
+        "Names": ["/web"],
+        "State": "running",
+        "Labels": { "locket.secret.a": asks, "locket.secret.b": "{{ file:///elsewhere }}" },
+    }]);
+    let engine = Server::start(move |_| Response::json(200, &containers));
+    let plan = |host: &str, more: &[&str]| {
+        let always = [
+            "plan",
+            "--config",
+            "labels.toml",
+            "--out",
+            "out",
+            "--format",
+            "json",
+        ];
+        let mut command = scene.locket(always.iter().chain(more));
+        command.env("DOCKER_HOST", host).output().unwrap()
+    };
+    let here = engine.url().replace("http://", "tcp://");
+    let output = plan(&here, &["--docker-labels"]);
+    let told = document(&output);
+    let outputs = told["outputs"].as_array().unwrap();
+    let paths: Vec<_> = outputs.iter().map(|output| &output["path"]).collect();
+    assert_eq!(paths, [scene.path("out/web/a").to_str().unwrap()]);
+    assert_eq!(told["run"]["docker_labels"]["read"], true);
+    assert!(!scene.path("out").exists(), "nothing is written");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("locket.secret.b of web gets nothing"), "{log}");
+
+    // An engine that cannot be asked is told of.
+    let told = document(&plan("unix:///nowhere/docker.sock", &["--docker-labels"]));
+    assert_eq!(told["run"]["docker_labels"]["read"], false);
+    assert!(told["run"]["docker_labels"]["reason"].is_string());
+    let before = engine.request_count();
+    let told = document(&plan(&here, &["--secret", "x=y"]));
+    assert!(told["run"]["docker_labels"].is_null());
+    assert_eq!(engine.request_count(), before, "nobody asked for labels");
+}
+
+#[test]
+fn a_secret_without_a_place_is_told_of_offline() {
+    let scene = Scene::new();
+    scene.write("in/a", "{{ file://secrets/pw }}");
+    assert_eq!(code(&plan(&scene, &["--offline"])), Some(0));
+    fs::create_dir_all(scene.path("out/a")).unwrap();
+    let output = plan(&scene, &["--offline", "--format", "json"]);
+    assert_eq!(document(&output)["outputs"][0]["would"], "unwritable");
+    assert_eq!(code(&output), Some(1));
 }

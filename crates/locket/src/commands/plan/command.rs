@@ -1,6 +1,8 @@
 //! What `plan` is told, and its exit code. The work is the engine's.
 
 use clap::{ArgMatches, Args};
+use locket_docker::engine::EngineError;
+use locket_engine::Instances;
 use locket_engine::preview::{self, Asking, Limits, Preview, Verdict};
 use locket_engine::sources::SourceError;
 
@@ -9,6 +11,7 @@ use super::super::{Command, arguments};
 use super::{json, text};
 use crate::context::{Context, Style};
 use crate::exit::Exit;
+use crate::labels::Labels;
 use crate::options::{self, table};
 use crate::report::{self, Cause, Failure, Problem, SourceText};
 use crate::settings::{self, Form, RunSettings};
@@ -48,8 +51,9 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let loaded = settings::load(matches, context, |layers| {
         RunSettings::settle(layers, Form::Run, context)
     })?;
-    let settings = loaded.open(context);
+    let mut settings = loaded.open(context);
     let instances = settings.common.providers.instances(context);
+    let labels = look_at_labels(&mut settings, &instances, context)?;
     let asking = if offline { Asking::Leave } else { Asking::Ask };
     let limits = Limits {
         request: settings.schedule.request,
@@ -72,11 +76,43 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     match format {
         Format::Text => {
             show_mistakes(&found, context.style);
-            output::text(&text::draw(&found, &settings))?;
+            output::text(&text::draw(&found, &settings, &labels))?;
         }
-        Format::Json => output::text(&format::json(&json::document(&found, &settings)))?,
+        Format::Json => output::text(&format::json(&json::document(&found, &settings, &labels)))?,
     }
     Ok(exit(&found, exit_code))
+}
+
+/// Whether labels of containers are in the plan.
+pub(super) enum LabelsRead {
+    /// Nobody wants them.
+    Unwanted,
+    /// What containers ask for now is in it.
+    Read,
+    /// They are wanted and cannot be read.
+    Unread(EngineError),
+}
+
+/// Adds to the plan what containers ask for, as a run does.
+fn look_at_labels(
+    settings: &mut RunSettings,
+    instances: &Instances,
+    context: &Context,
+) -> Result<LabelsRead, Failure> {
+    let Some(wanted) = &settings.labels else {
+        return Ok(LabelsRead::Unwanted);
+    };
+    let labels = Labels::new(context);
+    Ok(match runtime::block_on(labels.look_once())? {
+        Ok(()) => {
+            labels.add_to(&mut settings.plan, instances, wanted);
+            LabelsRead::Read
+        }
+        Err(error) => {
+            tracing::warn!("labels of containers cannot be read: {error}; the plan is without them");
+            LabelsRead::Unread(error)
+        }
+    })
 }
 
 /// As a `one-shot` run would end; a change is told only to those who ask for it.

@@ -7,11 +7,12 @@ use locket_engine::sources::SourceError;
 use locket_sys::mount::Filesystem;
 use serde_json::{Value, json};
 
+use super::command::LabelsRead;
 use super::text::{interval, mode, over_budget, owner, policy};
 use crate::settings::RunSettings;
 
 /// The whole plan.
-pub(super) fn document(preview: &Preview, settings: &RunSettings) -> Value {
+pub(super) fn document(preview: &Preview, settings: &RunSettings, labels: &LabelsRead) -> Value {
     let schedule = &settings.schedule;
     json!({
         "would_change": preview.would_change(),
@@ -34,6 +35,11 @@ pub(super) fn document(preview: &Preview, settings: &RunSettings) -> Value {
             "notify_timeout": settings.notify_timeout.as_secs_f64(),
             "status_file": settings.status_file,
             "state_dir": settings.state_dir,
+            "docker_labels": match labels {
+                LabelsRead::Unwanted => Value::Null,
+                LabelsRead::Read => json!({ "read": true }),
+                LabelsRead::Unread(error) => json!({ "read": false, "reason": error.to_string() }),
+            },
         },
     })
 }

@@ -11,6 +11,7 @@ use locket_engine::preview::{PlannedOutput, Preview, Verdict};
 use locket_engine::resolve::Cost;
 use locket_sys::mount::Filesystem;
 
+use super::command::LabelsRead;
 use crate::columns::columns;
 use crate::settings::RunSettings;
 
@@ -18,7 +19,7 @@ use crate::settings::RunSettings;
 const WORD: usize = 9;
 
 /// Everything: outputs, what is left out, providers and their cost, and the rest of what the run was told.
-pub(super) fn draw(preview: &Preview, settings: &RunSettings) -> String {
+pub(super) fn draw(preview: &Preview, settings: &RunSettings, labels: &LabelsRead) -> String {
     let mut text = String::new();
     for output in &preview.outputs {
         draw_output(output, &mut text);
@@ -49,6 +50,13 @@ pub(super) fn draw(preview: &Preview, settings: &RunSettings) -> String {
     }
     draw_costs(&preview.costs, settings, &mut text);
     draw_settings(settings, &mut text);
+    match labels {
+        LabelsRead::Unwanted => {}
+        LabelsRead::Read => text.push_str("labels of containers: what they ask for now stands above\n"),
+        LabelsRead::Unread(error) => {
+            let _ = writeln!(text, "! labels of containers cannot be read: {error}");
+        }
+    }
     text
 }
 
