@@ -121,7 +121,10 @@ fn what_may_pass_is_asked_again_and_what_cannot_is_left_until_a_refresh() {
         answer(&mut board, &asked[0], Duration::ZERO, || {
             Err(ProviderError::new(kind, "said so"))
         });
-        assert!(batches(&mut board, Duration::ZERO).is_empty(), "at once: {kind:?}");
+        assert!(
+            batches(&mut board, Duration::ZERO).is_empty(),
+            "at once: {kind:?}"
+        );
         let later = batches(&mut board, SECOND * 3600);
         assert_eq!(!later.is_empty(), is_asked_again, "{kind:?}");
         board.refresh(SECOND * 3600, |_, _, _| true, |_| false);
