@@ -1,7 +1,47 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
-use crate::support::{Mount, Scene};
+use locket_testkit::{Response, Server};
+
+use crate::support::{Agent, Mount, Scene};
+
+#[test]
+fn a_token_that_nobody_writes_holds_up_no_other_output_and_not_the_end() {
+    let scene = Scene::new();
+    let pipe = scene.path("token");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+    scene.write("in/needs-it", "{{ bao://secret/app/a }}");
+    scene.write("in/needs-it-not", "{{ env://FOO }}");
+    let server = Server::start(|_| Response::status(403));
+    let agent = Agent::start(
+        scene
+            .locket(["run", "--map", "in:out", "--request-timeout", "1h"])
+            .args(["--bao.url", &server.url(), "--bao.token-file", "token"])
+            .env("FOO", "bar"),
+    );
+    scene.becomes("out/needs-it-not", "bar");
+    let (status, log) = agent.stop();
+    assert!(status.code().is_some(), "it had to be killed: {log}");
+
+    let ask = |deadline| {
+        let mut command = scene.locket(["get", "--deadline", deadline]);
+        command.args(["--bao.url", &server.url(), "--bao.token-file", "token"]);
+        let asked = command.arg("bao://secret/app/a").output().unwrap();
+        assert!(!asked.status.success());
+        String::from_utf8_lossy(&asked.stderr).into_owned()
+    };
+    let log = ask("2s");
+    assert_eq!(server.request_count(), 0, "{log}");
+    let writing = std::thread::spawn(move || fs::write(pipe, "the-token\n"));
+    let log = ask("60s");
+    writing.join().unwrap().unwrap();
+    let requests = server.requests();
+    let shown = requests
+        .first()
+        .and_then(|request| request.header("x-vault-token"));
+    assert_eq!(shown, Some("the-token"), "{log}");
+}
 
 #[test]
 fn a_full_file_system_loses_nothing_and_says_what_to_do() {
