@@ -226,6 +226,14 @@ impl Settings {
 
 #[cfg(feature = "http")]
 impl Credential {
+    /// The file that it is in, whose change is a change of the secret; none for a value.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Value(_) => None,
+        }
+    }
+
     /// The secret of one that need not be given.
     ///
     /// # Errors

@@ -74,8 +74,8 @@ impl Authority for MachineAccount {
         Box::pin(self.log_in(cx))
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        Stamp::of_credential(&self.token)
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        Box::pin(Stamp::of_each(self.token.file().into_iter().collect(), cx))
     }
 
     fn on_new_source(&self) -> OnNewSource {

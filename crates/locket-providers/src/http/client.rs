@@ -151,19 +151,27 @@ impl Client {
             *plain = Some(client.clone());
             return Ok(client);
         }
+        if let Some(client) = self.made_of(&self.tls.stamp(cx).await?) {
+            return Ok(client);
+        }
         // Whoever comes meanwhile is to find the pool that is being made.
         let making = tokio::time::timeout(cx.remaining(), self.making.lock()).await;
         let _making = making
             .map_err(|_| ProviderError::unavailable("the files for TLS took all the time that there was"))?;
         let stamp = self.tls.stamp(cx).await?;
-        if let Some((made_from, client)) = &*locked(&self.secure)
-            && *made_from == stamp
-        {
-            return Ok(client.clone());
+        if let Some(client) = self.made_of(&stamp) {
+            return Ok(client);
         }
         let client = self.build(self.tls.config(cx).await?)?;
         *locked(&self.secure) = Some((stamp, client.clone()));
         Ok(client)
+    }
+
+    /// The pool for TLS, if it was made from files in this state.
+    fn made_of(&self, stamp: &TlsStamp) -> Option<reqwest::Client> {
+        let secure = locked(&self.secure);
+        let present = secure.as_ref().filter(|(made_from, _)| made_from == stamp);
+        present.map(|(_, client)| client.clone())
     }
 
     fn build(&self, mut tls: rustls::ClientConfig) -> Result<reqwest::Client, ProviderError> {

@@ -103,19 +103,7 @@ impl TlsFiles {
             .client
             .iter()
             .flat_map(|files| [&files.certificate, &files.key]);
-        let files: Vec<PathBuf> = self.ca.iter().chain(client).cloned().collect();
-        let Some(first) = files.first().cloned() else {
-            return Ok(Vec::new());
-        };
-        let limit = own_file::time_for_files(cx);
-        let looking = own_file::off_loop(&first, limit, move || {
-            files.iter().map(|path| Stamp::of(path)).collect()
-        });
-        looking.await.map_err(|why| {
-            let files = "the files for TLS, the first of them";
-            ProviderError::new(why.kind(), format!("{files} {}: {why}", first.display()))
-                .hint(why.advice(&first, UNREADABLE))
-        })
+        Stamp::of_each(self.ca.iter().chain(client).cloned().collect(), cx).await
     }
 
     /// Reads the files.

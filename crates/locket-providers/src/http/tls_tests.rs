@@ -86,7 +86,10 @@ async fn a_ca_file_that_comes_late_or_in_pieces_is_waited_for() {
         content.map(|content| fixture.write("ca-file", content));
         let error = ask(&client, &fixture, &server.url()).await.unwrap_err();
         assert!(error.kind.is_transient(), "{error}");
-        assert!(error.context.contains("gives no certificate authority"), "{error}");
+        assert!(
+            error.context.contains("gives no certificate authority"),
+            "{error}"
+        );
     }
     fixture.write("ca-file", &pem);
     ask(&client, &fixture, &server.url()).await.unwrap();

@@ -32,8 +32,9 @@ pub(crate) trait Authority: fmt::Debug + Send + Sync {
     }
 
     /// Changes when a login would start from other files than before.
-    fn source(&self) -> Vec<Stamp> {
-        Vec::new()
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        let _ = cx;
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// What a change of the source means to a token that still serves.
@@ -55,8 +56,8 @@ impl<A: Authority + ?Sized> Authority for Box<A> {
         (**self).renew(token, cx)
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        (**self).source()
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        (**self).source(cx)
     }
 
     fn on_new_source(&self) -> OnNewSource {
@@ -300,7 +301,8 @@ impl<A: Authority> TokenCache<A> {
         if token.value == refused.value {
             // Nothing new to offer: whoever comes next need not find out again.
             state.issued = None;
-            self.remember(&mut state, &error, cx);
+            let source = self.authority.source(cx).await.unwrap_or_default();
+            self.remember(&mut state, &error, source, cx);
             return Err(error);
         }
         Ok(token)
@@ -320,7 +322,7 @@ impl<A: Authority> TokenCache<A> {
         cx: &FetchCx,
     ) -> Result<Token, ProviderError> {
         let now = cx.clock.monotonic();
-        self.drop_what_ended(state, now);
+        self.drop_what_ended(state, now, cx).await;
         if state.issued.as_ref().is_some_and(|issued| is_due(issued, now)) {
             self.renew(state, cx).await;
         }
@@ -339,19 +341,25 @@ impl<A: Authority> TokenCache<A> {
         }
     }
 
-    fn drop_what_ended(&self, state: &mut State, now: Duration) {
-        let replaced = |issued: &Issued| {
-            self.authority.on_new_source() == OnNewSource::Replace && issued.source != self.authority.source()
-        };
-        if let Some(issued) = &state.issued
-            && (issued.ends.is_some_and(|ends| ends <= now) || issued.uses == Some(0) || replaced(issued))
-        {
+    async fn drop_what_ended(&self, state: &mut State, now: Duration, cx: &FetchCx) {
+        let Some(issued) = &state.issued else { return };
+        let has_ended = issued.ends.is_some_and(|ends| ends <= now) || issued.uses == Some(0);
+        if has_ended || self.is_replaced(issued, cx).await {
             state.issued = None;
         }
     }
 
+    /// Whether the token stands for a source that is another by now. One that cannot be looked at takes nothing away.
+    async fn is_replaced(&self, issued: &Issued, cx: &FetchCx) -> bool {
+        if self.authority.on_new_source() != OnNewSource::Replace {
+            return false;
+        }
+        let present = self.authority.source(cx).await;
+        present.is_ok_and(|present| present != issued.source)
+    }
+
     async fn login(&self, state: &mut State, seen: u64, cx: &FetchCx) -> Result<(), ProviderError> {
-        let source = self.authority.source();
+        let source = self.authority.source(cx).await?;
         let now = cx.clock.monotonic();
         if let Some(failure) = &state.failure {
             let waited_for_it = failure.attempt > seen;
@@ -370,16 +378,18 @@ impl<A: Authority> TokenCache<A> {
                 Ok(())
             }
             Err(error) => {
-                self.remember(state, &error, cx);
+                // What it starts from may have been written meanwhile, by itself for one.
+                let source = self.authority.source(cx).await.unwrap_or(source);
+                self.remember(state, &error, source, cx);
                 Err(error)
             }
         }
     }
 
-    fn remember(&self, state: &mut State, error: &ProviderError, cx: &FetchCx) {
+    fn remember(&self, state: &mut State, error: &ProviderError, source: Vec<Stamp>, cx: &FetchCx) {
         state.failure = Some(Failure {
             error: error.clone(),
-            source: self.authority.source(),
+            source,
             attempt: self.ended.fetch_add(1, Ordering::AcqRel) + 1,
             at: cx.clock.monotonic(),
         });

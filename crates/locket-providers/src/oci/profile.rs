@@ -28,7 +28,7 @@ pub(super) struct ProfileFile {
     name: Option<String>,
     /// What `~` in a path stands for.
     home: Option<PathBuf>,
-    read: Mutex<Option<(Stamp, Arc<Profile>)>>,
+    read: Mutex<Option<(Vec<Stamp>, Arc<Profile>)>>,
 }
 
 const DEFAULT: &str = "DEFAULT";
@@ -53,11 +53,8 @@ impl ProfileFile {
     /// # Errors
     /// The file cannot be read, or has no such profile.
     pub(super) async fn profile(&self, cx: &FetchCx) -> Result<Arc<Profile>, ProviderError> {
-        let path = self.path.clone();
-        let limit = own_file::time_for_files(cx);
-        let stamp = own_file::off_loop(&self.path, limit, move || Stamp::of(&path)).await;
-        let stamp = stamp.map_err(|why| self.unread(&why))?;
-        let is_known = |(known, _): &&(Stamp, Arc<Profile>)| *known == stamp;
+        let stamp = Stamp::of_each(vec![self.path.clone()], cx).await?;
+        let is_known = |(known, _): &&(Vec<Stamp>, Arc<Profile>)| *known == stamp;
         if let Some((_, profile)) = self.last().as_ref().filter(is_known) {
             return Ok(profile.clone());
         }
@@ -81,7 +78,7 @@ impl ProfileFile {
         self.last().as_ref().map(|(_, profile)| profile.clone())
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<(Stamp, Arc<Profile>)>> {
+    fn last(&self) -> MutexGuard<'_, Option<(Vec<Stamp>, Arc<Profile>)>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

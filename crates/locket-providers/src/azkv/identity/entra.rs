@@ -310,10 +310,11 @@ impl Authority for Login {
         Box::pin(self.log_in(cx))
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        match &self.entra.proof {
-            Proof::Secret(secret) => Stamp::of_credential(secret),
-            Proof::Certificate { file, .. } | Proof::Federated(file) => vec![Stamp::of(file)],
-        }
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        let file = match &self.entra.proof {
+            Proof::Secret(secret) => secret.file(),
+            Proof::Certificate { file, .. } | Proof::Federated(file) => Some(file.clone()),
+        };
+        Box::pin(Stamp::of_each(file.into_iter().collect(), cx))
     }
 }

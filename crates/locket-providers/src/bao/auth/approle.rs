@@ -1,5 +1,6 @@
 //! AppRole: a role id, and a secret id that is given or stands in a response-wrapping token.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use locket_core::{BoxFuture, FetchCx, ProviderError, SecretBytes};
@@ -9,7 +10,6 @@ use super::login::{Method, mount};
 use super::wrapping::Wrapped;
 use crate::bao::client::Api;
 use crate::bao::wire::{self, Member};
-use crate::http::Stamp;
 use crate::{BuildCx, ConfigError, Credential};
 
 /// One role.
@@ -99,11 +99,11 @@ impl Method for AppRole {
         .to_owned()
     }
 
-    fn source(&self) -> Vec<Stamp> {
+    fn source(&self) -> Vec<PathBuf> {
         match &self.secret_id {
             SecretId::None => Vec::new(),
-            SecretId::Given(credential) => Stamp::of_credential(credential),
-            SecretId::Wrapped(wrapped) => wrapped.source(),
+            SecretId::Given(credential) => credential.file().into_iter().collect(),
+            SecretId::Wrapped(wrapped) => wrapped.file().into_iter().collect(),
         }
     }
 }

@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 use super::login::Method;
 use crate::bao::client::Api;
 use crate::bao::wire::{self, Member};
-use crate::http::Stamp;
 use crate::{BuildCx, ConfigError};
 
 /// A client certificate.
@@ -74,7 +73,7 @@ impl Method for Cert {
             .to_owned()
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        self.files.iter().map(|path| Stamp::of(path)).collect()
+    fn source(&self) -> Vec<PathBuf> {
+        self.files.clone()
     }
 }

@@ -2,6 +2,7 @@
 //! renewal while the server allows it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use locket_core::{BoxFuture, ErrorKind, FetchCx, ProviderError, SecretBytes};
@@ -33,8 +34,8 @@ pub(super) trait Method: fmt::Debug + Send + Sync {
     /// What to look at when the server refuses, as a sentence.
     fn advice(&self) -> String;
 
-    /// Changes when a login would start from other files than before.
-    fn source(&self) -> Vec<Stamp>;
+    /// The files that a login starts from.
+    fn source(&self) -> Vec<PathBuf>;
 }
 
 /// A login by one method at one mount.
@@ -141,7 +142,7 @@ impl Authority for Login {
         })
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        self.method.source()
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        Box::pin(Stamp::of_each(self.method.source(), cx))
     }
 }

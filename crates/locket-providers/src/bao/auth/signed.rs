@@ -1,7 +1,7 @@
 //! Two logins by a signed token that somebody else puts into a file: Kubernetes, where the server asks the cluster
 //! whether the token of a service account counts, and JWT, where it verifies the signature itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use locket_core::{BoxFuture, FetchCx, ProviderError};
@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 use super::login::Method;
 use crate::bao::client::Api;
 use crate::bao::wire::{self, Member};
-use crate::http::Stamp;
 use crate::{BuildCx, ConfigError, Credential};
 
 /// Where a pod finds the token of its service account.
@@ -103,7 +102,7 @@ impl Method for Signed {
         .to_owned()
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        Stamp::of_credential(&self.jwt)
+    fn source(&self) -> Vec<PathBuf> {
+        self.jwt.file().into_iter().collect()
     }
 }

@@ -23,20 +23,25 @@ impl Authority for GivenToken {
         Box::pin(async {
             let token = match self {
                 Self::Set(credential) => credential.read(cx).await?,
-                Self::Home(paths) => match paths.iter().find(|path| path.exists()) {
-                    Some(path) => Credential::File(path.clone()).read(cx).await?,
-                    None => return Err(no_token()),
-                },
+                Self::Home(paths) => {
+                    let stamps = Stamp::of_each(paths.clone(), cx).await?;
+                    let mut there = paths.iter().zip(stamps).filter(|(_, stamp)| stamp.is_there());
+                    match there.next() {
+                        Some((path, _)) => Credential::File(path.clone()).read(cx).await?,
+                        None => return Err(no_token()),
+                    }
+                }
             };
             Ok(Grant::new(token))
         })
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        match self {
-            Self::Set(credential) => Stamp::of_credential(credential),
-            Self::Home(paths) => paths.iter().map(|path| Stamp::of(path)).collect(),
-        }
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        let files = match self {
+            Self::Set(credential) => credential.file().into_iter().collect(),
+            Self::Home(paths) => paths.clone(),
+        };
+        Box::pin(Stamp::of_each(files, cx))
     }
 
     fn on_new_source(&self) -> OnNewSource {

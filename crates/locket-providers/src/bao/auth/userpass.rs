@@ -1,5 +1,6 @@
 //! Userpass: a name and a password.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use locket_core::{BoxFuture, FetchCx, ProviderError};
@@ -8,7 +9,6 @@ use zeroize::Zeroizing;
 use super::login::Method;
 use crate::bao::client::Api;
 use crate::bao::wire::{self, Member};
-use crate::http::Stamp;
 use crate::{BuildCx, ConfigError, Credential};
 
 /// One user.
@@ -72,7 +72,7 @@ impl Method for Userpass {
             .to_owned()
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        Stamp::of_credential(&self.password)
+    fn source(&self) -> Vec<PathBuf> {
+        self.password.file().into_iter().collect()
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Source: `sys/wrapping/lookup` and `sys/wrapping/unwrap` of the HTTP API.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use locket_core::{BoxFuture, FetchCx, ProviderError, SecretBytes};
@@ -68,7 +69,7 @@ impl Wrapped {
             .map_err(|_| {
                 ProviderError::unavailable("unwrapping the secret id took all the time there was")
             })?;
-        let source = self.source();
+        let source = Stamp::of_each(self.file().into_iter().collect(), cx).await?;
         if let Some(opened) = &state.opened
             && opened.source == source
         {
@@ -97,9 +98,9 @@ impl Wrapped {
         Ok(secret_id)
     }
 
-    /// The stamps of the file.
-    pub(super) fn source(&self) -> Vec<Stamp> {
-        Stamp::of_credential(&self.credential)
+    /// The file of the token.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.credential.file()
     }
 
     /// Looks the token up without opening it. Who swaps it for a token of their own gets noticed.

@@ -1,6 +1,7 @@
 //! What all logins have in common: a request that brings a token, what a refusal of it means, and the token's renewal.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use locket_core::{BoxFuture, ErrorKind, FetchCx, ProviderError, SecretBytes};
@@ -25,8 +26,8 @@ pub(super) trait Proof: fmt::Debug + Send + Sync {
     /// What to look at when the server refuses, as a sentence.
     fn advice(&self) -> &'static str;
 
-    /// Changes when a login would start from other files than before.
-    fn source(&self) -> Vec<Stamp> {
+    /// The files that a login starts from.
+    fn source(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 }
@@ -101,7 +102,7 @@ impl Authority for Login {
         Box::pin(self.renew_token(token, cx))
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        self.proof.source()
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        Box::pin(Stamp::of_each(self.proof.source(), cx))
     }
 }

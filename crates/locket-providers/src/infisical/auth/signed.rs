@@ -1,6 +1,6 @@
 //! Logins by a token that somebody else has signed: Kubernetes, OIDC, JWT, Azure, Google Cloud.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use locket_core::{BoxFuture, FetchCx, ProviderError, SecretBytes};
 use zeroize::Zeroizing;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::choose::identity;
 use super::login::Proof;
 use super::metadata::Metadata;
-use crate::http::{Member, Stamp, object};
+use crate::http::{Member, object};
 use crate::{BuildCx, ConfigError, Credential};
 
 /// Where a pod finds the token of its service account.
@@ -135,9 +135,9 @@ impl Proof for Signed {
         }
     }
 
-    fn source(&self) -> Vec<Stamp> {
+    fn source(&self) -> Vec<PathBuf> {
         match &self.jwt {
-            Jwt::Given(credential) => Stamp::of_credential(credential),
+            Jwt::Given(credential) => credential.file().into_iter().collect(),
             Jwt::Asked(_) => Vec::new(),
         }
     }

@@ -14,8 +14,8 @@ impl Authority for GivenToken {
         Box::pin(async { Ok(Grant::new(self.0.read(cx).await?)) })
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        Stamp::of_credential(&self.0)
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        Box::pin(Stamp::of_each(self.0.file().into_iter().collect(), cx))
     }
 
     fn on_new_source(&self) -> OnNewSource {

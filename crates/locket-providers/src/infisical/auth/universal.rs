@@ -1,10 +1,12 @@
 //! Universal auth: a client id and a client secret.
 
+use std::path::PathBuf;
+
 use locket_core::{BoxFuture, FetchCx, ProviderError};
 use zeroize::Zeroizing;
 
 use super::login::Proof;
-use crate::http::{Member, Stamp, object};
+use crate::http::{Member, object};
 use crate::{BuildCx, ConfigError, Credential};
 
 /// One client.
@@ -75,7 +77,7 @@ impl Proof for Universal {
          identity's trusted addresses."
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        Stamp::of_credential(&self.client_secret)
+    fn source(&self) -> Vec<PathBuf> {
+        self.client_secret.file().into_iter().collect()
     }
 }

@@ -161,14 +161,16 @@ impl Authority for Given {
         Box::pin(self.log_in(cx))
     }
 
-    fn source(&self) -> Vec<Stamp> {
-        let profile = self.file.as_ref().and_then(ProfileFile::known);
-        let profile = profile.as_deref();
-        let files = [self.key(profile), self.token(profile), self.pass_phrase.clone()];
-        let config = self.file.iter().map(|file| Stamp::of(&file.path));
-        config
-            .chain(files.iter().flatten().flat_map(Stamp::of_credential))
-            .collect()
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        Box::pin(async {
+            // A profile that cannot be read is for the login to tell.
+            let profile = self.profile(cx).await.ok().flatten();
+            let profile = profile.as_deref();
+            let files = [self.key(profile), self.token(profile), self.pass_phrase.clone()];
+            let config = self.file.iter().map(|file| file.path.clone());
+            let files = files.iter().flatten().filter_map(Credential::file);
+            Stamp::of_each(config.chain(files).collect(), cx).await
+        })
     }
 
     fn on_new_source(&self) -> OnNewSource {

@@ -52,13 +52,10 @@ impl Authority for ResourcePrincipal {
         Box::pin(self.log_in(cx))
     }
 
-    fn source(&self) -> Vec<Stamp> {
+    fn source<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
         let files = [Some(&self.token), Some(&self.key), self.pass_phrase.as_ref()];
-        files
-            .into_iter()
-            .flatten()
-            .flat_map(Stamp::of_credential)
-            .collect()
+        let files = files.into_iter().flatten().filter_map(Credential::file);
+        Box::pin(Stamp::of_each(files.collect(), cx))
     }
 
     fn on_new_source(&self) -> OnNewSource {
