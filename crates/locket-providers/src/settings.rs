@@ -253,7 +253,7 @@ impl Credential {
     ///
     /// # Errors
     /// The file cannot be read in the time there is, or holds nothing.
-    pub(crate) async fn read(&self, cx: &FetchCx) -> Result<SecretBytes, ProviderError> {
+    pub async fn read(&self, cx: &FetchCx) -> Result<SecretBytes, ProviderError> {
         match self {
             #[expect(
                 clippy::disallowed_methods,

@@ -224,7 +224,7 @@ impl Toy {
     }
 
     async fn login(&self, cx: &FetchCx) -> Result<String, ProviderError> {
-        let key = self.key()?;
+        let key = self.key(cx).await?;
         if self.has(Flaw::LogsLogins) {
             tracing::trace!(body = key.as_slice(), "login");
         }
@@ -243,16 +243,14 @@ impl Toy {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the key goes to the toy's server")]
-    fn key(&self) -> Result<Vec<u8>, ProviderError> {
-        let mut first = self.first_key.lock().expect("nothing panics with this lock");
-        match &*first {
-            Some(key) if self.has(Flaw::KeepsTheKey) => Ok(key.clone()),
-            _ => {
-                let key = self.key.read()?.expose().to_vec();
-                *first = Some(key.clone());
-                Ok(key)
-            }
+    async fn key(&self, cx: &FetchCx) -> Result<Vec<u8>, ProviderError> {
+        let first = || self.first_key.lock().expect("nothing panics with this lock");
+        if let Some(key) = first().as_ref().filter(|_| self.has(Flaw::KeepsTheKey)) {
+            return Ok(key.clone());
         }
+        let key = self.key.read(cx).await?.expose().to_vec();
+        *first() = Some(key.clone());
+        Ok(key)
     }
 
     async fn ask(
