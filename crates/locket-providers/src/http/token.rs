@@ -398,7 +398,7 @@ impl<A: Authority> TokenCache<A> {
     async fn replace_waning(&self, cx: &FetchCx) -> Result<(), ProviderError> {
         let mut state = self.lock(cx).await?;
         let now = cx.clock.monotonic();
-        self.drop_what_ended(&mut state, now);
+        self.drop_what_ended(&mut state, now, cx).await;
         if state.issued.as_ref().is_some_and(|issued| issued.is_waning(now)) {
             self.replace(&mut state, cx).await;
         }
@@ -436,7 +436,13 @@ impl<A: Authority> TokenCache<A> {
 
     /// Logs in while the token still serves, which is kept if that fails.
     async fn replace(&self, state: &mut State, cx: &FetchCx) {
-        let source = self.authority.source();
+        let source = match self.authority.source(cx).await {
+            Ok(source) => source,
+            Err(error) => {
+                tracing::debug!("the login is not replaced yet: {error}");
+                return;
+            }
+        };
         let now = cx.clock.monotonic();
         // The token is good for now, so that a failure that may pass can wait as well.
         let was_tried = |failure: &Failure| failure.source == source && now < failure.at + REFUSED_FOR;

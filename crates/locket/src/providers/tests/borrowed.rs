@@ -49,19 +49,25 @@ impl Provider for Echo {
     fn fetch<'a>(
         &'a self,
         batch: &'a [Locator],
-        _: &'a FetchCx,
+        cx: &'a FetchCx,
     ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
-        let token = move || {
-            self.0
-                .as_ref()
-                .ok_or_else(|| ProviderError::auth("no token"))?
-                .read()
-        };
-        let answer = move |_: &Locator| match token()? {
+        Box::pin(async {
+            let mut answers = Vec::new();
+            for _ in batch {
+                answers.push(self.echo(cx).await);
+            }
+            answers
+        })
+    }
+}
+
+impl Echo {
+    async fn echo(&self, cx: &FetchCx) -> Result<Fetched, ProviderError> {
+        let credential = self.0.as_ref().ok_or_else(|| ProviderError::auth("no token"))?;
+        match credential.read(cx).await? {
             token if token.matches(b"good") => Ok(Fetched::new(token)),
             _ => Err(ProviderError::auth("wrong token")),
-        };
-        Box::pin(async move { batch.iter().map(answer).collect() })
+        }
     }
 }
 
