@@ -32,8 +32,12 @@ pub(crate) struct Layers<'a> {
 pub(crate) struct Beforehand {
     /// Their identities in the parser.
     pub(crate) flags: BTreeSet<String>,
-    /// The provider that was in force for whoever gave them.
+    /// The provider that was named among them, where the flags name another one.
     pub(crate) provider: Option<Given>,
+    /// Whether the files are not those of whoever gave them and the variables.
+    pub(crate) has_other_files: bool,
+    /// The provider that their own files name, in that case.
+    pub(crate) configured: Option<Given>,
 }
 
 /// What people should know though nothing is wrong; logged once the log is open.
@@ -88,14 +92,9 @@ impl<'a> Layers<'a> {
         self.before = before;
     }
 
-    /// Whether the flag `id` was given by somebody else.
-    pub(crate) fn was_given_before(&self, id: &str) -> bool {
-        self.before.flags.contains(id)
-    }
-
-    /// The provider that was in force for whoever gave flags before.
-    pub(crate) fn provider_before(&self) -> Option<&Given> {
-        self.before.provider.as_ref()
+    /// What somebody else gave before.
+    pub(crate) fn beforehand(&self) -> &Beforehand {
+        &self.before
     }
 
     /// What surrounds this process.

@@ -19,6 +19,8 @@ use crate::report::Problem;
 /// `--token-file` needs a provider that has such a setting, and no second word from its own flag. One that was given
 /// for another provider is passed over, which is told.
 pub(super) fn token_file(layers: &mut Layers<'_>, choice: Choice) {
+    // Everybody reads this variable: one that is no text is told of.
+    layers.variable(table::TOKEN_FILE.variables);
     let given = meant::token_files(layers);
     let Some(kind) = choice.0 else {
         // A wrong name was complained about already.

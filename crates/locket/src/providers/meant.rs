@@ -20,7 +20,7 @@ pub(super) enum Layer {
 impl Layer {
     /// The layer of the flag `id`.
     pub(super) fn of_flag(layers: &Layers<'_>, id: &str) -> Self {
-        match layers.was_given_before(id) {
+        match layers.beforehand().flags.contains(id) {
             true => Self::Beforehand,
             false => Self::Flags,
         }
@@ -38,7 +38,14 @@ pub(super) fn is_meant(layers: &Layers<'_>, layer: Layer, kind: &ProviderKind) -
 /// The provider that was in force for whoever wrote `layer`: the one that this layer or a weaker one names. Where they
 /// name none, it is the one that is named next above them.
 pub(super) fn provider_of(layers: &Layers<'_>, layer: Layer) -> Option<Given> {
-    let named = providers(layers);
+    let mut named = providers(layers);
+    let before = layers.beforehand();
+    if before.has_other_files && matches!(layer, Layer::Beforehand | Layer::Variables) {
+        // Whoever gave these had other files below them, and nothing above.
+        named.retain(|(place, _)| matches!(place, Layer::Beforehand | Layer::Variables));
+        let configured = before.configured.clone();
+        named.extend(configured.map(|given| (Layer::File(0), given)));
+    }
     let own = named.iter().find(|(place, _)| *place >= layer);
     own.or(named.last()).map(|(_, given)| given.clone())
 }
@@ -48,7 +55,7 @@ pub(super) fn token_files(layers: &Layers<'_>) -> Vec<(Layer, Given)> {
     let name = table::TOKEN_FILE.name;
     let flag = layers.flag(name, name);
     let flag = flag.map(|given| (Layer::of_flag(layers, name), given));
-    // Whoever reads the variable says what is wrong with it.
+    // What is wrong with the variable was told already.
     let variable = layers.look_up(table::TOKEN_FILE.variables).ok().flatten();
     let files = layers.files().enumerate().filter_map(|(place, file)| {
         let given = file.text(&table::TOKEN_FILE)?;
@@ -64,7 +71,7 @@ fn providers(layers: &Layers<'_>) -> Vec<(Layer, Given)> {
     let flag = layers
         .flag(name, name)
         .map(|given| (Layer::of_flag(layers, name), given));
-    let before = layers.provider_before().cloned();
+    let before = layers.beforehand().provider.clone();
     let before = before.map(|given| (Layer::Beforehand, given));
     let variable = layers.look_up(table::PROVIDER.variables).ok().flatten();
     let variable = variable.map(|given| (Layer::Variables, given));

@@ -1,7 +1,7 @@
 //! What the options of a Docker volume say. They are the only ones that say what goes into it: maps and secrets of the
 //! configuration are for `run`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,31 +114,37 @@ impl Inherited {
         Self(command.get_arguments().filter_map(texts).collect())
     }
 
-    /// Which flags of the command line with `more` are the plugin's, and for which provider it gave them. A volume that
-    /// asks another one does not hand it the plugin's token.
+    /// Which flags of the command line with `more` are the plugin's, and which provider those and its variables are for.
+    /// A volume that asks another one does not hand it the plugin's token.
     fn beforehand(&self, more: &BTreeMap<String, Vec<String>>, context: &Context) -> Beforehand {
         let flags = self.0.keys().filter(|name| !more.contains_key(*name));
-        let flags: BTreeSet<_> = flags.cloned().collect();
-        let is_other = [&table::PROVIDER, &table::CONFIG]
-            .iter()
-            .any(|opt| more.contains_key(opt.name));
+        let provider = more
+            .get(table::PROVIDER.name)
+            .and_then(|_| self.0.get(table::PROVIDER.name)?.first())
+            .map(|text| Given {
+                text: text.clone(),
+                origin: Origin::Flag(format!("--{}", table::PROVIDER.name)),
+                base: context.directory.as_path().into(),
+            });
+        let has_other_files = more.contains_key(table::CONFIG.name);
         Beforehand {
-            provider: match is_other && !flags.is_empty() {
-                true => self.provider(context),
-                false => None,
-            },
-            flags,
+            flags: flags.cloned().collect(),
+            provider,
+            has_other_files,
+            configured: has_other_files.then(|| self.configured(context)).flatten(),
         }
     }
 
-    /// The provider that the plugin itself asks.
-    fn provider(&self, context: &Context) -> Option<Given> {
+    /// The provider that the plugin's own configuration names.
+    fn configured(&self, context: &Context) -> Option<Given> {
         let line = self.over(BTreeMap::new());
         let matches = reading(clap::Command::new("volume"))
             .try_get_matches_from(line)
             .ok()?;
         let found = config::load(&matches, context);
-        Layers::new(&matches, context, &found.files).text(&table::PROVIDER)
+        let layers = Layers::new(&matches, context, &found.files);
+        let mut files = layers.files();
+        files.find_map(|file| file.text(&table::PROVIDER).cloned())
     }
 
     /// As a command line, with `more` in the place of what has the same name.
@@ -676,21 +682,38 @@ mod tests {
         let by_flag = [("provider", "op"), token];
         let by_file = [("config", op.as_str()), token];
         let by_variable = [("SECRETS_PROVIDER", "op")];
+        let token_variable = [("LOCKET_TOKEN_FILE", "/op.tok")];
+        let both_variables = [by_variable[0], token_variable[0]];
         let flag = || vec!["--token-file".to_owned()];
-        let ways: [(Given<'_>, Given<'_>); 3] = [(&by_flag, &[]), (&by_file, &[]), (&[token], &by_variable)];
-        for (plugin, variables) in ways {
-            assert_eq!(tokens(plugin, variables, &[]), (flag(), Vec::new()), "{plugin:?}");
-            assert_eq!(tokens(plugin, variables, &[("provider", "op")]).0, flag());
-            let other = [("provider", "bws")];
-            assert_eq!(
-                tokens(plugin, variables, &other).1,
-                Vec::<String>::new(),
-                "{plugin:?}"
-            );
+        let variable = || vec!["LOCKET_TOKEN_FILE".to_owned()];
+        let ways: [(Given<'_>, Given<'_>, Vec<String>); 6] = [
+            (&by_flag, &[], flag()),
+            (&by_file, &[], flag()),
+            (&[token], &by_variable, flag()),
+            (&[by_flag[0]], &token_variable, variable()),
+            (&[by_file[0]], &token_variable, variable()),
+            (&[], &both_variables, variable()),
+        ];
+        for (plugin, variables, from) in ways {
+            let of = |volume| tokens(plugin, variables, volume);
+            assert_eq!(of(&[]), (from.clone(), Vec::new()), "{plugin:?} {variables:?}");
+            assert_eq!(of(&[("provider", "op")]).0, from);
             let own = [("provider", "bws"), ("token-file", "/bws.tok")];
-            assert_eq!(tokens(plugin, variables, &own).1, flag(), "{plugin:?}");
+            assert_eq!(of(&own).1, flag());
+            // By a provider, by a configuration that names one, and by both.
+            let others: [Given<'_>; 3] = [
+                &[("provider", "bws")],
+                &[("config", &bws)],
+                &[("config", &bws), ("provider", "bws")],
+            ];
+            for other in others {
+                let theirs = of(other).1;
+                assert!(
+                    theirs.is_empty(),
+                    "{plugin:?} {variables:?} {other:?}: {theirs:?}"
+                );
+            }
         }
-        assert_eq!(tokens(&by_file, &[], &[("config", &bws)]).1, Vec::<String>::new());
         let equipped = [("BWS_ACCESS_TOKEN", "t")];
         assert_eq!(
             tokens(&by_flag, &equipped, &[("provider", "bws")]).1,

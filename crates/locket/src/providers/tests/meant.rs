@@ -130,6 +130,24 @@ fn a_token_file_counts_for_the_provider_that_its_own_layer_or_a_weaker_one_names
 }
 
 #[test]
+fn a_token_variable_that_is_no_text_is_told_of_whoever_is_chosen() {
+    use std::os::unix::ffi::OsStringExt;
+    let directory = tempfile::tempdir().unwrap();
+    for provider in [None, Some("--provider=bao")] {
+        for (bytes, problems) in [(b"/t".to_vec(), usize::from(provider.is_none())), (vec![0xff], 1)] {
+            let mut context = testing::context(directory.path(), &[]);
+            let text = std::ffi::OsString::from_vec(bytes);
+            context.environment = [("LOCKET_TOKEN_FILE", text)].into_iter().collect();
+            let line: Vec<_> = ["run"].into_iter().chain(provider).collect();
+            let matches = testing::matches(&line);
+            let layers = &mut Layers::new(&matches, &context, &[]);
+            settle(layers, TIMEOUT);
+            assert_eq!(layers.problems.len(), problems, "{:?}", layers.problems);
+        }
+    }
+}
+
+#[test]
 fn a_token_file_of_one_configuration_file_is_not_sent_to_the_provider_of_another() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
