@@ -145,3 +145,60 @@ fn show_mistakes(found: &Preview, style: Style) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use locket_testkit::{Response, Server};
+    use serde_json::json as document;
+
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn labels_of_containers_are_a_part_of_the_plan_where_they_are_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(
+            directory.path().join("labels.toml"),
+            "[labels]\nallow = ['store://web-*']\n",
+        )
+        .unwrap();
+        let containers = document!([{
+            "Id": "1",
+            "Names": ["/web"],
+            "Labels": { "locket.secret.a": "store://web-a", "locket.secret.b": "{{ store://db }}" },
+        }]);
+        let engine = Server::start(move |_| Response::json(200, &containers));
+        let here = engine.url().replace("http://", "tcp://");
+        let looked = |host: &str, more: &[&str]| {
+            let always = ["plan", "--config=labels.toml", "--out=/out", "--secret=own=x"];
+            let line: Vec<_> = always.iter().chain(more).copied().collect();
+            let context = testing::context(directory.path(), &[("DOCKER_HOST", host)]);
+            let loaded = settings::load(&testing::matches(&line), &context, |layers| {
+                RunSettings::settle(layers, Form::Run, &context)
+            });
+            let mut settings = loaded.unwrap().quietly();
+            let instances = settings.common.providers.instances(&context);
+            let read = look_at_labels(&mut settings, &instances, &context).unwrap();
+            let names = settings.plan.secrets.iter().map(|secret| secret.name.clone());
+            (read, names.collect::<Vec<_>>())
+        };
+        let (read, names) = looked(&here, &["--docker-labels"]);
+        assert!(matches!(read, LabelsRead::Read));
+        assert_eq!(
+            names,
+            ["own", "/out/web/a"],
+            "and nothing that labels may not have"
+        );
+        let (read, names) = looked("unix:///nowhere/docker.sock", &["--docker-labels"]);
+        assert!(matches!(read, LabelsRead::Unread(_)));
+        assert_eq!(names, ["own"]);
+        let before = engine.request_count();
+        let (read, names) = looked(&here, &[]);
+        assert!(matches!(read, LabelsRead::Unwanted));
+        assert_eq!(
+            (names.len(), engine.request_count()),
+            (1, before),
+            "nobody was asked"
+        );
+    }
+}
