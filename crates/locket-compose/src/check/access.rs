@@ -70,7 +70,9 @@ fn is_ours(image: &str) -> bool {
 
 /// Whether any service reads the secret `name` as nobody knows whom.
 pub(super) fn has_unknown_reader(project: &Project, name: &str) -> bool {
-    project.users_of(name).any(|service| Reader::of(service).is_none())
+    project
+        .users_of(name)
+        .any(|service| Reader::of(service).is_none())
 }
 
 /// Every known reader of the secret `name`.

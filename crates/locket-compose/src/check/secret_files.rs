@@ -85,9 +85,7 @@ fn missing(scene: &mut Scene<'_>, file: &SecretFile<'_>) {
     let (mode, owner) = match readers.as_slice() {
         [] if !has_unknown => (0o600, None),
         [first, rest @ ..]
-            if scene.options.is_root
-                && !has_unknown
-                && rest.iter().all(|reader| reader.uid == first.uid) =>
+            if scene.options.is_root && !has_unknown && rest.iter().all(|reader| reader.uid == first.uid) =>
         {
             (0o400, Some(first.uid))
         }
@@ -185,7 +183,8 @@ fn access(scene: &mut Scene<'_>, file: &SecretFile<'_>, stat: &Stat) {
             ),
         });
     }
-    let is_only_reader = |reader: &Reader| !has_unknown && foreign.iter().all(|other| other.uid == reader.uid);
+    let is_only_reader =
+        |reader: &Reader| !has_unknown && foreign.iter().all(|other| other.uid == reader.uid);
     let barred = readers(project, file.name()).find(|(_, reader)| reader.reads(stat) == Some(false));
     if let Some((service, reader)) = barred {
         let is_only_reader = is_only_reader(&reader);

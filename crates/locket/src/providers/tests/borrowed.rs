@@ -51,7 +51,7 @@ impl Provider for Echo {
         batch: &'a [Locator],
         cx: &'a FetchCx,
     ) -> BoxFuture<'a, Vec<Result<Fetched, ProviderError>>> {
-        Box::pin(async {
+        Box::pin(async move {
             let mut answers = Vec::new();
             for _ in batch {
                 answers.push(self.echo(cx).await);

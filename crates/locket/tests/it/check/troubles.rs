@@ -211,7 +211,10 @@ fn a_file_stays_readable_for_a_service_whose_user_is_not_known() {
     let unknown = scene("");
     let found = findings(&unknown, &["--fix", "app"]);
     assert_eq!(ids(&found), ["secret-file-mode"], "{found:#?}");
-    assert!(found[0]["help"].as_str().unwrap().contains("`user:`"), "{found:#?}");
+    assert!(
+        found[0]["help"].as_str().unwrap().contains("`user:`"),
+        "{found:#?}"
+    );
     assert_eq!(bits_of(&unknown), [0o700, 0o644, 0o755, 0o644]);
     // Where it is known that nobody else reads them, the files themselves are shut.
     let known = scene("user: \"0\", ");
