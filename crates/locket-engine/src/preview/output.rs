@@ -171,7 +171,10 @@ fn judge(found: &Found, parsed: &Parsed, cx: &mut Cx<'_>) -> Verdict {
         let forecast = cx
             .sink
             .forecast(&place, &SecretBytes::copy_from(b""), &found.settings.access);
-        return forecast.map_or_else(unwritable, |_| Verdict::Unknown);
+        return match forecast {
+            Ok(_) => Verdict::Unknown,
+            Err(error) => unwritable(&error),
+        };
     }
     let present = cx.sink.read(&place, PRESENT_LIMIT).ok().flatten();
     #[expect(
@@ -206,11 +209,11 @@ fn judge(found: &Found, parsed: &Parsed, cx: &mut Cx<'_>) -> Verdict {
         Ok(Applied::Unchanged) => Verdict::Keep,
         Ok(Applied::Replaced | Applied::InPlace) if is_same => Verdict::Keep,
         Ok(Applied::Replaced | Applied::InPlace) => Verdict::Change,
-        Err(error) => unwritable(error),
+        Err(error) => unwritable(&error),
     }
 }
 
-fn unwritable(error: SinkError) -> Verdict {
+fn unwritable(error: &SinkError) -> Verdict {
     Verdict::Unwritable {
         reason: error.to_string(),
         hint: error.hint(),

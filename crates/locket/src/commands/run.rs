@@ -58,10 +58,10 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     let files = config::places(matches, context);
     let instances = settings.common.providers.instances(context);
     let labels = settings.labels.is_some().then(|| Labels::new(context));
-    if let Some(labels) = &labels {
-        if let Err(error) = runtime::block_on(labels.look_once())? {
-            tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
-        }
+    if let Some(labels) = &labels
+        && let Err(error) = runtime::block_on(labels.look_once())?
+    {
+        tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
     }
     let planned = |settings: &RunSettings, instances| {
         let mut setup = setup(settings, instances, &files, context);
