@@ -68,6 +68,19 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    /// The path that is not as it should be, where the plan itself may be right.
+    pub fn place(&self) -> Option<&Path> {
+        match self {
+            Self::NoSource { path, .. } => Some(path),
+            Self::NotWritable { destination, .. } => Some(destination),
+            Self::SameTarget { .. }
+            | Self::InsideSource { .. }
+            | Self::NotADirectory { .. }
+            | Self::SharedDirectory { .. }
+            | Self::HalfRendered { .. } => None,
+        }
+    }
+
     /// What to do, as a sentence.
     pub fn hint(&self) -> &'static str {
         match self {

@@ -64,7 +64,7 @@ pub(super) fn configuration(subjects: &Subjects, matches: &ArgMatches, context: 
                 let foreseen = foresee(&settings.plan, &instances, &context.clock);
                 let file = config::places(matches, context).pop();
                 let file = file.unwrap_or_else(|| context.directory.join(LOCAL));
-                found.extend(refused(&foreseen, &file));
+                found.extend(refused(&foreseen, &file, context));
                 plan(&foreseen, &mut found, &mut tagged);
             }
             Settled {
@@ -143,8 +143,10 @@ fn mistakes(problem: &Problem, context: &Context) -> Vec<Reported> {
     }
 }
 
-/// What keeps a run of the configuration in `file` from beginning, or an output from its place.
-fn refused(foreseen: &Foreseen, file: &Path) -> Vec<Reported> {
+/// What keeps a run of the configuration in `file` from beginning, or an output from its place, as far as that lies in
+/// the project: paths elsewhere are those of a container, or of a machine, for which `doctor` looks.
+fn refused(foreseen: &Foreseen, file: &Path, context: &Context) -> Vec<Reported> {
+    let is_ours = |path: &Path| path.starts_with(&context.directory);
     let report = |message: String, help: &str| {
         let found = Diagnostic::error(Span::default(), message).help(help);
         let rule = rule("configuration-mistake");
@@ -153,9 +155,11 @@ fn refused(foreseen: &Foreseen, file: &Path) -> Vec<Reported> {
     let whole = foreseen
         .refused
         .iter()
+        .filter(|error| error.place().is_none_or(is_ours))
         .map(|error| report(error.to_string(), error.hint()));
     let outputs = foreseen
         .unwritable()
+        .filter(|(output, ..)| is_ours(&output.path))
         .map(|(_, reason, hint)| report(reason.to_owned(), hint));
     let left_out = foreseen.left_out().map(|trouble| {
         let message = format!("{} is left out: {}", trouble.path.display(), trouble.reason);

@@ -167,6 +167,11 @@ fn a_configuration_that_a_run_would_refuse_has_mistakes() {
             "{said}: {messages:?}"
         );
     }
+    let elsewhere = found(&map("/nowhere/templates", "/nowhere/out"));
+    assert_eq!(
+        elsewhere, [""; 0],
+        "what a container has there is not for this machine to tell"
+    );
     fs::create_dir_all(scene.path("taken/a")).unwrap();
     let before = fs::metadata(scene.path("taken")).unwrap().modified().unwrap();
     assert_eq!(
