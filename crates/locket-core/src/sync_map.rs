@@ -19,6 +19,15 @@ pub struct SyncMap {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// A map with mistakes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mistaken {
+    /// Every mistake and warning, in order.
+    pub found: Vec<Diagnostic>,
+    /// The lines that could be read, in order: what is wrong with their references belongs to the same list.
+    pub rows: Vec<Row>,
+}
+
 /// One secret, where it goes, and who is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -49,8 +58,8 @@ const FORM: &str = "Write lines like `oci://ocid1.vaultsecret…,/run/secrets/db
 /// a cell that is not quoted do not count.
 ///
 /// # Errors
-/// Every mistake of every line, in order.
-pub fn parse(source: &[u8]) -> Result<SyncMap, Vec<Diagnostic>> {
+/// Every mistake of every line, in order, and the lines that could be read.
+pub fn parse(source: &[u8]) -> Result<SyncMap, Mistaken> {
     let mut found = Vec::new();
     let text = text(source, &mut found);
     let records = Reader { text, at: 0 }.records(&mut found);
@@ -77,7 +86,10 @@ pub fn parse(source: &[u8]) -> Result<SyncMap, Vec<Diagnostic>> {
     }
     found.sort_by_key(|finding| finding.span);
     if found.iter().any(Diagnostic::is_error) {
-        return Err(found);
+        return Err(Mistaken {
+            found,
+            rows: map.rows,
+        });
     }
     map.warnings = found;
     Ok(map)

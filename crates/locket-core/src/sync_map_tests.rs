@@ -11,7 +11,7 @@ fn rows(text: &str) -> Vec<Row> {
 /// The mistakes of a map with one good line in front, as `LINE:COLUMN MESSAGE`.
 fn mistakes(line: &str) -> Vec<String> {
     let text = format!("env://GOOD,/run/good\n{line}");
-    let found = parse(text.as_bytes()).unwrap_err();
+    let found = parse(text.as_bytes()).unwrap_err().found;
     let told = found.iter().map(|finding| {
         let (line, column) = finding.span.line_column(text.as_bytes());
         assert!(finding.help.is_some(), "{finding:?} comes with advice");
@@ -126,10 +126,10 @@ fn marks_of_other_systems_are_named_once() {
         mistakes("env://A,/run/a\r\nenv://B,/run/b\r\n"),
         ["2:15 this file has the line ends of another system (CR LF)"]
     );
-    let found = parse(b"\xef\xbb\xbfenv://A,/run/a\n").unwrap_err();
+    let found = parse(b"\xef\xbb\xbfenv://A,/run/a\n").unwrap_err().found;
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].message.contains("byte order mark"));
-    let found = parse(b"env://A,/run/\xff\n").unwrap_err();
+    let found = parse(b"env://A,/run/\xff\n").unwrap_err().found;
     assert!(
         found.iter().any(|finding| finding.message.contains("UTF-8")),
         "{found:?}"
@@ -221,4 +221,12 @@ proptest! {
     fn nothing_that_looks_like_a_map_does(text in "([a-z/:.#\", \n\r]|env://A|/run/a|0600|HUP|\"\"){0,40}") {
         crate::properties::sync_map(text.as_bytes());
     }
+}
+
+#[test]
+fn the_lines_that_could_be_read_come_with_the_mistakes_of_the_others() {
+    let mistaken = parse(b"env://A,run/a\nenv://B,/run/b\nenv://C,/run/c,9\nnothing,/run/d\n").unwrap_err();
+    assert_eq!(mistaken.found.len(), 2);
+    let read: Vec<_> = mistaken.rows.iter().map(|row| row.reference.as_str()).collect();
+    assert_eq!(read, ["env://B", "nothing"]);
 }

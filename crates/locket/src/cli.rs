@@ -1,6 +1,6 @@
 //! The command line: which command, and what comes back from it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 use clap::builder::styling::Styles;
@@ -16,8 +16,15 @@ use crate::{output, providers, report};
 
 /// Runs the command that `arguments` name and says how it went.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>, context: &Context) -> Exit {
-    let mut arguments: Vec<_> = by_name(arguments).collect();
-    if is_plugin(&arguments) {
+    let mut arguments: Vec<_> = arguments.into_iter().collect();
+    if is_named(&arguments, SYNC_NAME) {
+        match COMMANDS.iter().find(|command| command.name == SYNC) {
+            Some(command) => return alone(command, SYNC_NAME, &arguments, context),
+            // Whoever asks is told that this build has none.
+            None => arguments.insert(1, SYNC.into()),
+        }
+    }
+    if is_named(&arguments, plugin::PROGRAM) {
         if arguments.get(1).is_some_and(|word| word == plugin::METADATA) {
             return Exit::of(&output::text(&describe_plugin()).map(|()| Exit::Done));
         }
@@ -64,16 +71,27 @@ fn parse(arguments: &[OsString], style: Style) -> Result<ArgMatches, clap::Error
     }
 }
 
-/// The name by which scripts and units know what `locket sync` does.
+/// A command, and the name by which scripts and units know what it does.
+const SYNC: &str = "sync";
 const SYNC_NAME: &str = "oci-secretsync";
 
-/// The arguments of a process that may have been started by another of its names.
-fn by_name(arguments: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    let mut arguments = arguments.into_iter();
-    let name = arguments.next();
-    let is_sync = name.as_deref().and_then(|name| Path::new(name).file_name()) == Some(OsStr::new(SYNC_NAME));
-    let command = is_sync.then(|| OsString::from("sync"));
-    name.into_iter().chain(command).chain(arguments)
+/// Whether the process was started by this name.
+fn is_named(arguments: &[OsString], wanted: &str) -> bool {
+    let name = arguments.first().and_then(|word| Path::new(word).file_name());
+    name.is_some_and(|name| name == wanted)
+}
+
+/// Runs `command` as a program of its own, which is called `name`.
+fn alone(command: &Command, name: &'static str, arguments: &[OsString], context: &Context) -> Exit {
+    let parser = program(clap::Command::new(name).about(command.about), context.style);
+    let result = match (command.arguments)(parser).try_get_matches_from(arguments) {
+        Ok(matches) => (command.run)(&matches, context),
+        Err(refused) => answer(&refused, context.style),
+    };
+    if let Err(failure) = &result {
+        report::tell(&failure.draw(context.style));
+    }
+    Exit::of(&result)
 }
 
 /// The parser for all commands. What belongs to one command is made when that command is named.
@@ -82,28 +100,27 @@ pub(crate) fn parser(style: Style) -> clap::Command {
 }
 
 fn parser_of<'a>(commands: impl IntoIterator<Item = &'a Command>, style: Style) -> clap::Command {
-    let parser = clap::Command::new("locket")
-        .version(env!("CARGO_PKG_VERSION"))
+    let parser = program(clap::Command::new("locket"), style)
         .about("A secrets agent: puts secrets where programs expect them and keeps them fresh")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .disable_help_subcommand(true)
-        .max_term_width(100)
-        .styles(Styles::styled())
-        .color(match style {
-            Style::Plain => ColorChoice::Never,
-            Style::Coloured => ColorChoice::Always,
-        });
+        .disable_help_subcommand(true);
     commands.into_iter().fold(parser, |parser, command| {
         let described = clap::Command::new(command.name).about(command.about);
         parser.subcommand(described.defer(command.arguments))
     })
 }
 
-/// Whether `docker` or Compose runs this as a plugin of theirs.
-fn is_plugin(arguments: &[OsString]) -> bool {
-    let name = arguments.first().and_then(|word| Path::new(word).file_name());
-    name.is_some_and(|name| name == plugin::PROGRAM)
+/// What holds for the parser of a program, whatever its name.
+fn program(parser: clap::Command, style: Style) -> clap::Command {
+    parser
+        .version(env!("CARGO_PKG_VERSION"))
+        .max_term_width(100)
+        .styles(Styles::styled())
+        .color(match style {
+            Style::Plain => ColorChoice::Never,
+            Style::Coloured => ColorChoice::Always,
+        })
 }
 
 fn describe_plugin() -> String {

@@ -28,7 +28,11 @@ pub(crate) fn context(directory: &Path, variables: &[(&str, &str)]) -> Context {
 pub(crate) fn matches(line: &[&str]) -> ArgMatches {
     let arguments = std::iter::once("locket").chain(line.iter().copied());
     let parsed = cli::parser(Style::Plain).try_get_matches_from(arguments).unwrap();
-    parsed.subcommand().unwrap().1.clone()
+    let mut named = parsed.subcommand().unwrap().1;
+    while let Some((_, below)) = named.subcommand() {
+        named = below;
+    }
+    named.clone()
 }
 
 /// Whether the parser takes `line` at all.
@@ -82,6 +86,17 @@ pub(crate) fn settled<T>(
     settle: impl FnOnce(&mut Layers<'_>, &Context) -> T,
 ) -> Result<T, Failure> {
     load(&["run"], directory, flags, variables, toml, settle).map(Loaded::quietly)
+}
+
+/// What `settle` makes of the layers of the command line `line`.
+pub(crate) fn settled_as<T>(
+    line: &[&str],
+    directory: &Path,
+    variables: &[(&str, &str)],
+    toml: &str,
+    settle: impl FnOnce(&mut Layers<'_>, &Context) -> T,
+) -> Result<T, Failure> {
+    load(line, directory, &[], variables, toml, settle).map(Loaded::quietly)
 }
 
 /// What `locket run` tells beside.

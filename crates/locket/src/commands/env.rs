@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use clap::{ArgMatches, Args, ValueEnum};
+use locket_core::plan::{Place, Source};
 use locket_core::{SecretBuilder, SecretBytes};
 use locket_engine::agent::{Generation, Variable};
 use zeroize::Zeroizing;
@@ -64,10 +65,40 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         ProgramSettings::settle(layers, matches, context)
     })?;
     let screen = Screen::of(&loaded, context);
-    let settings = loaded.open(context);
-    let generation = variables::resolve(&settings, &screen, context)?;
+    let mut settings = loaded.open(context);
+    empty_files(&mut settings);
+    let mut generation = variables::resolve(&settings, &screen, context)?;
+    generation.variables = without_files(&generation);
     output::secret(&written(&generation, args.format)?)?;
     Ok(Exit::Done)
+}
+
+/// Nobody is asked for what `as-file` in the configuration makes for a program: there is none here. The names stay,
+/// since they hide weaker variables of the same name from a program.
+fn empty_files(settings: &mut ProgramSettings) {
+    let files = settings.plan.secrets.iter_mut();
+    for file in files.filter(|secret| secret.place == Place::VariableFile) {
+        file.source = Source::Inline {
+            name: file.name.clone(),
+            text: String::new(),
+        };
+    }
+}
+
+/// The variables that can be printed; of the others it is told that they are left out.
+fn without_files(generation: &Generation) -> Vec<Variable> {
+    let (files, variables): (Vec<_>, Vec<_>) = generation
+        .variables
+        .iter()
+        .cloned()
+        .partition(|variable| variable.is_file);
+    for file in files {
+        tracing::warn!(
+            "{} is left out: `as-file` makes a file of it that only a program can read, and `locket exec` starts one",
+            file.name
+        );
+    }
+    variables
 }
 
 /// All variables in one text.
@@ -108,9 +139,6 @@ fn written(generation: &Generation, format: Format) -> Result<SecretBytes, Failu
 }
 
 fn line(variable: &Variable, format: Format) -> Result<Zeroizing<String>, &'static str> {
-    if variable.is_file {
-        return Err("it is a file that only a program can read");
-    }
     #[expect(
         clippy::disallowed_methods,
         reason = "the user asked for these variables on standard output"

@@ -16,7 +16,7 @@ use super::variables::{self, Telling, Variables};
 use super::{Command, run::Screen};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::options::{self, Layers, table, values};
+use crate::options::{self, Layers, Opt, table, values};
 use crate::report::{self, Cause, Failure, Problem};
 use crate::settings::{self, ProgramSettings};
 use crate::{providers, runtime};
@@ -75,6 +75,8 @@ struct ExecSettings {
     telling: Telling,
     leases: Leases,
     keeps_credentials: bool,
+    /// Flags of which only a locket that stays makes use, as far as they are given.
+    of_staying: Vec<&'static Opt>,
 }
 
 impl ExecSettings {
@@ -121,17 +123,46 @@ impl ExecSettings {
                 false => Leases::Renew,
             },
             keeps_credentials: is_on(layers, &table::KEEP_CREDENTIALS),
+            of_staying: [&table::ON_CHANGE, &table::END_TIMEOUT]
+                .into_iter()
+                .filter(|opt| !layers.flags(opt).is_empty())
+                .collect(),
         }
     }
 
     /// Whether something is left to be done once the program runs.
     fn stays_for(&self, generation: &Generation) -> bool {
-        self.mode == Mode::Watch
-            || self.refresh.is_some()
+        self.may_change(generation)
             || self.supervision.masking != Masking::Off
             || settings::tells_somebody(&self.program.plan)
-            || (generation.is_leased && self.leases == Leases::Renew)
             || std::process::id() == 1
+    }
+
+    /// Whether what the program was started with may change while it runs.
+    fn may_change(&self, generation: &Generation) -> bool {
+        self.mode == Mode::Watch
+            || self.refresh.is_some()
+            || (generation.is_leased && self.leases == Leases::Renew)
+    }
+
+    /// Warns of flags that make no difference. It is known no sooner: what is leased is known by its answer.
+    fn warn_of_unused(&self, generation: &Generation) {
+        for opt in &self.of_staying {
+            let (is_used, why) = match opt.name == table::ON_CHANGE.name {
+                true => (
+                    self.may_change(generation),
+                    "nothing is looked at again while the program runs, which takes `--watch`, `--refresh` or a lease",
+                ),
+                false => (
+                    self.stays_for(generation),
+                    "locket becomes the program and asks none to end, unless something keeps it: `--watch`, \
+                     `--refresh`, `--mask`, `--notify` or a lease",
+                ),
+            };
+            if !is_used {
+                tracing::warn!("--{} makes no difference: {why}", opt.name);
+            }
+        }
     }
 }
 
@@ -220,6 +251,7 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
                 Some(first) = generations.recv() => first,
                 number = signals.next() => return Ok(Next::Ended(Exit::of_signal(number))),
             };
+            settings.warn_of_unused(&first);
             if !settings.stays_for(&first) {
                 return Ok(Next::Become(first));
             }

@@ -161,6 +161,8 @@ fn map_file(named: Option<&Path>, context: &Context) -> Result<PathBuf, Failure>
 struct Map {
     text: SourceText,
     rows: Vec<Row>,
+    /// What is wrong with its lines, so that it cannot be used; none where it can.
+    mistakes: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -168,7 +170,7 @@ impl Map {
     /// Reads it.
     ///
     /// # Errors
-    /// It is not there, or has mistakes: all of them.
+    /// It is not there.
     fn read(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         let text = std::fs::read(path).map_err(|error| match error.kind() {
@@ -181,23 +183,29 @@ impl Map {
             name: shown.to_string(),
             text: text.into(),
         };
-        match sync_map::parse(&text.text) {
-            Ok(map) => Ok(Self {
+        Ok(match sync_map::parse(&text.text) {
+            Ok(map) => Self {
                 text,
                 rows: map.rows,
+                mistakes: Vec::new(),
                 warnings: map.warnings,
-            }),
-            Err(findings) => Err(text.refused(findings)),
-        }
+            },
+            Err(mistaken) => Self {
+                text,
+                rows: mistaken.rows,
+                mistakes: mistaken.found,
+                warnings: Vec::new(),
+            },
+        })
     }
 
     /// The plan that it makes, with `output` for every file.
     ///
     /// # Errors
-    /// References that name nothing, all of them with their places.
+    /// Mistakes in its lines and references that name nothing, all of them with their places.
     fn plan(&self, output: &OutputSettings, instances: &Instances) -> Result<Vec<Secret>, Failure> {
         let mut secrets = Vec::with_capacity(self.rows.len());
-        let mut wrong = Vec::new();
+        let mut wrong = self.mistakes.clone();
         for row in &self.rows {
             match template(row, instances) {
                 Ok(text) => secrets.push(Secret {
@@ -223,6 +231,7 @@ impl Map {
                 ),
             }
         }
+        wrong.sort_by_key(|finding| finding.span);
         match wrong.is_empty() {
             true => Ok(secrets),
             false => Err(self.text.refused(wrong)),
@@ -360,4 +369,37 @@ fn complain(what: &str, of: impl Display, reason: &str) {
 fn one_line(text: &str) -> String {
     let blank = |char: char| if char.is_control() { ' ' } else { char };
     text.chars().map(blank).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_round_comes_after_the_time_that_is_said_and_up_to_the_jitter_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let schedule = |line: &[&str]| {
+            let mut settings = testing::settled(directory.path(), &[], &[], "", |layers, context| {
+                SyncSettings::settle(layers, context)
+            })
+            .unwrap();
+            let args: SyncArgs = arguments(&testing::matches(line)).unwrap();
+            args.apply(&mut settings);
+            let schedule = settings.run.schedule;
+            (schedule.mode, schedule.refresh, schedule.jitter)
+        };
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let repeated = |jitter| (Mode::Repeat, Some(minutes(60)), jitter);
+        assert_eq!(schedule(&["sync", "--every", "1h"]), repeated(minutes(5)));
+        assert_eq!(
+            schedule(&["sync", "--every", "1h", "--jitter", "17m"]),
+            repeated(minutes(17))
+        );
+        assert_eq!(schedule(&["sync"]).0, Mode::OneShot);
+        assert!(
+            !testing::is_accepted(&["sync", "--jitter", "17m"]),
+            "without `--every`"
+        );
+    }
 }

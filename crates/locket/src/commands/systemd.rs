@@ -1,13 +1,16 @@
 //! `locket systemd`: units printed, installed or removed. What they say is `crate::systemd`'s.
 
 use std::collections::BTreeSet;
+#[cfg(feature = "command-rotate")]
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command as Program;
 use std::time::Duration;
 
-use clap::{ArgGroup, ArgMatches, Args, ValueHint};
+use clap::parser::ValueSource;
+use clap::{ArgGroup, ArgMatches, Args, ValueEnum, ValueHint};
 use locket_core::plan::{Place, Plan};
 use locket_core::{Action, Environment, sync_map};
 use locket_engine::telemetry::{AuditTarget, Outlets};
@@ -16,7 +19,7 @@ use super::{Command, arguments};
 use crate::context::{Context, Style};
 use crate::exit::Exit;
 use crate::options::{Layers, values};
-use crate::report::{self, Failure};
+use crate::report::{self, Cause, Failure, Problem};
 use crate::settings::{self, Form, RunSettings, SyncSettings};
 use crate::systemd::{MARK, Needs, Purpose, Unit, Units, Unsayable, Widened};
 use crate::{cli, output};
@@ -33,6 +36,20 @@ pub(super) const COMMAND: Command = Command {
 
 /// What `StateDirectory=` of the services makes, whatever else may be written to.
 const STATE: &str = "/var/lib/locket";
+
+/// Where the configuration is when none is named.
+const CONFIG: &str = "/etc/locket/locket.toml";
+
+/// Options that only some units are made of, by their identity, and the purposes of those.
+const OF_SOME: &[(&str, &[Purpose])] = &[
+    ("map", &[Purpose::Sync]),
+    ("mount", &[Purpose::Sync, Purpose::Run]),
+    ("size", &[Purpose::Sync, Purpose::Run]),
+    ("every", &[Purpose::Sync]),
+    ("jitter", &[Purpose::Sync]),
+    ("write", &[Purpose::Sync, Purpose::Run]),
+    ("owners", &[Purpose::Sync, Purpose::Run]),
+];
 
 /// Where a machine's own units stand.
 const SYSTEM: &str = "/etc/systemd/system";
@@ -63,9 +80,9 @@ struct SystemdArgs {
     /// The map of `sync`
     #[arg(long, value_name = "FILE", default_value = "/etc/locket/map.csv", value_hint = ValueHint::FilePath)]
     map: PathBuf,
-    /// The configuration of `run` and `plugin`
-    #[arg(long, value_name = "FILE", default_value = "/etc/locket/locket.toml", value_hint = ValueHint::FilePath)]
-    config: PathBuf,
+    /// The configuration of the services [default: /etc/locket/locket.toml]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
     /// Where memory for secrets is mounted
     #[arg(long, value_name = "DIR", default_value = "/run/secrets", value_hint = ValueHint::DirPath)]
     mount: PathBuf,
@@ -84,6 +101,30 @@ struct SystemdArgs {
     /// Allow what it takes to give outputs to other users; a configuration that does so is noticed
     #[arg(long)]
     owners: bool,
+}
+
+/// Refuses what no unit for `purposes` is made of.
+fn nothing_unused(matches: &ArgMatches, purposes: &BTreeSet<Purpose>) -> Result<(), Failure> {
+    let unused = OF_SOME.iter().filter(|(option, users)| {
+        matches.value_source(option) == Some(ValueSource::CommandLine)
+            && !users.iter().any(|user| purposes.contains(user))
+    });
+    let problems = unused.map(|(option, users)| {
+        let users = users.iter().filter_map(ValueEnum::to_possible_value);
+        let users: Vec<_> = users.map(|user| format!("`{}`", user.get_name())).collect();
+        Problem::Told {
+            message: format!("--{option}: no unit that is asked for is made of it"),
+            help: Some(format!(
+                "Name {}, which it is about, or leave it out.",
+                users.join(" or ")
+            )),
+        }
+    });
+    let problems: Vec<_> = problems.collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(Cause::Usage, problems)),
+    }
 }
 
 fn told<T>(parsed: Result<T, locket_core::Diagnostic>) -> Result<T, String> {
@@ -106,6 +147,7 @@ fn size(text: &str) -> Result<String, String> {
 fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let args: SystemdArgs = arguments(matches)?;
     let purposes: BTreeSet<Purpose> = args.purposes.iter().copied().collect();
+    nothing_unused(matches, &purposes)?;
     let parts = args.units(context)?;
     let units = parts.of(&purposes).map_err(|wrong| unsayable(&wrong))?;
     let enabled = parts.enabled(&purposes).map_err(|wrong| unsayable(&wrong))?;
@@ -137,27 +179,15 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Units that have what has grown old in the project of `directory` rotated every day; the timer is the last.
+/// Units that start this program with `words` in `directory` every day, to rotate secrets of `project`; the timer is the
+/// last.
 ///
 /// # Errors
-/// No unit can say the directory or the program.
+/// No unit can say the directory, the program or a word.
 #[cfg(feature = "command-rotate")]
-pub(super) fn rotation(project: &str, directory: &Path, older_than: &str) -> Result<Vec<Unit>, Failure> {
+pub(super) fn rotation(project: &str, directory: &Path, words: &[OsString]) -> Result<Vec<Unit>, Failure> {
     let program = this_program()?;
-    crate::systemd::rotation(&program, project, directory, older_than).map_err(|wrong| unsayable(&wrong))
-}
-
-/// Writes `units` to `directory`.
-///
-/// # Errors
-/// They cannot be written, or somebody else's stand there.
-#[cfg(feature = "command-rotate")]
-pub(super) fn write(directory: &Path, units: &[Unit]) -> Result<(), Failure> {
-    let deed = Deed {
-        directory: Some(directory.to_owned()),
-        is_dry: false,
-    };
-    deed.write(directory, units)
+    crate::systemd::rotation(&program, project, directory, words).map_err(|wrong| unsayable(&wrong))
 }
 
 fn this_program() -> Result<PathBuf, Failure> {
@@ -187,10 +217,8 @@ impl SystemdArgs {
             owners: self.owners,
             ..Needs::default()
         };
-        let (map, config) = (
-            context.directory.join(&self.map),
-            context.directory.join(&self.config),
-        );
+        let map = context.directory.join(&self.map);
+        let named = self.config.as_ref().map(|config| context.directory.join(config));
         let mut units = Units {
             program,
             mount: context.directory.join(&self.mount),
@@ -200,7 +228,8 @@ impl SystemdArgs {
             run: asked.clone(),
             sync: asked,
             map,
-            config,
+            config: named.clone().unwrap_or_else(|| PathBuf::from(CONFIG)),
+            config_of_sync: named,
             credentials: BTreeSet::new(),
         };
         units.look_at_map();
@@ -381,11 +410,11 @@ impl Needed {
 }
 
 /// How units come to the machine.
-struct Deed {
+pub(super) struct Deed {
     /// Another directory than the machine's.
-    directory: Option<PathBuf>,
+    pub(super) directory: Option<PathBuf>,
     /// Whether it is only told.
-    is_dry: bool,
+    pub(super) is_dry: bool,
 }
 
 impl Deed {
@@ -434,7 +463,10 @@ impl Deed {
     }
 
     /// Writes what is not there yet or says something else. Files of others are refused before anything is written.
-    fn write(&self, directory: &Path, units: &[Unit]) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// They cannot be written, or somebody else's stand there.
+    pub(super) fn write(&self, directory: &Path, units: &[Unit]) -> Result<(), Failure> {
         for unit in units {
             let path = directory.join(unit.name());
             match is_ours(&path) {

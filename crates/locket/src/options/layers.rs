@@ -222,6 +222,16 @@ impl<'a> Layers<'a> {
             .collect()
     }
 
+    /// Refuses the flag of an option of which nothing makes use beside what else is said. What files and variables say
+    /// holds for many runs, of which some have no use for it.
+    pub(crate) fn refuse_flag(&mut self, opt: &Opt, why: &str, help: &str) {
+        let given = self.flags(opt).into_iter().next();
+        self.problems.extend(given.into_iter().flat_map(|given| {
+            let wrong = Diagnostic::error(0..given.text.len(), why);
+            given.wrong([wrong.help(help)])
+        }));
+    }
+
     /// The texts of a repeatable option from the strongest layer of flags and files; variables that stand for such an
     /// option have a grammar of their own.
     pub(crate) fn texts(&self, opt: &Opt) -> Vec<Given> {

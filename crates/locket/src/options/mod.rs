@@ -1,5 +1,7 @@
 //! Options: one table of them, the layers that give them a value, and where each value came from.
 
+#[cfg(feature = "command-rotate")]
+mod again;
 mod flags;
 mod layers;
 mod opt;
@@ -7,6 +9,8 @@ mod origin;
 pub(crate) mod table;
 pub(crate) mod values;
 
+#[cfg(feature = "command-rotate")]
+pub(crate) use again::again;
 pub(crate) use flags::add_flags;
 #[cfg(feature = "command-plugin")]
 pub(crate) use layers::Beforehand;

@@ -450,10 +450,11 @@ pub(crate) static INJECT: &[&Opt] = &[
 ];
 
 /// What commands take that make variables.
-pub(crate) static VARIABLES: &[&Opt] = &[&ENV, &ENV_FROM, &PREFIX, &ONLY, &EXCEPT, &AS_FILE, &ALLOW_NAME];
+pub(crate) static VARIABLES: &[&Opt] = &[&ENV, &ENV_FROM, &PREFIX, &ONLY, &EXCEPT, &ALLOW_NAME];
 
-/// What `exec` takes beside: how the program is kept.
+/// What `exec` takes beside: what only a program that it starts can have, and how that program is kept.
 pub(crate) static KEEPING: &[&Opt] = &[
+    &AS_FILE,
     &RESTART_ON_EDIT,
     &RESTART_ON_ROTATION,
     &ON_CHANGE,

@@ -7,7 +7,7 @@ mod run;
 mod state_dir;
 mod sync;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(feature = "command-plugin")]
 mod volume;
 

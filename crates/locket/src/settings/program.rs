@@ -62,13 +62,8 @@ impl ProgramSettings {
         let named = named(layers, matches);
         if !named.iter().any(|named| named.form == Form::Every) {
             for opt in [&table::PREFIX, &table::ONLY, &table::EXCEPT] {
-                let flag = layers.flags(opt).into_iter().next();
-                layers.problems.extend(flag.into_iter().flat_map(|given| {
-                    let all = 0..given.text.len();
-                    let wrong =
-                        Diagnostic::error(all, "there is no `--env-from` whose keys it could be about");
-                    given.wrong([wrong.help("Name one, or leave this out.")])
-                }));
+                let why = "there is no `--env-from` whose keys it could be about";
+                layers.refuse_flag(opt, why, "Name one, or leave this out.");
             }
         }
         let mut settings = Self::of(layers, named, &keys, context);
@@ -171,7 +166,8 @@ fn named(layers: &mut Layers<'_>, matches: &ArgMatches) -> Vec<Named> {
         }
     }
     let mut flags = Vec::new();
-    for (opt, form) in NAMING {
+    let taken = |(opt, _): &(&Opt, Form)| matches.try_contains_id(opt.name).is_ok();
+    for (opt, form) in NAMING.into_iter().filter(taken) {
         let places = matches.indices_of(opt.name).into_iter().flatten();
         flags.extend(
             places
@@ -336,21 +332,51 @@ fn files(layers: &mut Layers<'_>, context: &Context, plan: &mut Plan) {
             Err(found) => layers.problems.extend(given.wrong(found)),
         }
     }
-    if let Some(given) = given.first()
-        && !tells_somebody(plan)
-        && layers.problems.is_empty()
-    {
-        let wrong = Diagnostic::error(
-            0..given.text.len(),
-            "there is no file whose changes could be told",
-        );
-        let help =
-            "Make one with `--map` or `--secret`; what happens to the program itself is `--on-change`.";
-        layers.problems.extend(given.wrong([wrong.help(help)]));
-    }
     let out = layers.path(&table::OUT);
     plan.out = match plan.writes_to_out() {
         true => out.unwrap_or_else(|| default_out(&plan.maps)),
         false => PathBuf::new(),
     };
+    if layers.problems.is_empty() {
+        unused(layers, plan);
+    }
+}
+
+/// Refuses flags that nothing of the plan makes use of.
+fn unused(layers: &mut Layers<'_>, plan: &Plan) {
+    const MAKE_ONE: &str = "Make one with `--map` or `--secret`, or leave this out.";
+    let is_file = |secret: &Secret| secret.place == Place::File;
+    if !plan.secrets.iter().any(is_file) {
+        let why = "there is no file of `--secret` that would be there";
+        layers.refuse_flag(
+            &table::OUT,
+            why,
+            "Name one, or leave this out; `--map` says itself where to.",
+        );
+    }
+    if plan.maps.is_empty() && !plan.secrets.iter().any(is_file) {
+        for opt in [&table::FILE_MODE, &table::DIR_MODE, &table::USER] {
+            layers.refuse_flag(opt, "no file is made that it could be about", MAKE_ONE);
+        }
+    }
+    let is_read = |secret: &Secret| matches!(secret.source, Source::File(_) | Source::EnvFile(_));
+    if plan.maps.is_empty() && !plan.secrets.iter().any(is_read) {
+        let why = "no file of templates is read that could be too large";
+        layers.refuse_flag(&table::MAX_FILE_SIZE, why, "Name one, or leave this out.");
+    }
+    if tells_somebody(plan) {
+        return;
+    }
+    let help = "Make one with `--map` or `--secret`; what happens to the program itself is `--on-change`.";
+    layers.refuse_flag(
+        &table::NOTIFY,
+        "there is no file whose changes could be told",
+        help,
+    );
+    if layers.flags(&table::NOTIFY).is_empty() {
+        for opt in [&table::NOTIFY_TIMEOUT, &table::STATE_DIR] {
+            let why = "nobody is told of anything, so that it is about nothing";
+            layers.refuse_flag(opt, why, "Say who is told with `--notify`, or leave this out.");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use locket_core::Action;
 use locket_core::plan::OnError;
 
-use super::{Form, Keys, Named, ProgramSettings, RunSettings, VariableForm};
+use super::{Common, Form, Keys, Named, ProgramSettings, RunSettings, SyncSettings, VariableForm};
 use crate::context::{Context, Style};
 use crate::options::{Key, Layers, Shape, table};
 use crate::testing;
@@ -187,7 +187,14 @@ const COMMANDS: &[(&[&str], Form)] = &[
     (&["get", "file:///x"], Form::Look),
     (&["render", "-"], Form::Look),
     (&["healthcheck"], Form::Look),
+    (&["sync"], Form::Sync),
 ];
+
+/// Whether that test takes the options of `command` through every layer.
+pub(crate) fn walks(command: &str) -> bool {
+    let way: Vec<_> = command.split(' ').collect();
+    COMMANDS.iter().any(|(known, _)| known.starts_with(&way))
+}
 
 #[test]
 fn every_option_is_honoured_by_every_command_that_takes_it() {
@@ -203,7 +210,9 @@ fn every_option_is_honoured_by_every_command_that_takes_it() {
         for sample in samples() {
             let flag = format!("--{}={}", sample.option, sample.text);
             let line: Vec<_> = command.iter().copied().chain([flag.as_str()]).collect();
-            if !testing::is_accepted(&line) {
+            // What `sync` writes is made of a map; another test looks at its files.
+            let is_of_map = *form == Form::Sync && ["user", "dir-mode"].contains(&sample.option);
+            if is_of_map || !testing::is_accepted(&line) {
                 continue;
             }
             taken += 1;
@@ -224,6 +233,65 @@ fn every_option_is_honoured_by_every_command_that_takes_it() {
         }
     }
     assert!(taken > 60, "only {taken} were tried");
+}
+
+/// Commands whose settings are of another kind, and what else each needs.
+const OTHERS: &[(&[&str], &[&str])] = &[
+    (&["exec"], &["--", "true"]),
+    (&["env"], &[]),
+    (&["build"], &["--secret", "a=b", "--", "docker", "build"]),
+    (&["compose", "up"], &["web"]),
+    (&["swarm", "sync"], &[]),
+    (&["rotate"], &["x"]),
+];
+
+#[test]
+fn the_time_for_requests_is_honoured_by_commands_with_settings_of_their_own() {
+    let times = |line: &[&str], variables: &[(&str, &str)], toml: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let settle = |layers: &mut Layers<'_>, _: &Context| Common::settle(layers);
+        let common = testing::settled_as(line, directory.path(), variables, toml, settle).unwrap();
+        (common.request_timeout.as_secs(), common.deadline.as_secs())
+    };
+    for (way, rest) in OTHERS {
+        let default = times(&[*way, *rest].concat(), &[], "");
+        assert_eq!(default, (10, 60), "{way:?}");
+        for (flag, variable, told) in [
+            ("--request-timeout", "LOCKET_REQUEST_TIMEOUT", (17, 60)),
+            ("--deadline", "LOCKET_DEADLINE", (10, 17)),
+        ] {
+            let line = [*way, &[flag, "17s"], *rest].concat();
+            assert_eq!(times(&line, &[], ""), told, "{line:?}");
+            let line = [*way, *rest].concat();
+            assert_eq!(
+                times(&line, &[(variable, "17s")], ""),
+                told,
+                "{variable} {line:?}"
+            );
+            let toml = format!("[run]\n{} = '17s'\n", flag.trim_start_matches('-'));
+            assert_eq!(times(&line, &[], &toml), told, "{toml} {line:?}");
+        }
+    }
+}
+
+#[test]
+fn owner_and_directories_of_what_sync_writes_are_as_every_layer_says() {
+    let written = |line: &[&str], variables: &[(&str, &str)], toml: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let settled = testing::settled_as(line, directory.path(), variables, toml, SyncSettings::settle);
+        format!("{:?}", settled.unwrap().output.access)
+    };
+    let default = written(&["sync"], &[], "");
+    for (flag, variable, text) in [
+        ("--user", "LOCKET_FILE_OWNER", "17:18"),
+        ("--dir-mode", "LOCKET_DIR_MODE", "0750"),
+    ] {
+        let by_flag = written(&["sync", flag, text], &[], "");
+        assert_ne!(by_flag, default, "{flag}");
+        assert_eq!(written(&["sync"], &[(variable, text)], ""), by_flag, "{variable}");
+        let toml = format!("[run]\n{} = '{text}'\n", flag.trim_start_matches('-'));
+        assert_eq!(written(&["sync"], &[], &toml), by_flag, "{toml}");
+    }
 }
 
 #[test]

@@ -35,6 +35,13 @@ pub(crate) fn file(path: &Path) -> Result<&str, Unsayable> {
     }
 }
 
+/// A word of a command line that a unit can hold, not written as one does yet.
+#[cfg(feature = "command-rotate")]
+pub(crate) fn word(word: &std::ffi::OsStr) -> Result<&str, Unsayable> {
+    let shown = || word.display().to_string().escape_debug().to_string();
+    word.to_str().ok_or_else(|| Unsayable::NotText(shown()))
+}
+
 /// One path that is a whole value, as of `Where=`.
 pub(crate) fn path(path: &Path) -> Result<String, Unsayable> {
     text(file(path)?)

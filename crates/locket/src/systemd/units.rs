@@ -1,6 +1,8 @@
 //! The units themselves, each written once: the mount, and services for `sync`, `run` and `plugin`.
 
 use std::collections::BTreeSet;
+#[cfg(feature = "command-rotate")]
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ pub(crate) struct Units {
     pub(crate) map: PathBuf,
     /// The configuration of `run` and `plugin`.
     pub(crate) config: PathBuf,
+    /// That of `sync`, which looks for one itself where none is named.
+    pub(crate) config_of_sync: Option<PathBuf>,
     /// How often the timer fires.
     pub(crate) every: Duration,
     /// Up to this much is added.
@@ -217,7 +221,12 @@ impl Units {
     }
 
     fn sync(&self) -> Result<Unit, Unsayable> {
-        let command = grammar::command([grammar::file(&self.program)?, "sync", grammar::file(&self.map)?])?;
+        let mut words = vec![grammar::file(&self.program)?, "sync"];
+        if let Some(config) = &self.config_of_sync {
+            words.extend(["--config", grammar::file(config)?]);
+        }
+        words.push(grammar::file(&self.map)?);
+        let command = grammar::command(words)?;
         let unit = self
             .service(SYNC, "Secrets of a map put in place (locket)")?
             .section("Service")
@@ -361,19 +370,21 @@ impl Units {
     }
 }
 
-/// The units that have what has grown old in the project of `directory` rotated every day. Each project has its own.
+/// The units that start `program` with `words` in `directory` every day, to rotate secrets. Each project has its own.
 ///
 /// # Errors
-/// A path that no unit can hold.
+/// A path or word that no unit can hold.
 #[cfg(feature = "command-rotate")]
 pub(crate) fn rotation(
     program: &Path,
     project: &str,
     directory: &Path,
-    older_than: &str,
+    words: &[OsString],
 ) -> Result<Vec<Unit>, Unsayable> {
-    let words = ["rotate", "--all", "--older-than", older_than];
-    let command = std::iter::once(grammar::file(program)?).chain(words);
+    let mut command = vec![grammar::file(program)?];
+    for word in words {
+        command.push(grammar::word(word)?);
+    }
     let name = match project {
         "" => "locket-rotate".to_owned(),
         project => format!("locket-rotate-{project}"),
@@ -455,6 +466,7 @@ mod tests {
             size: "8M".to_owned(),
             map: "/etc/locket/map.csv".into(),
             config: "/etc/locket/locket.toml".into(),
+            config_of_sync: None,
             every: Duration::from_secs(1),
             jitter: Duration::ZERO,
             run: Needs::default(),

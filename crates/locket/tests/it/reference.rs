@@ -10,6 +10,7 @@ use locket_core::template::{RenderCx, Resolution, TemplateOptions};
 use locket_core::{ProviderError, Scheme, Schemes, SecretBytes, Template};
 
 use crate::documents::Page;
+use crate::support::Scene;
 
 /// The second of 1970 that the page's one-time code is of.
 const SECOND: u64 = 59;
@@ -54,6 +55,18 @@ fn every_filter_has_its_row_and_its_example_comes_out_as_written() {
         FILTERS.len(),
         "docs/reference/filters.md has rows for filters that do not exist"
     );
+}
+
+#[test]
+fn a_manual_page_is_printed_and_all_are_written_to_a_directory() {
+    let scene = Scene::empty();
+    let page = scene.locket(["man", "sync"]).output().unwrap();
+    let page = String::from_utf8(page.stdout).unwrap();
+    assert!(page.contains(".TH locket-sync 1"), "{page}");
+    let written = scene.locket(["man", "--out", "pages"]).output().unwrap();
+    assert!(written.status.success());
+    assert_eq!(scene.read("pages/locket-sync.1").as_deref(), Some(page.as_str()));
+    assert!(scene.read("pages/locket.1").is_some());
 }
 
 #[test]

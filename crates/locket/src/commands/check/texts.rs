@@ -291,12 +291,12 @@ fn map(
     let text: Arc<[u8]> = text.into();
     let rows = match sync_map::parse(&text) {
         Ok(map) => map.rows,
-        Err(wrong) => {
+        Err(mistaken) => {
             let report = |wrong: &Diagnostic| {
                 Reported::of_diagnostic(rule("bad-reference"), path, &text, &wrong.message, wrong)
             };
-            found.extend(wrong.iter().map(report));
-            return;
+            found.extend(mistaken.found.iter().map(report));
+            mistaken.rows
         }
     };
     for row in rows {

@@ -87,12 +87,13 @@ mod tests {
         .unwrap()
     }
 
+    fn args(line: &[&str]) -> PluginArgs {
+        super::super::super::arguments(&testing::matches(line)).unwrap()
+    }
+
     #[test]
     fn a_plugin_is_where_flags_else_the_file_say() {
-        let nothing = PluginArgs {
-            socket: None,
-            runtime_dir: None,
-        };
+        let nothing = args(&["plugin"]);
         let usual = settled(&nothing, "");
         assert_eq!(
             (usual.socket.as_path(), usual.runtime_dir.as_path()),
@@ -104,23 +105,53 @@ mod tests {
             (by_file.socket.as_path(), by_file.runtime_dir.as_path()),
             (Path::new("/run/a.sock"), Path::new("/run/a"))
         );
-        let given = PluginArgs {
-            socket: Some("/run/b.sock".into()),
-            runtime_dir: Some("/run/b".into()),
+        let flags = ["--socket", "/run/b.sock", "--runtime-dir", "/run/b"];
+        for command in ["plugin", "volume"] {
+            let line = [&[command], &flags[..]].concat();
+            let by_flag = settled(&args(&line), toml);
+            assert_eq!(
+                (by_flag.socket.as_path(), by_flag.runtime_dir.as_path()),
+                (Path::new("/run/b.sock"), Path::new("/run/b"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_plugin_keeps_and_tells_as_every_layer_says() {
+        let settled = |line: &[&str], variables: &[(&str, &str)], toml: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            let settings = testing::settled_as(line, directory.path(), variables, toml, |layers, _| {
+                PluginSettings::settle(layers, &args(line))
+            });
+            let settings = settings.unwrap();
+            let times = (settings.notify_timeout, settings.common.request_timeout);
+            format!("{:?} {:?} {times:?}", settings.state_dir, settings.audit)
         };
-        let by_flag = settled(&given, toml);
-        assert_eq!(
-            (by_flag.socket.as_path(), by_flag.runtime_dir.as_path()),
-            (Path::new("/run/b.sock"), Path::new("/run/b"))
-        );
+        for command in ["plugin", "volume"] {
+            let default = settled(&[command], &[("HOME", "/home")], "");
+            for (flag, variable, text) in [
+                ("--state-dir", "LOCKET_STATE_DIR", "/state"),
+                ("--audit-log", "LOCKET_AUDIT_LOG", "/var/log/locket"),
+                ("--notify-timeout", "LOCKET_NOTIFY_TIMEOUT", "17m"),
+                ("--request-timeout", "LOCKET_REQUEST_TIMEOUT", "17s"),
+            ] {
+                let home = ("HOME", "/home");
+                let by_flag = settled(&[command, flag, text], &[home], "");
+                assert_ne!(by_flag, default, "{command} {flag}");
+                assert_eq!(
+                    settled(&[command], &[home, (variable, text)], ""),
+                    by_flag,
+                    "{variable}"
+                );
+                let toml = format!("[run]\n{} = '{text}'\n", flag.trim_start_matches('-'));
+                assert_eq!(settled(&[command], &[home], &toml), by_flag, "{toml}");
+            }
+        }
     }
 
     #[test]
     fn nothing_is_allowed_that_the_file_does_not_name() {
-        let nothing = PluginArgs {
-            socket: None,
-            runtime_dir: None,
-        };
+        let nothing = args(&["plugin"]);
         assert_eq!(settled(&nothing, "").allow, Allowance::default());
         let some = settled(
             &nothing,

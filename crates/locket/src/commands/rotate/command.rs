@@ -1,8 +1,10 @@
 //! What `rotate` is told.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::parser::ValueSource;
 use clap::{ArgGroup, ArgMatches, Args, ValueHint};
 
 use super::super::init::{lock, project_if_any};
@@ -47,7 +49,7 @@ pub(super) struct RotateArgs {
     #[arg(long)]
     pub(super) all: bool,
 
-    /// With `--all`: only those that were last changed longer ago
+    /// With `--all` or `--schedule`: only those that were last changed longer ago
     #[arg(long, value_name = "DUR", default_value = "90d", value_parser = humantime::parse_duration)]
     pub(super) older_than: Duration,
 
@@ -91,10 +93,11 @@ pub(super) struct Configured {
 
 fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let args: RotateArgs = arguments(matches)?;
+    args.without_an_age_for_one(matches)?;
     let project = project_if_any(&args.file, &context.directory, &context.environment)?;
-    let name = project.as_ref().map(|project| project.name.as_str());
     if let Some(place) = &args.schedule {
-        return schedule(place, name.unwrap_or_default(), &args, context);
+        let name = project.as_ref().map(|project| project.name.as_str());
+        return schedule(place, name.unwrap_or_default(), &args, matches, context);
     }
     let configured = settings::load_quietly(matches, context, |layers| Configured {
         swarm: layers
@@ -126,24 +129,101 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     }
 }
 
-fn schedule(place: &Path, project: &str, args: &RotateArgs, context: &Context) -> Result<Exit, Failure> {
-    let older_than = humantime::format_duration(args.older_than)
-        .to_string()
-        .replace(' ', "");
-    let units = systemd::rotation(project, &context.directory, &older_than)?;
+impl RotateArgs {
+    /// A secret that is named is rotated whatever its age.
+    fn without_an_age_for_one(&self, matches: &ArgMatches) -> Result<(), Failure> {
+        let Some(name) = &self.name else {
+            return Ok(());
+        };
+        match matches.value_source(AGE) {
+            Some(ValueSource::CommandLine) => Err(Failure::usage(format!(
+                "--older-than: {name} is named, and what is named is rotated whatever its age"
+            ))
+            .help("Leave this out, or say `--all` instead of the name.")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The identity of `--older-than`.
+const AGE: &str = "older_than";
+
+/// What says what to do here and now; the units say it in their own words.
+const HERE: &[&str] = &["schedule", "dry_run", AGE];
+
+/// Units that say again what the command line says.
+fn schedule(
+    place: &Path,
+    project: &str,
+    args: &RotateArgs,
+    matches: &ArgMatches,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    // What is wrong is told to whoever is here, and not to the log of the service.
+    settings::load_quietly(matches, context, settings::Common::settle)?.open(context);
+    let mut words = vec![OsString::from("rotate"), OsString::from("--all")];
+    let age = matches.get_raw(AGE).into_iter().flatten();
+    words.extend(age.flat_map(|age| ["--older-than".into(), age.to_owned()]));
+    let command = (COMMAND.arguments)(clap::Command::new(COMMAND.name));
+    words.extend(options::again(&command, matches, &context.directory, HERE));
+    let units = systemd::rotation(project, &context.directory, &words)?;
+    elsewhere(args, context);
     if place == Path::new("-") {
         for unit in &units {
             output::text(&format!("# {}\n{unit}\n", unit.name()))?;
         }
         return Ok(Exit::Done);
     }
-    systemd::write(&context.directory.join(place), &units)?;
+    let directory = context.directory.join(place);
+    let deed = systemd::Deed {
+        directory: Some(directory.clone()),
+        is_dry: args.dry_run,
+    };
+    deed.write(&directory, &units)?;
     let timer = units
         .last()
         .map(|unit| unit.name().to_owned())
         .unwrap_or_default();
-    report::tell(&format!(
-        "`systemctl daemon-reload`, then `systemctl enable --now {timer}`, starts it\n"
-    ));
+    if !args.dry_run {
+        report::tell(&format!(
+            "`systemctl daemon-reload`, then `systemctl enable --now {timer}`, starts it\n"
+        ));
+    }
     Ok(Exit::Done)
+}
+
+/// Variables of Compose and of docker that decide which project is meant, and on which engine.
+const OF_PROJECT: &[&str] = &[
+    "COMPOSE_FILE",
+    "COMPOSE_PROFILES",
+    "COMPOSE_PROJECT_NAME",
+    "DOCKER_CONTEXT",
+    "DOCKER_HOST",
+];
+
+/// Tells of what is said by variables: the service has others.
+fn elsewhere(args: &RotateArgs, context: &Context) {
+    let layered = table::READING.iter().chain(table::EVERY);
+    let names = OF_PROJECT
+        .iter()
+        .chain(layered.flat_map(|opt| opt.variables))
+        .filter(|name| **name != "COMPOSE_FILE" || args.file.is_empty())
+        .filter(|name| {
+            context
+                .environment
+                .get_os(name)
+                .is_some_and(|value| !value.is_empty())
+        })
+        .copied();
+    let names: Vec<_> = names.collect();
+    if !names.is_empty() {
+        report::tell(&format!(
+            "warning: the service has another environment than this one, where {} set. Say it by options, or put it \
+             into /etc/locket/environment.\n",
+            match names.as_slice() {
+                [one] => format!("{one} is"),
+                several => format!("{} are", several.join(", ")),
+            }
+        ));
+    }
 }

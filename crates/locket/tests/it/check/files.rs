@@ -184,6 +184,18 @@ fn a_configuration_that_a_run_would_refuse_has_mistakes() {
 }
 
 #[test]
+fn a_map_with_a_bad_line_has_its_other_references_checked() {
+    let scene = open_scene();
+    scene.write(
+        "map.csv",
+        "bao://kv/app/key,relative\nboa://kv/app/key,/dev/shm/locket-y\nbao://kv/app/key,/dev/shm/locket-z\n",
+    );
+    let found = findings(&scene, &["map.csv"]);
+    let lines: Vec<_> = found.iter().map(|finding| finding["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(1), Some(2)], "{found:?}");
+}
+
+#[test]
 fn resolve_asks_for_every_reference_and_tells_those_without_a_value() {
     let scene = open_scene();
     scene.write("secrets/there", "x");

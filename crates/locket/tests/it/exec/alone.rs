@@ -1,7 +1,7 @@
 //! What a program gets, and how it ends, when locket becomes it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 
@@ -400,6 +400,158 @@ fn variables_are_printed_in_every_format() {
     scene.write("again.env", stdout(&env(&[])));
     let again = exec(&scene, &["-e", "again.env"], &["sh", "-c", "printf %s \"$B\""]);
     assert_eq!(stdout(&again), "$HOME \"b\" #x\nsecond line");
+}
+
+#[test]
+fn what_the_configuration_makes_a_file_for_programs_is_left_out_where_variables_are_printed() {
+    let scene = scene();
+    scene.write(
+        "locket.toml",
+        "[exec]\nenv = ['A={{ file://secrets/a | trim }}', 'KEY=weaker']\nas-file = ['KEY={{ file://secrets/key }}']\n",
+    );
+    fs::set_permissions(scene.path("locket.toml"), fs::Permissions::from_mode(0o600)).unwrap();
+    // Nobody asks for it where nobody could read it.
+    for format in ["dotenv", "docker", "json", "yaml", "shell"] {
+        let printed = scene.locket(["env", "--format", format]).output().unwrap();
+        assert!(printed.status.success(), "{format}: {}", stderr(&printed));
+        let text = stdout(&printed);
+        assert!(
+            text.contains("value of a") && !text.contains("KEY"),
+            "{format}: {text}"
+        );
+        assert!(
+            stderr(&printed).contains("KEY is left out"),
+            "{}",
+            stderr(&printed)
+        );
+    }
+    // A program has it.
+    scene.write("secrets/key", "of the key");
+    let shown = exec(&scene, &[], &["sh", "-c", "cat $KEY"]);
+    assert_eq!(stdout(&shown), "of the key", "{}", stderr(&shown));
+    let refused = scene
+        .locket(["env", "--as-file", "KEY={{ file://secrets/key }}"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("'--as-file'"), "{}", stderr(&refused));
+}
+
+#[test]
+fn every_key_of_a_secret_is_printed() {
+    let scene = scene();
+    let printed = |more: &[&str]| {
+        let words = ["env", "--env-from", "file://secrets/json#*"];
+        stdout(&scene.locket(words.iter().chain(more)).output().unwrap())
+    };
+    assert_eq!(printed(&["--except", "LD_*"]), "PASS=\"p\"\nUSER=\"u\"\n");
+    assert_eq!(printed(&["--prefix", "DB_", "--only", "USER"]), "DB_USER=\"u\"\n");
+}
+
+#[test]
+fn a_secret_that_changes_what_programs_do_is_printed_only_where_that_is_allowed() {
+    let scene = scene();
+    let printed = |more: &[&str]| {
+        let words = ["env", "-e", "NODE_OPTIONS={{ file://secrets/a | trim }}"];
+        scene.locket(words.iter().chain(more)).output().unwrap()
+    };
+    let refused = printed(&[]);
+    assert_eq!(refused.status.code(), Some(4), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--allow-name"), "{}", stderr(&refused));
+    let allowed = printed(&["--allow-name", "NODE_*"]);
+    assert_eq!(stdout(&allowed), "NODE_OPTIONS=\"value of a\"\n");
+}
+
+#[test]
+fn files_beside_a_program_have_the_directories_owner_and_limit_that_are_said() {
+    let scene = scene();
+    scene.write("in/app.conf", "pass={{ file://secrets/a }}\n");
+    let owner = fs::metadata(scene.base()).unwrap();
+    let user = format!("{}:{}", owner.uid(), owner.gid());
+    let options = ["--map", "in:out", "--dir-mode", "0710", "--user", &user];
+    let shown = exec(
+        &scene,
+        &options,
+        &["stat", "-c", "%a %u:%g", "out", "out/app.conf"],
+    );
+    assert_eq!(
+        stdout(&shown),
+        format!("710 {user}\n600 {user}\n"),
+        "{}",
+        stderr(&shown)
+    );
+    let refused = exec(&scene, &["--map", "in:out", "--user", "4242"], &["true"]);
+    let as_root = scene.path("out/app.conf").metadata().unwrap().uid() == 4242;
+    assert!(as_root || !refused.status.success(), "{}", stderr(&refused));
+    let refused = exec(
+        &scene,
+        &["--map", "in:out", "--max-file-size", "3"],
+        &["touch", "ran"],
+    );
+    assert_eq!(refused.status.code(), Some(125), "{}", stderr(&refused));
+    assert!(scene.read("ran").is_none());
+}
+
+#[test]
+fn options_of_which_nothing_makes_use_are_refused_by_their_names() {
+    let scene = scene();
+    scene.write("in/app.conf", "pass={{ file://secrets/a }}\n");
+    let value = ["-e", "A={{ file://secrets/a }}"];
+    let file = ["--secret", "s={{ file://secrets/a }}", "--out", "out"];
+    let told = [&file[..], &["--notify", "exec:true"]].concat();
+    let own = fs::metadata(scene.base()).unwrap().uid().to_string();
+    for (option, given, used_by) in [
+        ("--out", "out", &["--secret", "s={{ file://secrets/a }}"][..]),
+        ("--file-mode", "0440", &file),
+        ("--dir-mode", "0750", &file),
+        ("--user", &own, &file),
+        ("--max-file-size", "1M", &["--map", "in:out"]),
+        ("--notify-timeout", "10s", &told),
+        ("--state-dir", "state", &told),
+    ] {
+        let words = [option, given];
+        let refused = exec(&scene, &[&value, &words[..]].concat(), &["touch", "ran"]);
+        assert_eq!(refused.status.code(), Some(125), "{option}");
+        let said = stderr(&refused);
+        assert!(said.contains(&format!("error: {option}: ")), "{said}");
+        assert!(said.contains("leave this out"), "{said}");
+        assert!(scene.read("ran").is_none(), "{option}");
+        let used = exec(&scene, &[used_by, &words[..]].concat(), &["true"]);
+        assert!(used.status.success(), "{option}: {}", stderr(&used));
+    }
+    // What stands in the configuration holds for other programs, too.
+    let mut command = scene.locket(["exec", "-e", "A=1", "--", "true"]);
+    let plain = command.env("LOCKET_FILE_MODE", "0440").output().unwrap();
+    assert!(
+        plain.status.success() && stderr(&plain).is_empty(),
+        "{}",
+        stderr(&plain)
+    );
+}
+
+#[test]
+fn an_option_about_changes_is_warned_of_where_nothing_can_change() {
+    let scene = scene();
+    let said = |more: &[&str]| {
+        let words = [&["-e", "A={{ file://secrets/a }}"][..], more].concat();
+        let ran = exec(&scene, &words, &["true"]);
+        assert!(ran.status.success(), "{}", stderr(&ran));
+        stderr(&ran)
+    };
+    let told = said(&["--on-change", "none", "--timeout", "1s"]);
+    for option in ["--on-change", "--timeout"] {
+        assert!(told.contains(&format!("{option} makes no difference")), "{told}");
+    }
+    let told = said(&["--mask", "--on-change", "none", "--timeout", "1s"]);
+    assert!(told.contains("--on-change makes no difference"), "{told}");
+    assert!(!told.contains("--timeout"), "{told}");
+    for more in ["--watch", "--refresh=1h"] {
+        assert_eq!(
+            said(&[more, "--on-change", "none", "--timeout", "1s"]),
+            "",
+            "{more}"
+        );
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -385,12 +386,6 @@ fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
         assert!(said(&dry).contains(&line), "{}", said(&dry));
     }
     fs::remove_file(scene.path("locket.toml")).unwrap();
-    let units = told(&["--schedule", "--older-than", "30d"]);
-    assert!(
-        String::from_utf8_lossy(&units.stdout).contains("rotate --all --older-than 30days"),
-        "{}",
-        said(&units)
-    );
     fs::create_dir(scene.path("units")).unwrap();
     assert!(told(&["--schedule", "units"]).status.success());
     let timer = fs::read_dir(scene.path("units"))
@@ -434,6 +429,192 @@ fn what_nobody_knows_how_to_change_is_refused_and_a_program_can_change_it() {
         .unwrap();
     assert!(done.status.success(), "{}", said(&done));
     assert_eq!(scene.read("secrets/docs.txt").unwrap().len(), 44);
+}
+
+/// Two projects, each with a secret that a program changes: `here/compose.yaml` and `prod.yaml` beside it.
+fn two_projects() -> Scene {
+    let scene = Scene::empty();
+    for (file, name) in [("here/compose.yaml", "of_here"), ("prod.yaml", "of_prod")] {
+        scene.write(
+            file,
+            format!(
+                "name: {name}\nservices:\n  docs:\n    image: mongo\n    secrets: [{name}]\n\
+                 secrets:\n  {name}: {{file: ./secrets/{name}.txt}}\n"
+            ),
+        );
+    }
+    scene.write("here/secrets/of_here.txt", "of-the-first-day");
+    scene.write("secrets/of_prod.txt", "of-the-first-day");
+    scene
+}
+
+/// `locket rotate WORDS` in the directory of the first project.
+fn rotate_here(scene: &Scene, words: &[&str]) -> Output {
+    let mut locket = scene.locket(["rotate"].iter().chain(words));
+    locket.current_dir(scene.path("here")).output().unwrap()
+}
+
+/// The line of a unit that says what is started, without its name.
+fn started(units: &Output) -> String {
+    let text = String::from_utf8_lossy(&units.stdout);
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("ExecStart="));
+    lines
+        .next()
+        .unwrap_or_else(|| panic!("{}", said(units)))
+        .to_owned()
+}
+
+#[test]
+fn the_secrets_of_a_compose_file_that_is_named_are_rotated() {
+    let scene = two_projects();
+    let dry = ["--exec", "change-it", "--dry-run"];
+    let named = rotate_here(
+        &scene,
+        &[&["of_prod", "--file", "../prod.yaml"], &dry[..]].concat(),
+    );
+    assert!(
+        named.status.success() && said(&named).contains("would have change-it change the value"),
+        "{}",
+        said(&named)
+    );
+    let unnamed = rotate_here(&scene, &[&["of_prod"], &dry[..]].concat());
+    assert!(!unnamed.status.success(), "the control: {}", said(&unnamed));
+}
+
+#[test]
+fn a_schedule_says_every_option_again_that_decides_what_is_rotated_and_how() {
+    let scene = two_projects();
+    scene.write("locket.toml", "");
+    scene.write("token", "");
+    let plain = started(&rotate_here(&scene, &["--schedule"]));
+    assert!(plain.ends_with("locket rotate --all --older-than 90d"), "{plain}");
+    let words = [
+        "--schedule",
+        "--older-than",
+        "45d",
+        "--file",
+        "../prod.yaml",
+        "--exec",
+        "./change it",
+        "--timeout",
+        "10m",
+        "--provider",
+        "bao",
+        "--token-file",
+        "../token",
+        "--config",
+        "../locket.toml",
+        "--bao.url",
+        "https://bao.example",
+        "--bao-ca-file",
+        "ca.pem",
+        "--request-timeout",
+        "7s",
+        "--deadline",
+        "70s",
+        "--log-level",
+        "debug",
+    ];
+    let units = rotate_here(&scene, &words);
+    let line = started(&units);
+    let here = scene.path("here").display().to_string();
+    for word in [
+        " rotate --all --older-than 45d ",
+        &format!(" --file={here}/../prod.yaml"),
+        " \"--exec=./change it\"",
+        " --timeout=10m",
+        " --provider=bao",
+        &format!(" --token-file={here}/../token"),
+        &format!(" --config={here}/../locket.toml"),
+        " --bao.url=https://bao.example",
+        &format!(" --bao.ca-file={here}/ca.pem"),
+        " --request-timeout=7s",
+        " --deadline=70s",
+        " --log-level=debug",
+    ] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+    assert!(!line.contains("schedule"), "{line}");
+    assert!(
+        said(&units).contains("# locket-rotate-of_prod.service"),
+        "{}",
+        said(&units)
+    );
+    // What stands there does it: a shell reads these words as systemd does.
+    let line = line.replace("45d", "0s");
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{line} --dry-run")])
+        .env_clear()
+        .current_dir("/");
+    let rehearsed = shell.output().unwrap();
+    assert!(
+        said(&rehearsed).contains("would have ./change change the value")
+            && said(&rehearsed).contains("of_prod.txt")
+            && !said(&rehearsed).contains("of_here"),
+        "{}",
+        said(&rehearsed)
+    );
+}
+
+#[test]
+fn a_mistake_in_what_a_schedule_would_say_is_told_at_once() {
+    let scene = two_projects();
+    for (words, told) in [
+        (["--schedule", "--config=gone.toml"], "gone.toml"),
+        (["--schedule", "--deadline=soon"], "--deadline"),
+    ] {
+        let refused = rotate_here(&scene, &words);
+        assert_eq!(refused.status.code(), Some(2), "{words:?}: {}", said(&refused));
+        assert!(said(&refused).contains(told), "{}", said(&refused));
+        assert!(refused.stdout.is_empty(), "{}", said(&refused));
+    }
+}
+
+#[test]
+fn what_variables_say_of_a_schedule_is_told_to_be_missing_in_it() {
+    let scene = two_projects();
+    let told = |words: &[&str]| {
+        let mut locket = scene.locket(["rotate", "--schedule"].iter().chain(words));
+        locket
+            .current_dir(scene.path("here"))
+            .env("COMPOSE_FILE", "../prod.yaml");
+        said(&locket.output().unwrap())
+    };
+    let warned = told(&[]);
+    assert!(warned.contains("where COMPOSE_FILE is set"), "{warned}");
+    let named = told(&["--file", "../prod.yaml"]);
+    assert!(!named.contains("warning"), "{named}");
+}
+
+#[test]
+fn units_of_a_schedule_are_only_told_with_dry_run() {
+    let scene = two_projects();
+    let dry = rotate_here(&scene, &["--schedule", "units", "--dry-run"]);
+    assert!(
+        dry.status.success() && said(&dry).contains("would write"),
+        "{}",
+        said(&dry)
+    );
+    assert!(!scene.path("here/units").exists());
+    let written = rotate_here(&scene, &["--schedule", "units"]);
+    assert!(written.status.success(), "{}", said(&written));
+    assert!(scene.path("here/units/locket-rotate-of_here.timer").exists());
+}
+
+#[test]
+fn an_age_beside_the_name_of_a_secret_is_refused() {
+    let scene = two_projects();
+    let words = ["of_here", "--exec", "change-it", "--dry-run"];
+    let refused = rotate_here(&scene, &[&words[..], &["--older-than", "90d"]].concat());
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("--older-than: of_here is named") && said(&refused).contains("`--all`"),
+        "{}",
+        said(&refused)
+    );
+    let named = rotate_here(&scene, &words);
+    assert!(named.status.success(), "the control: {}", said(&named));
 }
 
 #[test]

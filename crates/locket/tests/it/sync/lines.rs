@@ -124,6 +124,29 @@ fn bad_lines_are_all_refused_with_their_numbers_before_anything_is_written() {
 }
 
 #[test]
+fn mistakes_of_lines_and_of_references_are_told_in_one_go() {
+    let scene = Scene::new();
+    scene.write("secrets/a", "1");
+    map(
+        &scene,
+        "file://secrets/a,relative\nnoref,BASE/out/x\nfile://secrets/a,BASE/out/y,9\nfile://secrets/a,BASE/out/z\n",
+    );
+    let (code, out, errors) = sync(&scene, &[]);
+    assert_eq!((code, out.as_str()), (2, ""), "{errors}");
+    let places: Vec<_> = (1..=4)
+        .filter(|line| errors.contains(&format!("map.csv:{line}:")))
+        .collect();
+    assert_eq!(places, [1, 2, 3], "{errors}");
+    let told = ["is a relative path", "this is not a reference", "is not a mode"];
+    let at: Vec<_> = told.iter().map(|text| errors.find(text)).collect();
+    assert!(
+        at.is_sorted() && at[0].is_some(),
+        "in the order of the lines: {errors}"
+    );
+    assert!(!scene.path("out").exists());
+}
+
+#[test]
 fn marks_of_other_systems_are_named_and_nothing_is_written() {
     let scene = Scene::new();
     scene.write("secrets/a", "1");
@@ -158,17 +181,33 @@ fn the_program_does_the_same_under_the_name_of_the_script() {
     let scene = Scene::new();
     scene.write("secrets/a", "1");
     map(&scene, "file://secrets/a,BASE/out/a\n");
-    let name = scene.path("oci-secretsync");
-    symlink(env!("CARGO_BIN_EXE_locket"), &name).unwrap();
-    let mut command = std::process::Command::new(name);
-    command
-        .env_clear()
-        .current_dir(scene.base())
-        .args(["map.csv", "--state-dir", "state"]);
-    let (code, out, errors) = told(&scene, &command.output().unwrap());
+    let named = |words: &[&str]| {
+        let mut command = std::process::Command::new(scene.path("oci-secretsync"));
+        command.env_clear().current_dir(scene.base()).args(words);
+        told(&scene, &command.output().unwrap())
+    };
+    symlink(env!("CARGO_BIN_EXE_locket"), scene.path("oci-secretsync")).unwrap();
+    let (code, out, errors) = named(&["map.csv", "--state-dir", "state"]);
     assert_eq!(
         (code, out.as_str()),
         (3, "Updated BASE/out/a from file://secrets/a\n"),
         "{errors}"
+    );
+    // What it says of itself can be typed.
+    let (code, help, _) = named(&["--help"]);
+    assert!(
+        code == 0 && help.contains("Usage: oci-secretsync [OPTIONS] [MAP]\n"),
+        "{help}"
+    );
+    assert!(help.contains("--bao.url"), "it knows every provider: {help}");
+    let (code, _, errors) = named(&["sync", "map.csv"]);
+    assert!(
+        code == 2 && errors.contains("Usage: oci-secretsync [OPTIONS] [MAP]\n"),
+        "{errors}"
+    );
+    let (code, version, _) = named(&["--version"]);
+    assert_eq!(
+        (code, version),
+        (0, format!("oci-secretsync {}\n", env!("CARGO_PKG_VERSION")))
     );
 }
