@@ -76,6 +76,7 @@ async fn a_pipe_without_a_writer_costs_the_time_there_is_and_the_loop_goes_on() 
 async fn what_a_writer_brings_late_and_in_pieces_is_read_to_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = fifo(&directory);
+    #[expect(clippy::disallowed_methods, reason = "plays the other end of the pipe")]
     let writing = std::thread::spawn({
         let path = path.clone();
         move || {
@@ -93,6 +94,7 @@ async fn what_a_writer_brings_late_and_in_pieces_is_read_to_the_end() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "plays the other end of the pipe")]
 async fn what_a_shell_puts_in_the_place_of_a_process_is_read() {
     use std::os::fd::AsRawFd;
 

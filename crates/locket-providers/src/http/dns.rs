@@ -217,6 +217,7 @@ mod tests {
         const HEADER: usize = 12;
         let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "plays the name server")]
         tokio::spawn(async move {
             let mut buffer = [0; 512];
             loop {
