@@ -270,9 +270,7 @@ impl Sink {
     ) -> Result<Written, Fault> {
         Phase::Temporary.reached(target);
         let temporary = Temporary::create(directory, &mut self.names)?;
-        if access.owner.is_some() || temporary.mode != Some(access.file_mode) {
-            set_access(&temporary.file, access.owner, access.file_mode).map_err(refused)?;
-        }
+        set_access(&temporary.file, access.owner, access.file_mode).map_err(refused)?;
         write_all(&temporary.file, bytes, 0)?;
         let staged = Staged {
             temporary,

@@ -30,8 +30,6 @@ pub(super) struct Names(u64);
 pub(super) struct Temporary {
     pub(super) file: OwnedFd,
     pub(super) directory: Arc<Directory>,
-    /// The mode that it came with, if that is known.
-    pub(super) mode: Option<u32>,
     name: String,
     in_place: bool,
 }
@@ -90,10 +88,9 @@ impl Temporary {
                 Err(Errno::EXIST) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let mut temporary = Self {
+            let temporary = Self {
                 file,
                 directory: directory.clone(),
-                mode: None,
                 name,
                 in_place: false,
             };
@@ -113,13 +110,10 @@ impl Temporary {
     }
 
     /// Whether the lock is ours and no sweep took the file away before it was.
-    fn claim(&mut self) -> bool {
+    fn claim(&self) -> bool {
         match rustix::fs::flock(self.file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => false,
-            Ok(()) => rustix::fs::fstat(&self.file).is_ok_and(|stat| {
-                self.mode = Some(stat.st_mode & 0o7777);
-                stat.st_nlink > 0
-            }),
+            Ok(()) => rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0),
             // A file system without locks has no sweep that could hold one.
             Err(_) => true,
         }
