@@ -71,8 +71,11 @@ pub(crate) fn time_for_files(cx: &FetchCx) -> Duration {
     cx.remaining() * 9 / 10
 }
 
-/// Does `look`, which may block at `path`, on another thread. A thread that stays there is the only one: whoever comes
-/// later waits for its end, so that a file which is asked for again and again does not take every thread.
+/// The most threads that are at one path. As many requests as are usually under way look at their files side by side.
+const AT_ONCE: usize = 8;
+
+/// Does `look`, which may block at `path`, on another thread. Where [`AT_ONCE`] of them stay, whoever comes later waits
+/// for the end of one, so that a file which is asked for again and again does not take every thread.
 ///
 /// # Errors
 /// It took longer than `limit`.
@@ -94,7 +97,7 @@ pub(crate) async fn off_loop<T: Send + 'static>(
     looked.ok().flatten().ok_or(Unread::Stalled)
 }
 
-/// Whose turn it is at a path.
+/// Who may go to a path.
 fn turn(path: &Path) -> Arc<Semaphore> {
     static TURNS: Mutex<BTreeMap<PathBuf, Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
     let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +105,7 @@ fn turn(path: &Path) -> Arc<Semaphore> {
     match turns.get(path).and_then(Weak::upgrade) {
         Some(turn) => turn,
         None => {
-            let turn = Arc::new(Semaphore::new(1));
+            let turn = Arc::new(Semaphore::new(AT_ONCE));
             turns.insert(path.to_owned(), Arc::downgrade(&turn));
             turn
         }

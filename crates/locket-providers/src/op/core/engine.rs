@@ -27,7 +27,7 @@ impl Code {
         }
     }
 
-    /// Has the file loaded, for [`Code::machine`]. A file system that stalls is left to one thread.
+    /// Has the file loaded, for [`Code::machine`]. A file system that stalls gets few threads.
     ///
     /// # Errors
     /// As for [`Code::machine`]; or there was no time.
