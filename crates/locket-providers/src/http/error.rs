@@ -37,7 +37,7 @@ pub(crate) fn status_error(
     let error = |kind, what: &str| ProviderError::new(kind, format!("{place} {what}"));
     let retry_after = pause(headers, now);
     match code {
-        300..=399 => redirected(headers, place),
+        300..=399 => redirected(code, headers, place),
         401 => error(ErrorKind::Auth, "does not accept the credential (401)"),
         403 => error(ErrorKind::Denied, "may not be read with this credential (403)"),
         404 | 410 => error(ErrorKind::NotFound, &format!("does not exist ({code})")),
@@ -154,19 +154,24 @@ pub(crate) fn unfinished(place: &str) -> ProviderError {
     ))
 }
 
-/// Whoever sends others away may answer the next time: a standby server, a load balancer in trouble, a page that asks
-/// for a login. That the address is wrong is no more certain than with any other answer that is not the provider's.
-fn redirected(headers: &HeaderMap, place: &str) -> ProviderError {
+/// Whoever sends others away for now may answer the next time: a standby server, a load balancer in trouble, a page that
+/// asks for a login. Whoever sends them away for good (301, 308) says that the address is wrong, and is not sent the
+/// credential again and again.
+fn redirected(code: u16, headers: &HeaderMap, place: &str) -> ProviderError {
+    let kind = match code {
+        301 | 308 => ErrorKind::Invalid,
+        _ => ErrorKind::Unavailable,
+    };
     let target = headers
         .get(LOCATION)
         .and_then(|location| Url::parse(location.to_str().ok()?).ok())
         .map(|url| url.origin().ascii_serialization());
     match target {
-        Some(origin) => ProviderError::unavailable(format!("{place} redirects to {origin}"))
+        Some(origin) => ProviderError::new(kind, format!("{place} redirects to {origin}"))
             .hint(format!(
                 "Credentials are never sent on to another host: give {origin} as the address if it is the right server."
             )),
-        None => ProviderError::unavailable(format!("{place} answered with a redirect that leads nowhere"))
+        None => ProviderError::new(kind, format!("{place} answered with a redirect that leads nowhere"))
             .hint("Check the address, and what stands in front of the server."),
     }
 }

@@ -88,8 +88,11 @@ async fn one_connection_serves_request_after_request() {
 async fn every_status_has_its_kind_and_no_error_shows_query_header_or_body() {
     use ErrorKind::{Auth, Denied, Invalid, NotFound, RateLimited, Unavailable};
     for (status, kind) in [
+        (301, Invalid),
+        (302, Unavailable),
         (304, Unavailable),
         (307, Unavailable),
+        (308, Invalid),
         (400, Invalid),
         (401, Auth),
         (403, Denied),
@@ -246,18 +249,22 @@ async fn a_redirect_is_followed_on_its_own_host_and_never_to_another() {
     let target = other.url();
     let server = Server::start(move |request| match request.path.as_str() {
         "/moved" => Reply::text(200, "here"),
-        path if path.starts_with("/away") => Reply::status(307).with_header("location", &target),
+        path if path.starts_with("/away/") => Reply::status(307).with_header("location", &target),
+        path if path.starts_with("/away-for-good/") => Reply::status(308).with_header("location", &target),
         _ => Reply::status(307).with_header("location", "/moved"),
     });
     assert_eq!(get(&server.url()).await.unwrap().body.bytes(), b"here");
-    let error = get(&format!("{}/away", server.url())).await.unwrap_err();
-    assert_eq!(
-        error.kind,
-        ErrorKind::Unavailable,
-        "asked again: a standby may become active"
-    );
-    let end = format!("redirects to {}", other.url());
-    assert!(error.context.ends_with(&end), "{error}");
+    for (path, kind) in [
+        // Asked again: a standby may become active.
+        ("/away", ErrorKind::Unavailable),
+        // The address is wrong, and every try would send it the credential.
+        ("/away-for-good", ErrorKind::Invalid),
+    ] {
+        let error = get(&format!("{}{path}", server.url())).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{path}");
+        let end = format!("redirects to {}", other.url());
+        assert!(error.context.ends_with(&end), "{error}");
+    }
     assert_eq!(other.request_count(), 0, "the credential stayed here");
 }
 
