@@ -33,9 +33,19 @@ pub(crate) struct Client {
     /// For servers spoken to without TLS: loads no certificate.
     plain: Mutex<Option<reqwest::Client>>,
     /// For TLS, with the state of the files it was made from.
-    secure: Mutex<Option<(TlsStamp, reqwest::Client)>>,
+    secure: Mutex<Option<Pool>>,
     /// Held while the files for TLS are looked at.
     making: tokio::sync::Mutex<()>,
+}
+
+/// Connections over TLS.
+#[derive(Debug)]
+struct Pool {
+    client: reqwest::Client,
+    /// The state of the files that it was made from.
+    made_from: TlsStamp,
+    /// A later state of them that nothing could be made from, once that was told.
+    refused: Option<TlsStamp>,
 }
 
 /// Which versions of HTTP are spoken.
@@ -151,6 +161,15 @@ impl Client {
             *plain = Some(client.clone());
             return Ok(client);
         }
+        // A pool that serves goes on where there are no files for another: somebody may be writing them just now.
+        self.secure_client(cx).await.or_else(|error| {
+            let present = locked(&self.secure);
+            let pool = present.as_ref().ok_or(error)?;
+            Ok(pool.client.clone())
+        })
+    }
+
+    async fn secure_client(&self, cx: &FetchCx) -> Result<reqwest::Client, ProviderError> {
         if let Some(client) = self.made_of(&self.tls.stamp(cx).await?) {
             return Ok(client);
         }
@@ -162,16 +181,32 @@ impl Client {
         if let Some(client) = self.made_of(&stamp) {
             return Ok(client);
         }
-        let client = self.build(self.tls.config(cx).await?)?;
-        *locked(&self.secure) = Some((stamp, client.clone()));
-        Ok(client)
+        match self.tls.config(cx).await.and_then(|config| self.build(config)) {
+            Ok(client) => {
+                let pool = Pool {
+                    client: client.clone(),
+                    made_from: stamp,
+                    refused: None,
+                };
+                *locked(&self.secure) = Some(pool);
+                Ok(client)
+            }
+            Err(error) => {
+                if let Some(pool) = &mut *locked(&self.secure)
+                    && pool.refused.replace(stamp.clone()) != Some(stamp)
+                {
+                    tracing::warn!("connections are made as before, since {error}");
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The pool for TLS, if it was made from files in this state.
     fn made_of(&self, stamp: &TlsStamp) -> Option<reqwest::Client> {
         let secure = locked(&self.secure);
-        let present = secure.as_ref().filter(|(made_from, _)| made_from == stamp);
-        present.map(|(_, client)| client.clone())
+        let present = secure.as_ref().filter(|pool| pool.made_from == *stamp);
+        present.map(|pool| pool.client.clone())
     }
 
     fn build(&self, mut tls: rustls::ClientConfig) -> Result<reqwest::Client, ProviderError> {

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use locket_core::{FetchCx, ProviderError};
 
 use crate::own_file;
@@ -30,20 +32,22 @@ impl Stamp {
         self.0.is_some()
     }
 
-    /// The stamps of several files, looked at off the loop.
+    /// The stamps of several files, looked at off the loop, in half of the time there is: whoever has read them before
+    /// can go on with that.
     ///
     /// # Errors
-    /// A file system gives no answer in the time there is.
+    /// A file system gives no answer.
     pub(crate) async fn of_each(paths: Vec<PathBuf>, cx: &FetchCx) -> Result<Vec<Self>, ProviderError> {
-        let Some(first) = paths.first().cloned() else {
-            return Ok(Vec::new());
-        };
-        let looking = own_file::off_loop(&first, own_file::time_for_files(cx), move || {
-            paths.iter().map(|path| Self::of(path)).collect()
-        });
+        let limit = cx.remaining() / 2;
+        try_join_all(paths.into_iter().map(|path| Self::looked_at(path, limit))).await
+    }
+
+    async fn looked_at(path: PathBuf, limit: Duration) -> Result<Self, ProviderError> {
+        let looked = path.clone();
+        let looking = own_file::off_loop(&path, limit, move || Self::of(&looked));
         looking.await.map_err(|why| {
-            let error = format!("the file {} cannot be looked at: {why}", first.display());
-            ProviderError::new(why.kind(), error).hint(why.advice(&first, "Check that the file exists."))
+            let error = format!("the file {} cannot be looked at: {why}", path.display());
+            ProviderError::new(why.kind(), error).hint(why.advice(&path, "Check that the file exists."))
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Whom the client trusts, and how it shows itself: read when the first TLS connection needs it, and again when
 //! a file changed. Verification itself is always webpki's; nothing here can switch it off.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -337,17 +338,20 @@ fn add_ca(roots: &mut RootCertStore, path: &Path, content: &Body) -> Result<(), 
     Ok(())
 }
 
-/// Somebody may be about to write the file, as one who starts together with this agent or replaces it just now.
-fn no_authority(path: &Path, why: &dyn std::fmt::Display) -> ProviderError {
-    ProviderError::unavailable(format!(
-        "`ca-file` {} gives no certificate authority: {why}",
-        path.display()
-    ))
-    .hint(NO_AUTHORITY)
+/// The file is there, and somebody may be about to write it.
+fn no_authority(path: &Path, why: &dyn fmt::Display) -> ProviderError {
+    ProviderError::unavailable(without_authority(path, why)).hint(NO_AUTHORITY)
 }
 
 fn unread_authority(path: &Path, why: &Unread) -> ProviderError {
-    no_authority(path, why).hint(why.advice(path, NO_AUTHORITY))
+    ProviderError::new(why.kind(), without_authority(path, why)).hint(why.advice(path, NO_AUTHORITY))
+}
+
+fn without_authority(path: &Path, why: &dyn fmt::Display) -> String {
+    format!(
+        "`ca-file` {} gives no certificate authority: {why}",
+        path.display()
+    )
 }
 
 fn unread(path: &Path, what: &str, why: &Unread) -> ProviderError {

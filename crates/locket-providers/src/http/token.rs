@@ -280,7 +280,9 @@ impl<A: Authority> TokenCache<A> {
         cx: &FetchCx,
     ) -> Result<Token, ProviderError> {
         let seen = self.ended.load(Ordering::Acquire);
+        let source = self.look(cx).await;
         let mut state = self.lock(cx).await?;
+        self.drop_what_ended(&mut state, source, cx).await;
         self.take(&mut state, seen, is_due, cx).await
     }
 
@@ -297,6 +299,7 @@ impl<A: Authority> TokenCache<A> {
         if state.issued.take_if(is_current).is_some() {
             tracing::debug!("the token is refused; asking for another");
         }
+        self.drop_what_ended(&mut state, None, cx).await;
         let token = self.take(&mut state, seen, Issued::renewal_due, cx).await?;
         if token.value == refused.value {
             // Nothing new to offer: whoever comes next need not find out again.
@@ -322,7 +325,6 @@ impl<A: Authority> TokenCache<A> {
         cx: &FetchCx,
     ) -> Result<Token, ProviderError> {
         let now = cx.clock.monotonic();
-        self.drop_what_ended(state, now, cx).await;
         if state.issued.as_ref().is_some_and(|issued| is_due(issued, now)) {
             self.renew(state, cx).await;
         }
@@ -341,21 +343,27 @@ impl<A: Authority> TokenCache<A> {
         }
     }
 
-    async fn drop_what_ended(&self, state: &mut State, now: Duration, cx: &FetchCx) {
-        let Some(issued) = &state.issued else { return };
-        let has_ended = issued.ends.is_some_and(|ends| ends <= now) || issued.uses == Some(0);
-        if has_ended || self.is_replaced(issued, cx).await {
-            state.issued = None;
+    /// What a token that serves has to stand for now, where that matters to it. Nobody holds the state meanwhile: one
+    /// that cannot be looked at takes nothing away, and holds up nobody else.
+    async fn look(&self, cx: &FetchCx) -> Option<Vec<Stamp>> {
+        match self.authority.on_new_source() {
+            OnNewSource::Keep => None,
+            OnNewSource::Replace => self.authority.source(cx).await.ok(),
         }
     }
 
-    /// Whether the token stands for a source that is another by now. One that cannot be looked at takes nothing away.
-    async fn is_replaced(&self, issued: &Issued, cx: &FetchCx) -> bool {
-        if self.authority.on_new_source() != OnNewSource::Replace {
-            return false;
+    /// Forgets a token that is over, or stands for another source than `looked`.
+    async fn drop_what_ended(&self, state: &mut State, looked: Option<Vec<Stamp>>, cx: &FetchCx) {
+        let Some(issued) = &state.issued else { return };
+        let now = cx.clock.monotonic();
+        let has_ended = issued.ends.is_some_and(|ends| ends <= now) || issued.uses == Some(0);
+        let is_other = |present: &Vec<Stamp>| *present != issued.source;
+        // Since the look, another reader may have replaced it already.
+        if has_ended
+            || (looked.as_ref().is_some_and(is_other) && self.look(cx).await.as_ref().is_some_and(is_other))
+        {
+            state.issued = None;
         }
-        let present = self.authority.source(cx).await;
-        present.is_ok_and(|present| present != issued.source)
     }
 
     async fn login(&self, state: &mut State, seen: u64, cx: &FetchCx) -> Result<(), ProviderError> {
@@ -396,9 +404,10 @@ impl<A: Authority> TokenCache<A> {
     }
 
     async fn replace_waning(&self, cx: &FetchCx) -> Result<(), ProviderError> {
+        let source = self.look(cx).await;
         let mut state = self.lock(cx).await?;
+        self.drop_what_ended(&mut state, source, cx).await;
         let now = cx.clock.monotonic();
-        self.drop_what_ended(&mut state, now, cx).await;
         if state.issued.as_ref().is_some_and(|issued| issued.is_waning(now)) {
             self.replace(&mut state, cx).await;
         }
@@ -436,7 +445,7 @@ impl<A: Authority> TokenCache<A> {
 
     /// Logs in while the token still serves, which is kept if that fails.
     async fn replace(&self, state: &mut State, cx: &FetchCx) {
-        let source = match self.authority.source(cx).await {
+        let source = match self.authority.source(&beside(cx)).await {
             Ok(source) => source,
             Err(error) => {
                 tracing::debug!("the login is not replaced yet: {error}");

@@ -434,3 +434,49 @@ async fn a_cancelled_login_lets_the_next_reader_log_in() {
     }
     assert!(cache.current(&cx).await.unwrap().value().matches(b"token-2"));
 }
+
+/// A desk whose files are on a file system that stalls from the first login on.
+#[derive(Debug)]
+struct Stalling(Desk);
+
+/// For so long a look at them takes.
+const STALL: Duration = Duration::from_secs(5);
+
+impl Authority for Stalling {
+    fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        self.0.login(cx)
+    }
+
+    fn source<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        Box::pin(async {
+            if self.0.logins() == 0 {
+                return Ok(Vec::new());
+            }
+            tokio::time::sleep(STALL).await;
+            Err(ProviderError::unavailable(
+                "the file system gave no answer in time",
+            ))
+        })
+    }
+
+    fn on_new_source(&self) -> OnNewSource {
+        OnNewSource::Replace
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_cannot_be_looked_at_hold_no_reader_up_behind_another() {
+    let (_, cx) = cx();
+    let cache = TokenCache::new(Stalling(Desk::new(Lifetime::Endless)));
+    cache.current(&cx).await.unwrap();
+    let start = tokio::time::Instant::now();
+    for token in join_all((0..20).map(|_| cache.current(&cx))).await {
+        assert!(token.unwrap().value().matches(b"token-1"), "it serves on");
+    }
+    let took = start.elapsed();
+    assert!(
+        took >= STALL && took < STALL * 2,
+        "{took:?}: all look side by side"
+    );
+    assert_eq!(cache.authority.0.logins(), 1);
+}
