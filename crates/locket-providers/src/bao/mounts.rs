@@ -56,8 +56,12 @@ impl Mounts {
         if known.untold.contains_key(path) {
             return Ok(None);
         }
-        if known.untold.keys().any(|untold| untold.first() == path.first()) {
-            // Each of them may have to be asked for by itself: none waits for the others.
+        let beside = known
+            .untold
+            .keys()
+            .filter(|untold| untold.first() == path.first());
+        if beside.count() > 1 {
+            // Where more than one is not told, each may have to be asked for by itself: none waits for the others.
             drop(known);
             let told = ask(path, session, cx).await?;
             return Ok(self.lock(cx).await?.learn(path, told, now));

@@ -56,6 +56,30 @@ async fn one_misspelt_mount_leaves_the_paths_beside_it_alone() {
 }
 
 #[tokio::test]
+async fn one_misspelt_mount_costs_the_mount_beside_it_no_more_than_one_look_up() {
+    let answers = Answers::new([("auth/token/lookup-self", 200, json!({"data": {}}))]);
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        let look_up = format!("sys/internal/ui/mounts/prod/kv/{name}");
+        answers.set(&look_up, 200, mount("prod/kv/", "kv", Some("2")));
+        let secret = format!("prod/kv/data/{name}");
+        answers.set(&secret, 200, kv2(&json!({"f": "v"}), 1));
+    }
+    let server = answers.serve();
+    let (fixture, provider) = instance(&server);
+    fetch(&*provider, &fixture, "bao://prod/oops/app/password")
+        .await
+        .unwrap_err();
+    server.forget();
+    let texts = names.map(|name| format!("bao://prod/kv/{name}/f"));
+    let reads = join_all(texts.iter().map(|text| fetch(&*provider, &fixture, text))).await;
+    assert!(reads.iter().all(Result::is_ok));
+    let asked = paths(&server);
+    let look_ups = asked.iter().filter(|path| path.contains("/mounts/")).count();
+    assert_eq!((look_ups, asked.len()), (1, 1 + names.len()), "{asked:?}");
+}
+
+#[tokio::test]
 async fn a_lease_is_found_where_look_ups_are_closed() {
     let answers = Answers::new([
         ("auth/token/lookup-self", 200, json!({"data": {}})),
@@ -169,9 +193,9 @@ async fn paths_that_are_not_told_do_not_wait_for_each_other() {
         }
     });
     let (fixture, provider) = instance(&server);
-    fetch(&*provider, &fixture, "bao://team/kv/first/f")
-        .await
-        .unwrap();
+    for text in ["bao://team/kv/first/f", "bao://team/kv/second/f"] {
+        fetch(&*provider, &fixture, text).await.unwrap();
+    }
     let texts = ["bao://team/kv/a/f", "bao://team/kv/b/f"];
     let reads = join_all(texts.map(|text| fetch(&*provider, &fixture, text)));
     // The limit is for a provider that asks for one after the other, which never ends.
