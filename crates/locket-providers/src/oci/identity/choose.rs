@@ -60,7 +60,8 @@ pub(in crate::oci) fn identity(cx: &BuildCx<'_>) -> Result<Box<dyn Identity>, Co
     Ok(Box::new(given(cx, kind)))
 }
 
-/// What the ways touch of this machine, beside the files that settings name.
+/// What the ways touch of this machine, beside the files that settings name. The profile is read here as the
+/// configuration of which it is a part: at the start, and when that is read again.
 pub(in crate::oci) fn touched(cx: &BuildCx<'_>) -> Reach {
     let variables = [TOKEN.1, KEY.1, PASS_PHRASE.1];
     let mut files: Vec<PathBuf> = variables

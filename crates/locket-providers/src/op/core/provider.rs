@@ -500,8 +500,11 @@ impl Names {
         }
         // Which of them is meant is for `pick` to refuse.
         self.vaults.retain(|title, _| !several.contains(title.as_str()));
-        for name in before.into_keys() {
-            if let Some(vault) = means(vaults, &name) {
+        // What is left are names that are no titles: in another case, or gone.
+        for name in before.into_keys().filter(|name| !several.contains(name.as_str())) {
+            if !self.vaults.contains_key(&name)
+                && let Some(vault) = means(vaults, &name)
+            {
                 self.vaults.insert(name, vault);
             }
         }
@@ -520,8 +523,10 @@ impl Names {
         }
         // Which of them is meant is for `pick` to refuse.
         self.items.retain(|key, _| !several.contains(key));
-        for (key, _) in before {
-            if let Some(item) = means(list, &key.1) {
+        for (key, _) in before.into_iter().filter(|(key, _)| !several.contains(key)) {
+            if !self.items.contains_key(&key)
+                && let Some(item) = means(list, &key.1)
+            {
                 self.items.insert(key, item);
             }
         }
