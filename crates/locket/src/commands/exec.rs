@@ -50,7 +50,7 @@ struct ExecArgs {
     #[arg(long, value_name = "ACTION")]
     notify: Vec<String>,
 
-    /// Where it is kept whom --notify has still to tell if locket is killed; nowhere without it
+    /// Where it is kept whom --notify has still to tell if locket is killed, and what a daily budget has left
     #[arg(id = "state-dir", long, value_name = "DIR")]
     state_dir: Option<String>,
 

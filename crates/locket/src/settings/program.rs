@@ -374,9 +374,8 @@ fn unused(layers: &mut Layers<'_>, plan: &Plan) {
         help,
     );
     if layers.flags(&table::NOTIFY).is_empty() {
-        for opt in [&table::NOTIFY_TIMEOUT, &table::STATE_DIR] {
-            let why = "nobody is told of anything, so that it is about nothing";
-            layers.refuse_flag(opt, why, "Say who is told with `--notify`, or leave this out.");
-        }
+        let why = "nobody is told of anything, so that it is about nothing";
+        let help = "Say who is told with `--notify`, or leave this out.";
+        layers.refuse_flag(&table::NOTIFY_TIMEOUT, why, help);
     }
 }

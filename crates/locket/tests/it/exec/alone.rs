@@ -507,7 +507,6 @@ fn options_of_which_nothing_makes_use_are_refused_by_their_names() {
         ("--user", &own, &file),
         ("--max-file-size", "1M", &["--map", "in:out"]),
         ("--notify-timeout", "10s", &told),
-        ("--state-dir", "state", &told),
     ] {
         let words = [option, given];
         let refused = exec(&scene, &[&value, &words[..]].concat(), &["touch", "ran"]);
@@ -519,6 +518,13 @@ fn options_of_which_nothing_makes_use_are_refused_by_their_names() {
         let used = exec(&scene, &[used_by, &words[..]].concat(), &["true"]);
         assert!(used.status.success(), "{option}: {}", stderr(&used));
     }
+    // Requests of a day are counted there whether or not anybody is told.
+    let counted = exec(
+        &scene,
+        &[&value[..], &["--state-dir", "state"]].concat(),
+        &["true"],
+    );
+    assert!(counted.status.success(), "{}", stderr(&counted));
     // What stands in the configuration holds for other programs, too.
     let mut command = scene.locket(["exec", "-e", "A=1", "--", "true"]);
     let plain = command.env("LOCKET_FILE_MODE", "0440").output().unwrap();
