@@ -45,6 +45,9 @@ pub(super) fn provider_of(layers: &Layers<'_>, layer: Layer) -> Option<Given> {
         named.retain(|(place, _)| matches!(place, Layer::Beforehand | Layer::Variables));
         let configured = before.configured.clone();
         named.extend(configured.map(|given| (Layer::File(0), given)));
+    } else if before.has_other_files && matches!(layer, Layer::File(_)) {
+        // Whoever gave those knew nothing of these files.
+        named.retain(|(place, _)| !matches!(place, Layer::Beforehand | Layer::Variables));
     }
     let own = named.iter().find(|(place, _)| *place >= layer);
     own.or(named.last()).map(|(_, given)| given.clone())

@@ -658,6 +658,9 @@ mod tests {
         };
         let op = file("op.toml", "op");
         let bws = file("bws.toml", "bws");
+        let alone = directory.path().join("alone.toml");
+        std::fs::write(&alone, "[run]\ntoken-file = '/bws.tok'\n").unwrap();
+        let alone = alone.display().to_string();
         let tokens = |plugin: &[(&str, &str)], variables: &[(&str, &str)], volume: &[(&str, &str)]| {
             let plugin = plugin
                 .iter()
@@ -713,6 +716,12 @@ mod tests {
                     "{plugin:?} {variables:?} {other:?}: {theirs:?}"
                 );
             }
+            // A token in the volume's own configuration is for the provider that the volume names.
+            let theirs = of(&[("config", &alone), ("provider", "bws")]).1;
+            assert!(
+                matches!(&theirs[..], [from] if from.ends_with("alone.toml:2")),
+                "{plugin:?} {variables:?}: {theirs:?}"
+            );
         }
         let equipped = [("BWS_ACCESS_TOKEN", "t")];
         assert_eq!(
