@@ -11,7 +11,7 @@ use locket_core::lists;
 
 use super::file::ConfigFile;
 use crate::context::Context;
-use crate::options::{Given, Layers, Notice, table};
+use crate::options::{Layers, Notice, table};
 use crate::report::Problem;
 
 /// The file of the caller's directory.
@@ -67,7 +67,8 @@ pub(crate) fn places(matches: &ArgMatches, context: &Context) -> Vec<PathBuf> {
 fn named(layers: &mut Layers<'_>) -> Vec<PathBuf> {
     let flags = layers.flags(&table::CONFIG);
     if !flags.is_empty() {
-        return flags.iter().map(Given::path).collect();
+        let filled = flags.into_iter().filter_map(|given| layers.filled(given));
+        return filled.map(|given| given.path()).collect();
     }
     let Some(given) = layers.variable(table::CONFIG.variables) else {
         return Vec::new();

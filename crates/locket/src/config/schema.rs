@@ -180,6 +180,8 @@ fn option(table: Key, name: &str, wanted: Wanted) -> Value {
         Shape::Path => schema["minLength"] = json!(1),
         Shape::Duration => schema["pattern"] = json!(duration(opt.placeholder)),
         Shape::Size => schema["pattern"] = json!(r"^\s*[0-9]+\s*([kKmMgG]([iI]?[bB])?|[bB])?\s*$"),
+        // A path as well, or a word.
+        _ if opt.name == table::AUDIT_LOG.name => schema["minLength"] = json!(1),
         _ => {}
     }
     schema

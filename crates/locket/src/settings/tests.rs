@@ -655,6 +655,8 @@ fn an_empty_path_is_refused_in_every_layer() {
         }
     }
     assert!(tried >= 5, "{tried}");
+    let by_flag = refused(&["--config="], &[], WORK);
+    assert!(by_flag.contains("--config: the path is empty"), "{by_flag}");
     // What of `exec` may be the path of an env file or a variable.
     let program = |text: &str| {
         let directory = tempfile::tempdir().unwrap();
