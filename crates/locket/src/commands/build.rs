@@ -171,11 +171,10 @@ fn compose_variables(
         .env_clear()
         .envs(program.environment.iter())
         .current_dir(&program.directory)
-        .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     let name = program.name.to_string_lossy();
     let limit = settings.common.deadline;
-    let output = limited::output(command, limit)
+    let output = limited::output(command, None, limit)
         .map_err(|error| Failure::work(format!("{name} cannot be run: {error}")))?
         .ok_or_else(|| {
             let limit = humantime::format_duration(limit);

@@ -1,6 +1,5 @@
 //! `locket compose`: what Compose calls for a service with `provider: type: locket`. Standard output is Compose's.
 
-use std::process::{Command as Process, Stdio};
 use std::sync::Mutex;
 
 use clap::{ArgAction, ArgMatches, Args};
@@ -9,7 +8,7 @@ use locket_docker::compose::{Message, Metadata, Parameter, Parameters, takes_raw
 use locket_engine::agent::{Generation, Observer, Variable};
 use zeroize::Zeroizing;
 
-use super::{Command, variables};
+use super::{Command, limited, variables};
 use crate::context::{Context, Style};
 use crate::exit::Exit;
 use crate::options::{self, Notice, table};
@@ -223,15 +222,8 @@ fn lines(generation: &Generation, is_raw: bool) -> Result<Zeroizing<String>, Fai
 /// Which Compose this is; nobody else tells.
 fn compose_version(context: &Context) -> Option<String> {
     let environment = providers::without_credentials(&context.environment);
-    let output = Process::new("docker")
-        .args(["compose", "version", "--short"])
-        .env_clear()
-        .envs(environment.iter())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    String::from_utf8(output.stdout).ok()
+    let output = limited::compose_version(&environment, limited::VERSION_LIMIT).ok()?;
+    String::from_utf8(output?.stdout).ok()
 }
 
 fn plain(failure: &Failure) -> String {

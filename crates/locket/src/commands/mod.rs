@@ -32,7 +32,12 @@ mod get;
 mod healthcheck;
 #[cfg(feature = "command-init")]
 mod init;
-#[cfg(any(feature = "command-build", feature = "command-doctor"))]
+#[cfg(any(
+    feature = "command-build",
+    feature = "command-compose",
+    feature = "command-doctor",
+    feature = "command-init"
+))]
 mod limited;
 #[cfg(feature = "command-manual")]
 mod man;

@@ -1,15 +1,19 @@
 //! The program `docker`, which has the last word on what a project is. No value ever becomes one of its arguments.
 
 use std::ffi::OsStr;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use locket_compose::init::ImageFacts;
 use locket_core::{Environment, SecretBytes};
 use serde::Deserialize;
 
+use super::super::limited;
 use crate::report::Failure;
+
+/// The longest that one call may take: a service that is made anew may wait for its image and for its stop.
+const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// `docker`, called in a project's directory for its Compose files.
 #[derive(Clone, Debug)]
@@ -97,7 +101,8 @@ impl Docker {
         for file in &self.files {
             command.arg("--file").arg(file);
         }
-        run(command.args(arguments), input)
+        command.args(arguments);
+        run(command, input)
     }
 
     /// Runs `docker ARGUMENTS`, with `input` on its standard input.
@@ -113,7 +118,9 @@ impl Docker {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        run(self.command().args(arguments), input)
+        let mut command = self.command();
+        command.args(arguments);
+        run(command, input)
     }
 
     /// What is known here of `image`; nothing where it is not on this machine or no engine answers.
@@ -155,42 +162,18 @@ impl Docker {
     }
 }
 
-fn run(command: &mut Command, input: Option<&SecretBytes>) -> Result<Answer, Failure> {
-    let failed = |error: std::io::Error| Failure::work(format!("docker cannot be run: {error}"));
-    let stdin = if input.is_some() {
-        Stdio::piped()
-    } else {
-        Stdio::null()
-    };
-    let mut child = command
-        .stdin(stdin)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(input) = input {
-        give(&mut child, input);
-    }
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().map_err(failed)?;
+fn run(mut command: Command, input: Option<&SecretBytes>) -> Result<Answer, Failure> {
+    command.stderr(Stdio::piped());
+    let output = limited::output(command, input, LIMIT)
+        .map_err(|error| Failure::work(format!("docker cannot be run: {error}")))?
+        .ok_or_else(|| {
+            let limit = humantime::format_duration(LIMIT);
+            Failure::work(format!("docker did not end within {limit}"))
+                .help("Ask `docker info` whether the engine answers, then begin again.")
+        })?;
     Ok(Answer {
-        is_good: status.success(),
-        stdout,
-        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        is_good: output.status.success(),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
-}
-
-/// A program that ends early has said why; that it did not read to the end says nothing more.
-fn give(child: &mut Child, input: &SecretBytes) {
-    let Some(mut stdin) = child.stdin.take() else {
-        return;
-    };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a value reaches a program on its standard input alone"
-    )]
-    let _ = stdin.write_all(input.expose());
 }

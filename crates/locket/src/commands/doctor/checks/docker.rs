@@ -1,6 +1,5 @@
 //! Whether Docker and Compose are there, which `init`, `migrate` and `rotate` ask about projects.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use locket_core::Environment;
@@ -13,11 +12,8 @@ pub(super) const CHECK: Check = Check { name: "docker", look };
 /// Before this release Compose removes no variable that an override takes away (`!reset`).
 const OLDEST: (u32, u32) = (2, 24);
 
-/// It says which version it is without asking anybody.
-const LIMIT: Duration = Duration::from_secs(5);
-
 fn look(scene: &Scene<'_>) -> Vec<Finding> {
-    vec![judge(&ask(&scene.context.environment, LIMIT))]
+    vec![judge(&ask(&scene.context.environment, limited::VERSION_LIMIT))]
 }
 
 /// What came of asking for the version.
@@ -32,14 +28,7 @@ enum Asked {
 }
 
 fn ask(environment: &Environment, limit: Duration) -> Asked {
-    let mut command = Command::new("docker");
-    command
-        .args(["compose", "version", "--short"])
-        .env_clear()
-        .envs(environment.iter())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    match limited::output(command, limit) {
+    match limited::compose_version(environment, limit) {
         Ok(Some(answer)) if answer.status.success() => {
             Asked::Version(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
         }
@@ -83,8 +72,6 @@ fn judge(asked: &Asked) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::super::super::finding::Health;
     use super::*;
 
@@ -114,13 +101,16 @@ mod tests {
             .collect();
         let limit = Duration::from_millis(50);
         assert_eq!(ask(&environment, Duration::from_secs(60)), Asked::Absent);
-        // It reads the first of its arguments from a pipe that nobody writes to.
-        let pipe = directory.path().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
-        let script = format!("#!/bin/sh\nread line <'{}'\n", pipe.display());
-        let program = directory.path().join("docker");
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        // It reads from a pipe that nobody writes to. Another process makes it: what this one has open for writing may be
+        // open in a child of another test, too, and is then not run.
+        let made = std::process::Command::new("sh")
+            .args([
+                "-c",
+                "mkfifo pipe; printf '#!/bin/sh\\nread line <%s/pipe\\n' \"$PWD\" >docker; chmod 700 docker",
+            ])
+            .current_dir(directory.path())
+            .status();
+        assert!(made.unwrap().success());
         assert_eq!(ask(&environment, limit), Asked::Silence(limit));
         let finding = judge(&Asked::Silence(limit));
         assert_eq!(finding.state, Health::Weak);
