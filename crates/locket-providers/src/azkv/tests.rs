@@ -5,6 +5,7 @@ mod references;
 mod refusals;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,7 +14,7 @@ use locket_core::schemes::Fragment;
 use locket_core::{ErrorKind, Fetched, Locator, Provider, ProviderError, Reference, Scheme, Schemes};
 use locket_testkit::fakes::azure::{Application, Azure};
 use locket_testkit::{Request, Response, Server, TestCa};
-use tokio::sync::Notify;
+use tokio::sync::Barrier;
 
 use super::KIND;
 use crate::ConfigError;
