@@ -24,7 +24,7 @@ struct Proof {
 /// Options that have layers: the same test takes each of them through every layer of every command that has it.
 const LAYERED: Proof = Proof {
     test: "every_option_is_honoured_by_every_command_that_takes_it",
-    file: "src/settings/tests.rs",
+    file: "src/settings/tests/honoured.rs",
     although: Some("it walks the table of options"),
 };
 

@@ -6,6 +6,7 @@ mod commands;
 mod control;
 mod ends;
 mod memory;
+mod mistakes;
 mod rounds;
 mod telemetry;
 mod world;
