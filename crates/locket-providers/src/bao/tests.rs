@@ -83,6 +83,17 @@ fn instance(server: &Server) -> (Fixture, Arc<dyn Provider>) {
     (fixture, provider)
 }
 
+/// The same with a login by `userpass`.
+fn with_password(server: &Server) -> (Fixture, Arc<dyn Provider>) {
+    let fixture = Fixture::new()
+        .set("url", &server.url())
+        .set("auth", "userpass")
+        .set("username", "me")
+        .set_credential("password-file", "pw");
+    let provider = built(&BAO, &fixture).unwrap();
+    (fixture, provider)
+}
+
 fn built(kind: &ProviderKind, fixture: &Fixture) -> Result<Arc<dyn Provider>, ConfigError> {
     fixture.build(kind.build)
 }

@@ -173,12 +173,7 @@ async fn a_lost_route_costs_no_login_and_no_lease() {
         answers.set(path, 404, lost.clone());
     }
     let server = answers.serve();
-    let fixture = Fixture::new()
-        .set("url", &server.url())
-        .set("auth", "userpass")
-        .set("username", "me")
-        .set_credential("password-file", "pw");
-    let provider = built(&BAO, &fixture).unwrap();
+    let (fixture, provider) = with_password(&server);
     let text = "bao://db/creds/app/username";
     let error = fetch(&*provider, &fixture, text).await.unwrap_err();
     assert_not_the_api(&error, &login);

@@ -40,12 +40,7 @@ fn leasing(renewable: bool) -> (Server, Fixture, Arc<dyn Provider>) {
     creds["data"] = json!({"username": "u", "password": "p"});
     answers.set("db/creds/app", 200, creds);
     let server = answers.serve();
-    let fixture = Fixture::new()
-        .set("url", &server.url())
-        .set("auth", "userpass")
-        .set("username", "me")
-        .set_credential("password-file", "pw");
-    let provider = built(&BAO, &fixture).unwrap();
+    let (fixture, provider) = with_password(&server);
     (server, fixture, provider)
 }
 
@@ -98,12 +93,7 @@ async fn a_login_that_cannot_be_replaced_yet_serves_to_its_end() {
         answers.set(look_up, 200, mount("pki/", "pki", None));
         answers.set("pki/issue/web", 200, json!({"data": {"certificate": "c"}}));
         let server = answers.serve();
-        let fixture = Fixture::new()
-            .set("url", &server.url())
-            .set("auth", "userpass")
-            .set("username", "me")
-            .set_credential("password-file", "pw");
-        let provider = built(&BAO, &fixture).unwrap();
+        let (fixture, provider) = with_password(&server);
         let logins = || {
             let asked = paths(&server);
             asked.iter().filter(|path| path.contains("/login/")).count()

@@ -37,6 +37,23 @@ struct Rig {
     fixture: Fixture,
 }
 
+/// What a session talks through.
+struct Line {
+    cx: FetchCx,
+    http: Client,
+    home: Url,
+}
+
+impl Line {
+    fn traffic(&self) -> Traffic<'_> {
+        Traffic {
+            http: &self.http,
+            home: &self.home,
+            cx: &self.cx,
+        }
+    }
+}
+
 impl Rig {
     /// `None` where the core is not installed.
     fn new() -> Option<Self> {
@@ -112,19 +129,27 @@ impl Rig {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// What our host of the core gets.
-    async fn hosted(&self, references: &[&str]) -> Value {
-        let cx: FetchCx = self.fixture.fetch_cx();
-        let http = self.fixture.build(Client::new).unwrap();
-        let home = Url::parse(&self.server.url()).unwrap();
-        let traffic = Traffic {
-            http: &http,
-            home: &home,
-            cx: &cx,
-        };
+    /// What sessions of ours talk through.
+    fn line(&self) -> Line {
+        Line {
+            cx: self.fixture.fetch_cx(),
+            http: self.fixture.build(Client::new).unwrap(),
+            home: Url::parse(&self.server.url()).unwrap(),
+        }
+    }
+
+    /// A session of the account.
+    async fn session(&self, traffic: &Traffic<'_>) -> Session {
         let token = SecretBytes::new(self.token().into_bytes());
         let code = Arc::new(Code::at(self.core.clone()));
-        let session = Session::open(&code, &token, &traffic).await.unwrap();
+        Session::open(&code, &token, traffic).await.unwrap()
+    }
+
+    /// What our host of the core gets.
+    async fn hosted(&self, references: &[&str]) -> Value {
+        let line = self.line();
+        let traffic = line.traffic();
+        let session = self.session(&traffic).await;
         let call = Call::SecretsResolveAll {
             secret_references: references,
         };

@@ -146,17 +146,9 @@ async fn past_the_deadline_nothing_begins() {
 async fn what_the_core_held_is_wiped() {
     let Some(rig) = Rig::new() else { return };
     rig.add("db", &["password"]);
-    let cx = rig.fixture.fetch_cx();
-    let http = rig.fixture.build(Client::new).unwrap();
-    let home = Url::parse(&rig.server.url()).unwrap();
-    let traffic = Traffic {
-        http: &http,
-        home: &home,
-        cx: &cx,
-    };
-    let token = SecretBytes::new(rig.token().into_bytes());
-    let code = Arc::new(Code::at(rig.core.clone()));
-    let session = Session::open(&code, &token, &traffic).await.unwrap();
+    let line = rig.line();
+    let traffic = line.traffic();
+    let session = rig.session(&traffic).await;
     let call = Call::SecretsResolveAll {
         secret_references: &["op://vault/db/password"],
     };
@@ -179,17 +171,9 @@ async fn what_the_core_held_is_wiped() {
 async fn what_a_call_gave_is_gone_with_its_last_reader_while_the_session_goes_on() {
     let Some(rig) = Rig::new() else { return };
     rig.add("db", &["password"]);
-    let cx = rig.fixture.fetch_cx();
-    let http = rig.fixture.build(Client::new).unwrap();
-    let home = Url::parse(&rig.server.url()).unwrap();
-    let traffic = Traffic {
-        http: &http,
-        home: &home,
-        cx: &cx,
-    };
-    let token = SecretBytes::new(rig.token().into_bytes());
-    let code = Arc::new(Code::at(rig.core.clone()));
-    let mut session = Session::open(&code, &token, &traffic).await.unwrap();
+    let line = rig.line();
+    let traffic = line.traffic();
+    let mut session = rig.session(&traffic).await;
     let (of_login, held) = session.machine().bodies();
     assert_eq!(held, 0, "of {of_login} bodies");
     for round in 1..=3 {
