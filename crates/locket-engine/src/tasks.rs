@@ -1,7 +1,7 @@
 //! The one place that starts work beside the agent's loop.
 
 use std::num::NonZero;
-use std::thread::ScopedJoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinHandle;
 
@@ -33,36 +33,74 @@ pub fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
     tokio::task::spawn_blocking(work)
 }
 
-/// Work on fewer items than this is done before another thread has begun.
-const WORTH_A_THREAD: usize = 64;
+/// Items that a thread takes at a time: work on fewer is done before another thread has begun.
+const STRETCH: usize = 64;
 
-/// Does `work` on `items` on as many threads as there are cores, each with a stretch of them, and gives what came of
-/// each stretch in their order.
-pub(crate) fn side_by_side<I: Sync, T: Send>(items: &[I], work: impl Fn(&[I]) -> T + Sync) -> Vec<T> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let stretches = cores.min(items.len() / WORTH_A_THREAD).max(1);
-    let length = items.len().div_ceil(stretches).max(1);
-    let mut stretches = items.chunks(length);
-    let Some(mine) = stretches.next() else {
-        return Vec::new();
-    };
-    let work = &work;
-    std::thread::scope(|scope| {
-        let others: Vec<_> = stretches
-            .map(|stretch| {
-                let thread = std::thread::Builder::new().spawn_scoped(scope, move || work(stretch));
-                (stretch, thread)
-            })
-            .collect();
-        let mut results = vec![work(mine)];
-        for (stretch, thread) in others {
-            results.push(match thread.map(ScopedJoinHandle::join) {
-                Ok(Ok(result)) => result,
-                Ok(Err(panic)) => std::panic::resume_unwind(panic),
-                // No thread is to be had: it takes longer, that is all.
-                Err(_) => work(stretch),
-            });
+/// Does `work` on each of `items` on as many threads as there are cores, and gives what came of them in their order.
+/// Each thread has a `state` of its own and takes the next stretch as soon as it is done with one.
+pub(crate) fn side_by_side<I: Sync, S, T: Send>(
+    items: &[I],
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, &I) -> T + Sync,
+) -> Vec<T> {
+    let stretches: Vec<&[I]> = items.chunks(STRETCH).collect();
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut state = state();
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(stretch) = stretches.get(index) else {
+                return done;
+            };
+            let results: Vec<T> = stretch.iter().map(|item| work(&mut state, item)).collect();
+            done.push((index, results));
         }
-        results
-    })
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut done = std::thread::scope(|scope| {
+        // Where no thread is to be had it takes longer, that is all.
+        let others: Vec<_> = (1..cores.min(stretches.len()))
+            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, &take).ok())
+            .collect();
+        let mut done = take();
+        for other in others {
+            match other.join() {
+                Ok(results) => done.extend(results),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().flat_map(|(_, results)| results).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_stand_in_the_order_of_the_items_whoever_did_the_work() {
+        for count in [0, 1, STRETCH - 1, STRETCH, 10 * STRETCH + 1] {
+            let items: Vec<usize> = (0..count).collect();
+            let seen = AtomicUsize::new(0);
+            let results = side_by_side(
+                &items,
+                || 0,
+                |before, item| {
+                    *before += 1;
+                    seen.fetch_add(1, Ordering::Relaxed);
+                    // What one thread does takes longer than what the others do.
+                    if item.is_multiple_of(STRETCH) {
+                        std::thread::yield_now();
+                    }
+                    item * 2
+                },
+            );
+            let expected: Vec<usize> = items.iter().map(|item| item * 2).collect();
+            assert_eq!(results, expected);
+            assert_eq!(seen.into_inner(), count, "each once");
+        }
+    }
 }

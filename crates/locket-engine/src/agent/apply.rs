@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::outputs::modified;
 use super::report::{Trouble, TroubleKind};
 use crate::notify::{Fingerprint, Journal, Promise};
-use crate::sink::{Applied, Generation, Removed, Sink, SinkError, Stamp, place};
+use crate::sink::{Applied, Generation, Removed, Sink, SinkError, Stamp, Swept, place};
 use crate::sources::{Parsed, Target};
 use crate::telemetry::Fingerprints;
 
@@ -34,8 +34,11 @@ pub(super) struct Applier {
     pub(super) generations: FxHashMap<Arc<Path>, Generation>,
     /// What digests of outputs are made with, where they are written down.
     fingerprints: Option<Arc<Fingerprints>>,
-    /// Directories in which the leftovers of a killed run were looked for.
-    pub(super) swept: FxHashSet<PathBuf>,
+    /// Directories in which the leftovers of a killed run were looked for, by root and path below it, and whether
+    /// nothing else was there.
+    swept: FxHashMap<Arc<Path>, FxHashMap<PathBuf, bool>>,
+    /// The same of directories that are switched as a whole.
+    pub(super) swept_whole: FxHashSet<Arc<Path>>,
     /// The values of variables.
     pub(super) variables: BTreeMap<Target, Arc<SecretBytes>>,
     /// Destinations of directories, to be searched with all below them: a template of the killed run may be gone.
@@ -128,7 +131,8 @@ impl Applier {
             memo: HashMemo::default(),
             stamps: FxHashMap::default(),
             generations: FxHashMap::default(),
-            swept: FxHashSet::default(),
+            swept: FxHashMap::default(),
+            swept_whole: FxHashSet::default(),
             variables: BTreeMap::new(),
             unswept: destinations.chain(out).map(Arc::from).collect(),
         }
@@ -195,6 +199,7 @@ impl Applier {
         {
             let (target, access) = (&job.target, &job.settings.access);
             let result = match job.settings.equal {
+                Equal::Keep if self.is_new(target) => sink.apply_new(target, &bytes, access),
                 Equal::Keep => sink.apply(target, &bytes, access),
                 Equal::Replace => sink.apply_anew(target, &bytes, access),
             };
@@ -304,18 +309,38 @@ impl Applier {
     }
 
     fn sweep(&mut self, sink: &mut Sink, target: &Target) {
-        let parent = target.relative.parent().unwrap_or(Path::new(""));
-        if self.swept.insert(target.root.join(parent)) {
-            match sink.sweep(target) {
-                Ok(0) => {}
-                Ok(count) => tracing::info!(
-                    "removed {} of an earlier run in {}",
-                    counted(count, "unfinished file"),
-                    target.root.join(parent).display()
-                ),
-                Err(error) => tracing::warn!("{error}. {}", error.hint()),
-            }
+        if self.was_empty(target).is_some() {
+            return;
         }
+        let parent = target.relative.parent().unwrap_or(Path::new(""));
+        let swept = match sink.sweep(target) {
+            Ok(swept) => swept,
+            Err(error) => {
+                tracing::warn!("{error}. {}", error.hint());
+                Swept::default()
+            }
+        };
+        match swept.removed {
+            0 => {}
+            count => tracing::info!(
+                "removed {} of an earlier run in {}",
+                counted(count, "unfinished file"),
+                target.root.join(parent).display()
+            ),
+        }
+        let below = self.swept.entry(target.root.clone()).or_default();
+        below.insert(parent.to_owned(), swept.is_empty);
+    }
+
+    /// Whether nothing was in the directory of an output when it was swept; `None` before.
+    fn was_empty(&self, target: &Target) -> Option<bool> {
+        let parent = target.relative.parent().unwrap_or(Path::new(""));
+        self.swept.get(&target.root)?.get(parent).copied()
+    }
+
+    /// Whether the output is likely not to be there: nothing was in its directory, and it was not written since.
+    fn is_new(&self, target: &Target) -> bool {
+        self.was_empty(target) == Some(true) && !self.stamps.contains_key(target)
     }
 
     pub(super) fn render(

@@ -55,7 +55,7 @@ impl Applier {
         actions: &[Action],
     ) -> Vec<Done> {
         let mut sink = Sink::new();
-        if self.swept.insert(root.to_path_buf()) {
+        if self.swept_whole.insert(root.clone()) {
             match sink.sweep_directory(root) {
                 Ok(0) => {}
                 Ok(count) => {

@@ -17,6 +17,7 @@ pub use generation::{Generation, LINK, Member};
 pub use inspect::{Facts, inspect};
 pub use phase::Phase;
 pub use session::{Applied, Removed, Sink, Written};
+pub use sweep::Swept;
 
 #[cfg(test)]
 mod generation_tests;

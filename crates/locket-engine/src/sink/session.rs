@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use locket_core::SecretBytes;
-use locket_core::plan::{Access, Equal, Owner};
+use locket_core::plan::{Access, Owner};
 use locket_sys::mount::{Filesystem, filesystem};
 use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -16,7 +16,7 @@ use super::directory::{Directories, Directory, Missing, refused, set_access};
 use super::error::{Fault, SinkError, SinkErrorKind};
 use super::file::{Look, Present, Stamp, is_equal, write_all};
 use super::phase::Phase;
-use super::sweep::sweep;
+use super::sweep::{Swept, sweep};
 use super::temporary::{Names, Temporary, is_temporary};
 use crate::sources::Target;
 
@@ -80,6 +80,17 @@ struct Staged {
     target: Target,
 }
 
+/// What is known before an output is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Approach {
+    /// Nothing: what is in place is compared.
+    Compare,
+    /// Nothing is likely to be in place: it is found out by putting something there.
+    Create,
+    /// Whatever is in place makes way.
+    Replace,
+}
+
 /// How a new file gets its place.
 enum Placing {
     Done(Stamp),
@@ -112,7 +123,22 @@ impl Sink {
     ) -> Result<Written, SinkError> {
         #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
         let bytes = bytes.expose();
-        self.settle(target, bytes, access, Equal::Keep)
+        self.settle(target, bytes, access, Approach::Compare)
+    }
+
+    /// As [`Sink::apply`], for a place where nothing is likely to be: it is looked at only where something is.
+    ///
+    /// # Errors
+    /// The output is as it was, and no temporary file is left.
+    pub fn apply_new(
+        &mut self,
+        target: &Target,
+        bytes: &SecretBytes,
+        access: &Access,
+    ) -> Result<Written, SinkError> {
+        #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
+        let bytes = bytes.expose();
+        self.settle(target, bytes, access, Approach::Create)
     }
 
     /// As [`Sink::apply`], but puts a new file in place even where an equal one is.
@@ -127,7 +153,7 @@ impl Sink {
     ) -> Result<Written, SinkError> {
         #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
         let bytes = bytes.expose();
-        self.settle(target, bytes, access, Equal::Replace)
+        self.settle(target, bytes, access, Approach::Replace)
     }
 
     fn settle(
@@ -135,13 +161,13 @@ impl Sink {
         target: &Target,
         bytes: &[u8],
         access: &Access,
-        equal: Equal,
+        approach: Approach,
     ) -> Result<Written, SinkError> {
-        let mut result = self.attempt(target, bytes, access, equal);
+        let mut result = self.attempt(target, bytes, access, approach);
         // What is staged still holds the space of old and new content; when it is in place, there may be enough.
         if matches!(&result, Err(fault) if fault.is_lack_of_space()) && !self.staged.is_empty() {
             self.commit();
-            result = self.attempt(target, bytes, access, equal);
+            result = self.attempt(target, bytes, access, approach);
         }
         if self.staged.len() >= MOST_STAGED {
             self.commit();
@@ -195,12 +221,12 @@ impl Sink {
             .map_err(|fault| fault.named(&target.path()))
     }
 
-    /// Removes the temporary files that killed runs left in the directory of `target`, and counts them. Those of a
-    /// living process stay. A directory that does not exist has none.
+    /// Removes the temporary files that killed runs left in the directory of `target`. Those of a living process stay.
+    /// A directory that does not exist has none.
     ///
     /// # Errors
     /// Some could not be removed.
-    pub fn sweep(&mut self, target: &Target) -> Result<usize, SinkError> {
+    pub fn sweep(&mut self, target: &Target) -> Result<Swept, SinkError> {
         self.try_sweep(target)
             .map_err(|fault| fault.named(&target.path()))
     }
@@ -222,7 +248,7 @@ impl Sink {
         target: &Target,
         bytes: &[u8],
         access: &Access,
-        equal: Equal,
+        approach: Approach,
     ) -> Result<Written, Fault> {
         let (parent, name) = split(target)?;
         if is_temporary(name) {
@@ -232,9 +258,18 @@ impl Sink {
             .directories
             .get(&target.root, parent, Missing::Make(access), &mut self.names)?
             .ok_or(Errno::NOENT)?;
+        if approach == Approach::Create
+            && directory.filesystem == Filesystem::Memory
+            && let Ok(stamp) = self.create(&directory, target, bytes, access)
+        {
+            return Ok(Written {
+                applied: Applied::Created,
+                stamp,
+            });
+        }
         let present = Present::look(&directory, name)?;
         let change = match self.change(&present, bytes, access)? {
-            Applied::Unchanged | Applied::Access if equal == Equal::Replace => present.overwritten(),
+            Applied::Unchanged | Applied::Access if approach == Approach::Replace => present.overwritten(),
             change => change,
         };
         match (change, present) {
@@ -268,14 +303,7 @@ impl Sink {
         access: &Access,
         applied: Applied,
     ) -> Result<Written, Fault> {
-        Phase::Temporary.reached(target);
-        let temporary = Temporary::create(directory, &mut self.names)?;
-        set_access(&temporary.file, access.owner, access.file_mode).map_err(refused)?;
-        write_all(&temporary.file, bytes, 0)?;
-        let staged = Staged {
-            temporary,
-            target: target.clone(),
-        };
+        let staged = self.stage(directory, target, bytes, access)?;
         if directory.filesystem == Filesystem::Memory {
             return match self.place(staged)? {
                 Placing::Done(stamp) => Ok(Written { applied, stamp }),
@@ -289,6 +317,38 @@ impl Sink {
         Ok(Written {
             applied,
             stamp: look.stamp,
+        })
+    }
+
+    /// Puts an output where nothing is.
+    fn create(
+        &mut self,
+        directory: &Arc<Directory>,
+        target: &Target,
+        bytes: &[u8],
+        access: &Access,
+    ) -> Result<Stamp, Fault> {
+        let mut staged = self.stage(directory, target, bytes, access)?;
+        Phase::Rename.reached(target);
+        staged.temporary.rename_to_nothing(name_of(target))?;
+        self.settled(&staged)
+    }
+
+    /// Writes the new content to a file of its own.
+    fn stage(
+        &mut self,
+        directory: &Arc<Directory>,
+        target: &Target,
+        bytes: &[u8],
+        access: &Access,
+    ) -> Result<Staged, Fault> {
+        Phase::Temporary.reached(target);
+        let temporary = Temporary::create(directory, &mut self.names)?;
+        temporary.set_access(access).map_err(refused)?;
+        write_all(&temporary.file, bytes, 0)?;
+        Ok(Staged {
+            temporary,
+            target: target.clone(),
         })
     }
 
@@ -333,10 +393,15 @@ impl Sink {
             Err(Errno::BUSY) => return Ok(Placing::Mounted),
             Err(error) => return Err(error.into()),
         }
+        Ok(Placing::Done(self.settled(&staged)?))
+    }
+
+    /// What is to be remembered of a file that has its place.
+    fn settled(&mut self, staged: &Staged) -> Result<Stamp, Fault> {
         Phase::Settled.reached(&staged.target);
         let (_, look) = Look::of(&staged.temporary.file)?;
         self.directories.mark_unsynced(&staged.temporary.directory);
-        Ok(Placing::Done(look.stamp))
+        Ok(look.stamp)
     }
 
     fn write_in_place(
@@ -420,13 +485,16 @@ impl Sink {
         Ok(Removed::Removed)
     }
 
-    fn try_sweep(&mut self, target: &Target) -> Result<usize, Fault> {
+    fn try_sweep(&mut self, target: &Target) -> Result<Swept, Fault> {
         let (parent, _) = split(target)?;
         match self.existing(&target.root, parent)? {
             Some(directory) => {
                 sweep(&directory).map_err(|errno| Fault::from(errno).at(&directory.place.path()))
             }
-            None => Ok(0),
+            None => Ok(Swept {
+                removed: 0,
+                is_empty: true,
+            }),
         }
     }
 

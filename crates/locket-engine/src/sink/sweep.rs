@@ -10,19 +10,32 @@ use rustix::io::Errno;
 use super::directory::Directory;
 use super::temporary::is_temporary;
 
-/// Removes the leftovers in `directory` and counts them. What a living process is writing stays.
+/// What a sweep of one directory came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many leftovers were removed.
+    pub removed: usize,
+    /// Whether nothing but leftovers was there.
+    pub is_empty: bool,
+}
+
+/// Removes the leftovers in `directory`. What a living process is writing stays.
 ///
 /// # Errors
 /// The first failure; the other files were tried all the same.
-pub(super) fn sweep(directory: &Directory) -> Result<usize, Errno> {
+pub(super) fn sweep(directory: &Directory) -> Result<Swept, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let readable = rustix::fs::openat(&directory.fd, ".", flags, Mode::empty())?;
     // Listed first and removed then: what is removed while listing may hide others.
     let mut leftovers = Vec::new();
+    let mut is_empty = true;
     for entry in Dir::new(readable)? {
-        let name = entry?.file_name().to_owned();
+        let entry = entry?;
+        let name = entry.file_name();
         if is_temporary(OsStr::from_bytes(name.to_bytes())) {
-            leftovers.push(name);
+            leftovers.push(name.to_owned());
+        } else if !matches!(name.to_bytes(), b"." | b"..") {
+            is_empty = false;
         }
     }
     let mut removed = 0;
@@ -33,7 +46,10 @@ pub(super) fn sweep(directory: &Directory) -> Result<usize, Errno> {
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    failure.map_or(Ok(removed), Err)
+    match failure {
+        None => Ok(Swept { removed, is_empty }),
+        Some(error) => Err(error),
+    }
 }
 
 fn remove(directory: impl AsFd, name: &OsStr) -> Result<bool, Errno> {

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use locket_core::plan::Access;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::directory::Directory;
+use super::directory::{Directory, set_access};
 use super::error::Fault;
 
 const PREFIX: &str = ".locket-";
@@ -31,6 +32,8 @@ pub(super) struct Temporary {
     pub(super) file: OwnedFd,
     pub(super) directory: Arc<Directory>,
     name: String,
+    /// The mode that it was made with, where that is known: a directory may have its own say.
+    mode: Option<u32>,
     in_place: bool,
 }
 
@@ -88,10 +91,11 @@ impl Temporary {
                 Err(Errno::EXIST) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let temporary = Self {
+            let mut temporary = Self {
                 file,
                 directory: directory.clone(),
                 name,
+                mode: None,
                 in_place: false,
             };
             if temporary.claim() {
@@ -101,7 +105,15 @@ impl Temporary {
         Err(Errno::EXIST.into())
     }
 
-    /// Puts the file where it belongs.
+    /// Gives the file its mode and owner.
+    pub(super) fn set_access(&self, access: &Access) -> Result<(), Errno> {
+        if access.owner.is_none() && self.mode == Some(access.file_mode) {
+            return Ok(());
+        }
+        set_access(&self.file, access.owner, access.file_mode)
+    }
+
+    /// Puts the file where it belongs, in the place of what is there.
     pub(super) fn rename(&mut self, name: &OsStr) -> Result<(), Errno> {
         let directory = &self.directory.fd;
         rustix::fs::renameat(directory, self.name.as_str(), directory, name)?;
@@ -109,11 +121,22 @@ impl Temporary {
         Ok(())
     }
 
+    /// Puts the file where it belongs, unless anything is there.
+    pub(super) fn rename_to_nothing(&mut self, name: &OsStr) -> Result<(), Errno> {
+        let directory = &self.directory.fd;
+        rustix::fs::renameat_with(directory, self.name.as_str(), directory, name, RenameFlags::NOREPLACE)?;
+        self.in_place = true;
+        Ok(())
+    }
+
     /// Whether the lock is ours and no sweep took the file away before it was.
-    fn claim(&self) -> bool {
+    fn claim(&mut self) -> bool {
         match rustix::fs::flock(self.file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => false,
-            Ok(()) => rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0),
+            Ok(()) => rustix::fs::fstat(&self.file).is_ok_and(|stat| {
+                self.mode = Some(stat.st_mode & 0o7777);
+                stat.st_nlink > 0
+            }),
             // A file system without locks has no sweep that could hold one.
             Err(_) => true,
         }

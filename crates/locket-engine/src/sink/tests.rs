@@ -225,6 +225,47 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
 }
 
 #[test]
+fn a_place_that_is_taken_for_empty_is_treated_as_what_it_is() {
+    let put_new = |root: &Path, name: &str| {
+        let mut sink = Sink::new();
+        let written = sink.apply_new(&target(root, name), &SecretBytes::copy_from(b"v"), &ACCESS)?;
+        assert_eq!(sink.finish(), []);
+        Ok::<_, SinkError>(written)
+    };
+    for root in destinations() {
+        let root = root.path();
+        assert_eq!(put_new(root, "absent").unwrap().applied, Applied::Created);
+        assert_eq!(mode(&root.join("absent")), 0o640);
+
+        let before = fs::metadata(root.join("absent")).unwrap().ino();
+        let again = put_new(root, "absent").unwrap();
+        assert_eq!(again.applied, Applied::Unchanged);
+        assert_eq!(fs::metadata(root.join("absent")).unwrap().ino(), before);
+        assert_eq!(
+            Sink::new().remove(&target(root, "absent"), again.stamp).unwrap(),
+            Removed::Removed,
+            "the stamp is that of the file"
+        );
+
+        fs::write(root.join("other"), "old").unwrap();
+        assert_eq!(put_new(root, "other").unwrap().applied, Applied::Replaced);
+        assert_eq!(fs::read(root.join("other")).unwrap(), b"v");
+
+        fs::write(root.join("far"), "far").unwrap();
+        symlink("far", root.join("link")).unwrap();
+        assert_eq!(put_new(root, "link").unwrap().applied, Applied::Replaced);
+        assert_eq!(fs::read(root.join("far")).unwrap(), b"far");
+        assert!(fs::symlink_metadata(root.join("link")).unwrap().is_file());
+
+        fs::create_dir(root.join("directory")).unwrap();
+        assert_eq!(put_new(root, "directory").unwrap_err().kind, SinkErrorKind::Directory);
+        rustix::fs::mknodat(CWD, root.join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(put_new(root, "pipe").unwrap_err().kind, SinkErrorKind::Special);
+        assert_eq!(names(root), ["directory", "far", "link", "other", "pipe"]);
+    }
+}
+
+#[test]
 fn one_bad_output_holds_up_no_other() {
     for root in destinations() {
         fs::create_dir(root.path().join("bad")).unwrap();
@@ -357,11 +398,11 @@ fn a_sweep_removes_leftovers_and_nothing_else() {
         fs::write(root.path().join(".locket-0123456789abcdef.tmp"), "elsewhere").unwrap();
 
         let mut sink = Sink::new();
-        assert_eq!(sink.sweep(&target(root.path(), "sub/any")).unwrap(), 3001);
+        assert_eq!(sink.sweep(&target(root.path(), "sub/any")).unwrap().removed, 3001);
         assert_eq!(names(&sub), kept);
         assert_eq!(names(root.path()).len(), 2, "only the directory named");
-        assert_eq!(sink.sweep(&target(root.path(), "any")).unwrap(), 1);
-        assert_eq!(sink.sweep(&target(root.path(), "never/made/any")).unwrap(), 0);
+        assert_eq!(sink.sweep(&target(root.path(), "any")).unwrap().removed, 1);
+        assert_eq!(sink.sweep(&target(root.path(), "never/made/any")).unwrap().removed, 0);
     }
 }
 
@@ -378,16 +419,16 @@ fn a_sweep_spares_what_a_living_process_writes() {
         .unwrap();
     let abandoned = root.path().join(".locket-0123456789abcdef.tmp");
     fs::write(&abandoned, "half").unwrap();
-    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap(), 1);
+    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap().removed, 1);
     assert!(!abandoned.exists());
     assert_eq!(writer.finish(), []);
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"new");
 
     let file = fs::File::create(&abandoned).unwrap();
     rustix::fs::flock(&file, FlockOperation::LockExclusive).unwrap();
-    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap(), 0);
+    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap().removed, 0);
     drop(file);
-    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap(), 1);
+    assert_eq!(Sink::new().sweep(&target(root.path(), "any")).unwrap().removed, 1);
 }
 
 #[test]

@@ -384,14 +384,10 @@ impl Scanner {
             .collect();
         self.files.reserve(unknown.len());
         let scanner = &*self;
-        let read = tasks::side_by_side(&unknown, |paths| {
-            let mut located = Located::default();
-            let templates = paths
-                .iter()
-                .map(|path| scanner.read(path, settings, &mut located));
-            templates.collect::<Vec<_>>()
+        let read = tasks::side_by_side(&unknown, Located::default, |located, path| {
+            scanner.read(path, settings, located)
         });
-        let mut read = read.into_iter().flatten();
+        let mut read = read.into_iter();
         let templates = paths.iter().zip(known);
         templates
             .filter_map(|(path, known)| match known {
