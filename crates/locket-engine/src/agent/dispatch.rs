@@ -347,6 +347,8 @@ impl Agent {
         self.watch_audit();
         self.ledger.finish(STOP_PATIENCE).await;
         self.show(cx.observer);
+        // Nobody has to wait until templates and tables are freed.
+        drop(tasks::blocking(move || drop((self.outputs, self.scanner))));
         Ending { untold, ..ending }
     }
 
