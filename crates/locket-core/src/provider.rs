@@ -121,6 +121,15 @@ impl FetchCx {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The same, with no more than `limit` of the time that is left.
+    #[must_use]
+    pub fn at_most(&self, limit: Duration) -> Self {
+        Self {
+            deadline: self.deadline.min(self.clock.monotonic() + limit),
+            ..self.clone()
+        }
+    }
+
     /// Time left until the deadline; zero when it has passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_sub(self.clock.monotonic())
@@ -280,6 +289,8 @@ pub struct ProviderError {
     pub context: String,
     /// What a person can do about it, as a sentence.
     pub hint: Option<String>,
+    /// The least time until it is worth asking again, where trying tells nothing before.
+    pub pause: Option<Duration>,
 }
 
 /// What the caller of a provider does next.
@@ -328,6 +339,7 @@ impl ProviderError {
             kind,
             context: context.into(),
             hint: None,
+            pause: None,
         }
     }
 
@@ -360,6 +372,13 @@ impl ProviderError {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error, after which nobody asks again for `pause`.
+    #[must_use]
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pause = Some(pause);
         self
     }
 }

@@ -239,6 +239,31 @@ async fn an_outage_past_the_end_of_a_lease_costs_few_requests_and_ends_with_a_ne
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_is_asked_for_anew_until_it_is_had_whatever_the_answers_were() {
+    for error in [
+        ProviderError::not_found("no such role"),
+        ProviderError::invalid("refused"),
+    ] {
+        let scene = staying();
+        scene.fake.lease("db", TERMS);
+        scene.template("app", "{{ fake://db }}");
+        scene
+            .run(async |_| {
+                pass(5).await;
+                scene.fake.refuse_renewals(Some(error.clone()));
+                scene.fake.fail(Some(error.clone()));
+                pass(600).await;
+                scene.fake.calls();
+                scene.fake.refuse_renewals(None);
+                scene.fake.fail(None);
+                pass(310).await;
+                assert_eq!(scene.output("app").as_deref(), Some("db-2"), "{error}");
+            })
+            .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_refuses_every_renewal_is_asked_for_one_lease_in_a_life() {
     let scene = staying();
     scene.fake.lease("db", TERMS);

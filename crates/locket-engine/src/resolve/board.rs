@@ -204,6 +204,18 @@ impl Board {
         }
     }
 
+    /// Asks for an item again at `at` whose failure would otherwise stand until the next refresh.
+    pub(super) fn retry(&mut self, key: &ItemKey, at: Duration) {
+        if let Some(item) = self.items.get_mut(key)
+            && item.stage == Stage::Idle
+            && item.retry_at.is_none()
+            && item.parts.values().any(|part| part.error.is_some())
+        {
+            item.retry_at = Some(at);
+            self.retrying.insert(key.clone());
+        }
+    }
+
     /// Whether any part of the item is wanted.
     pub(super) fn is_wanted(&self, key: &ItemKey) -> bool {
         self.items.get(key).is_some_and(|item| !item.parts.is_empty())
@@ -462,9 +474,10 @@ impl Board {
             };
             item.stage = Stage::Idle;
             match error.as_ref().filter(|error| retries(error.kind)) {
-                Some(_) => {
+                Some(error) => {
                     item.failures = item.failures.saturating_add(1);
-                    item.retry_at = Some(now + self.backoff.delay(item.failures, draw()));
+                    let pause = self.backoff.delay(item.failures, draw());
+                    item.retry_at = Some(now + pause.max(error.pause.unwrap_or_default()));
                     self.retrying.insert(key.clone());
                 }
                 None => {
@@ -543,6 +556,7 @@ impl Board {
                 .flatten()
                 .unwrap_or_default()
                 .min(LONGEST_WISH)
+                .max(error.pause.unwrap_or_default())
                 .max(self.backoff.delay(failures, draw()));
             let until = state
                 .gate

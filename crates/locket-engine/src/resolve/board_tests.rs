@@ -250,6 +250,42 @@ fn retry_after_is_obeyed_by_the_whole_instance_and_by_no_other() {
     assert_eq!(batches(&mut board, SECOND * 30).len(), 1);
 }
 
+#[test]
+fn who_is_said_to_be_worth_asking_later_is_asked_later_and_shuts_out_nobody_by_itself() {
+    let moved = || Err(ProviderError::unavailable("moved").pause(SECOND * 300));
+    let mut board = board();
+    for item in ["moved", "good"] {
+        board.want(&key("bao", item, "a"));
+    }
+    for batch in batches(&mut board, Duration::ZERO) {
+        let is_moved = &*batch.locators[0].item_key() == "moved";
+        answer(&mut board, &batch, Duration::ZERO, || {
+            if is_moved { moved() } else { value("v") }
+        });
+    }
+    assert_eq!(board.next_retry(|_| true), Some(SECOND * 300));
+    board.want(&key("bao", "another", "a"));
+    assert_eq!(batches(&mut board, SECOND).len(), 1, "the instance is open");
+}
+
+#[test]
+fn an_instance_whose_every_secret_is_worth_asking_later_is_left_alone_as_long() {
+    let moved = || Err(ProviderError::unavailable("moved").pause(SECOND * 300));
+    let mut board = board();
+    for item in 0..60 {
+        board.want(&key("bao", &item.to_string(), "a"));
+    }
+    let mut asked = 0;
+    for second in 0..300 {
+        for batch in batches(&mut board, SECOND * second) {
+            asked += 1;
+            answer(&mut board, &batch, SECOND * second, moved);
+        }
+    }
+    assert!(asked <= 4, "{asked} of 60");
+    assert_eq!(batches(&mut board, SECOND * 300).len(), 1, "one call finds out");
+}
+
 fn limited(pause: Duration) -> impl Fn() -> Result<Fetched, ProviderError> {
     move || {
         Err(ProviderError::new(

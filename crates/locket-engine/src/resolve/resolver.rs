@@ -300,9 +300,18 @@ impl Resolver {
             .or_default() += 1;
         let leases = leases_of(&batch, &results);
         self.by_lease |= leases.iter().any(|(item, _)| self.leases.is_rereading(item));
-        let settled = self
-            .board
-            .finish(&batch, results, self.clock.monotonic(), chance::fraction);
+        let now = self.clock.monotonic();
+        let settled = self.board.finish(&batch, results, now, chance::fraction);
+        // What is in use ends with its lease: no answer is the last word until there is a successor.
+        for locator in &batch.locators {
+            let item = ItemKey {
+                instance: batch.instance.clone(),
+                item: locator.item_key(),
+            };
+            if self.leases.is_rereading(&item) {
+                self.board.retry(&item, now + self.timing.backoff.most);
+            }
+        }
         if let Some(provider) = provider {
             for (item, lease) in leases {
                 self.leases

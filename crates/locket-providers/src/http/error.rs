@@ -154,24 +154,27 @@ pub(crate) fn unfinished(place: &str) -> ProviderError {
     ))
 }
 
+/// How long a server that sends everybody away for good is left alone.
+const MOVED_FOR: Duration = Duration::from_secs(5 * 60);
+
 /// Whoever sends others away for now may answer the next time: a standby server, a load balancer in trouble, a page that
 /// asks for a login. Whoever sends them away for good (301, 308) says that the address is wrong, and is not sent the
-/// credential again and again.
+/// credential again and again; but such pages come and go as well.
 fn redirected(code: u16, headers: &HeaderMap, place: &str) -> ProviderError {
-    let kind = match code {
-        301 | 308 => ErrorKind::Invalid,
-        _ => ErrorKind::Unavailable,
+    let sent_away = |text: String| match code {
+        301 | 308 => ProviderError::unavailable(text).pause(MOVED_FOR),
+        _ => ProviderError::unavailable(text),
     };
     let target = headers
         .get(LOCATION)
         .and_then(|location| Url::parse(location.to_str().ok()?).ok())
         .map(|url| url.origin().ascii_serialization());
     match target {
-        Some(origin) => ProviderError::new(kind, format!("{place} redirects to {origin}"))
+        Some(origin) => sent_away(format!("{place} redirects to {origin}"))
             .hint(format!(
                 "Credentials are never sent on to another host: give {origin} as the address if it is the right server."
             )),
-        None => ProviderError::new(kind, format!("{place} answered with a redirect that leads nowhere"))
+        None => sent_away(format!("{place} answered with a redirect that leads nowhere"))
             .hint("Check the address, and what stands in front of the server."),
     }
 }

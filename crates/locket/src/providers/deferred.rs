@@ -216,8 +216,10 @@ fn credential_error(errors: &[RenderError]) -> ProviderError {
         Problem::Unsuitable(reason) => (ErrorKind::Auth, reason, &None),
     };
     ProviderError {
-        kind,
-        context: format!("its credential {} has no value: {context}", error.reference),
         hint: hint.clone(),
+        ..ProviderError::new(
+            kind,
+            format!("its credential {} has no value: {context}", error.reference),
+        )
     }
 }
