@@ -124,7 +124,13 @@ impl Temporary {
     /// Puts the file where it belongs, unless anything is there.
     pub(super) fn rename_to_nothing(&mut self, name: &OsStr) -> Result<(), Errno> {
         let directory = &self.directory.fd;
-        rustix::fs::renameat_with(directory, self.name.as_str(), directory, name, RenameFlags::NOREPLACE)?;
+        rustix::fs::renameat_with(
+            directory,
+            self.name.as_str(),
+            directory,
+            name,
+            RenameFlags::NOREPLACE,
+        )?;
         self.in_place = true;
         Ok(())
     }

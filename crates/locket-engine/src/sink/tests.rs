@@ -258,7 +258,10 @@ fn a_place_that_is_taken_for_empty_is_treated_as_what_it_is() {
         assert!(fs::symlink_metadata(root.join("link")).unwrap().is_file());
 
         fs::create_dir(root.join("directory")).unwrap();
-        assert_eq!(put_new(root, "directory").unwrap_err().kind, SinkErrorKind::Directory);
+        assert_eq!(
+            put_new(root, "directory").unwrap_err().kind,
+            SinkErrorKind::Directory
+        );
         rustix::fs::mknodat(CWD, root.join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert_eq!(put_new(root, "pipe").unwrap_err().kind, SinkErrorKind::Special);
         assert_eq!(names(root), ["directory", "far", "link", "other", "pipe"]);
@@ -402,7 +405,12 @@ fn a_sweep_removes_leftovers_and_nothing_else() {
         assert_eq!(names(&sub), kept);
         assert_eq!(names(root.path()).len(), 2, "only the directory named");
         assert_eq!(sink.sweep(&target(root.path(), "any")).unwrap().removed, 1);
-        assert_eq!(sink.sweep(&target(root.path(), "never/made/any")).unwrap().removed, 0);
+        assert_eq!(
+            sink.sweep(&target(root.path(), "never/made/any"))
+                .unwrap()
+                .removed,
+            0
+        );
     }
 }
 
