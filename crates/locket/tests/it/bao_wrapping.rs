@@ -100,6 +100,11 @@ async fn a_wrapped_secret_id_is_unwrapped_once_and_serves_every_login() {
         assert_eq!((desk.unwraps(), desk.logins()), (1, logins));
         desk.clock.advance(Duration::from_secs(100));
     }
+    // The token is spent, and whoever tidies up removes it.
+    std::fs::remove_file(desk.directory.path().join("token")).unwrap();
+    assert!(desk.read(&provider).await.unwrap().value.matches(b"v"));
+    assert_eq!((desk.unwraps(), desk.logins()), (1, 4));
+    desk.clock.advance(Duration::from_secs(100));
     desk.put(&desk.wrapped());
     desk.read(&provider).await.unwrap();
     assert_eq!(

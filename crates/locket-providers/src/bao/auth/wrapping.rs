@@ -69,12 +69,16 @@ impl Wrapped {
             .map_err(|_| {
                 ProviderError::unavailable("unwrapping the secret id took all the time there was")
             })?;
-        let source = Stamp::of_each(self.file().into_iter().collect(), cx).await?;
-        if let Some(opened) = &state.opened
-            && opened.source == source
-        {
-            return Ok(opened.secret_id.clone());
+        let looked = Stamp::of_each(self.file().into_iter().collect(), cx).await;
+        if let Some(opened) = &state.opened {
+            // A file that is gone, or cannot be looked at, holds no other token: this one is spent and often removed.
+            let is_other =
+                |source: &Vec<Stamp>| *source != opened.source && source.iter().any(|stamp| stamp.is_there());
+            if !looked.as_ref().is_ok_and(is_other) {
+                return Ok(opened.secret_id.clone());
+            }
         }
+        let source = looked?;
         if state.opening.is_none() {
             let token = self.credential.read(cx).await?;
             let in_doubt = state.in_doubt.as_ref() == Some(&source);
