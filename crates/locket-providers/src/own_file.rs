@@ -6,14 +6,15 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use locket_core::{ErrorKind, FetchCx};
 use locket_sys::landlock;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -33,7 +34,8 @@ pub(crate) enum Unread {
     Unwritten,
 }
 
-/// The whole of the file at `path`. A pipe, as a shell makes for `<(…)`, is read to its end.
+/// The whole of the file at `path`. A pipe, as a shell makes for `<(…)`, is read to its end once, and what came of it is
+/// kept: it gives nothing twice.
 ///
 /// # Errors
 /// See [`Unread`].
@@ -45,11 +47,39 @@ pub(crate) async fn read(path: &Path, cx: &FetchCx) -> Result<Body, Unread> {
     };
     match off_loop(path, limit, opening).await?.map_err(Unread::Refused)? {
         Opened::Whole(body) => body.ok_or(Unread::TooLarge),
-        Opened::Stream(stream) => match tokio::time::timeout(time_for_files(cx), drain(stream)).await {
-            Ok(drained) => drained.map_err(Unread::Refused)?.ok_or(Unread::TooLarge),
-            Err(_) => Err(Unread::Unwritten),
-        },
+        Opened::Stream(stream, identity) => {
+            let reading = once(path, identity, drain(stream));
+            let read = tokio::time::timeout(time_for_files(cx), reading).await;
+            read.unwrap_or(Err(Unread::Unwritten))
+        }
     }
+}
+
+/// Which file it is: device, inode, and since when, since an inode is soon that of another file.
+type Identity = (u64, u64, Option<SystemTime>);
+
+/// What a pipe gave, or gives now if nobody has read it.
+async fn once(
+    path: &Path,
+    identity: Identity,
+    drain: impl Future<Output = io::Result<Option<Body>>>,
+) -> Result<Body, Unread> {
+    type Kept = Arc<tokio::sync::Mutex<Option<Body>>>;
+    static PIPES: Mutex<BTreeMap<(PathBuf, Identity), Kept>> = Mutex::new(BTreeMap::new());
+    let kept = {
+        let mut pipes = PIPES.lock().unwrap_or_else(PoisonError::into_inner);
+        pipes.entry((path.to_owned(), identity)).or_default().clone()
+    };
+    let mut kept = kept.lock().await;
+    if let Some(body) = &*kept {
+        return Ok(body.copy());
+    }
+    let body = drain.await.map_err(Unread::Refused)?.ok_or(Unread::TooLarge)?;
+    // A writer that went away without a word may come back.
+    if !body.bytes().is_empty() {
+        *kept = Some(body.copy());
+    }
+    Ok(body)
 }
 
 /// The whole of the file at `path`, on this thread: for callers without a limit that it could take. A pipe is refused.
@@ -59,7 +89,7 @@ pub(crate) async fn read(path: &Path, cx: &FetchCx) -> Result<Body, Unread> {
 pub(crate) fn read_at_once(path: &Path) -> Result<Body, Unread> {
     match Opened::at(path).map_err(Unread::Refused)? {
         Opened::Whole(body) => body.ok_or(Unread::TooLarge),
-        Opened::Stream(_) => {
+        Opened::Stream(..) => {
             let error = io::Error::new(io::ErrorKind::Unsupported, "it is a pipe");
             Err(Unread::Refused(error))
         }
@@ -117,7 +147,7 @@ enum Opened {
     /// Its content; `None` where it is too large.
     Whole(Option<Body>),
     /// What has its content when somebody has written it: a pipe, or a terminal.
-    Stream(OwnedFd),
+    Stream(OwnedFd, Identity),
 }
 
 impl Opened {
@@ -127,7 +157,8 @@ impl Opened {
         let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
         let found = file.metadata()?;
         if found.file_type().is_fifo() || rustix::termios::isatty(&file) {
-            return Ok(Self::Stream(file.into()));
+            let identity = (found.dev(), found.ino(), found.created().ok());
+            return Ok(Self::Stream(file.into(), identity));
         }
         whole(&file, found.len()).map(Self::Whole)
     }
@@ -170,6 +201,7 @@ impl Unread {
     /// What it means to whoever needs the file.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
+            Self::Refused(error) if is_passing(error) => ErrorKind::Unavailable,
             Self::Refused(_) | Self::TooLarge => ErrorKind::Auth,
             Self::Stalled | Self::Unwritten => ErrorKind::Unavailable,
         }
@@ -191,6 +223,15 @@ impl Unread {
         }
         .to_owned()
     }
+}
+
+/// Whether a file system is in trouble, rather than that it has no such file for us.
+fn is_passing(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(Errno::IO | Errno::STALE | Errno::TIMEDOUT | Errno::AGAIN)
+    )
 }
 
 impl fmt::Display for Unread {

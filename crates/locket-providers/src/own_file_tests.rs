@@ -114,8 +114,44 @@ async fn what_a_shell_puts_in_the_place_of_a_process_is_read() {
         };
         assert_eq!(read(&path, &cx()).await.unwrap().bytes(), b"token\n");
         writing.into_iter().for_each(|thread| thread.join().unwrap());
-        // There is no more of it, and nobody to wait for.
-        assert_eq!(read(&path, &cx()).await.unwrap().bytes(), b"");
+        // There is no more of it, and whoever needs it again has it nevertheless.
+        assert_eq!(read(&path, &cx()).await.unwrap().bytes(), b"token\n");
+        drop(reader);
+    }
+}
+
+#[tokio::test]
+async fn readers_of_one_pipe_all_have_the_whole_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = fifo(&directory);
+    let writing = std::thread::spawn({
+        let path = path.clone();
+        move || std::fs::write(path, "t".repeat(100_000)).unwrap()
+    });
+    let cx = cx();
+    for body in join_all((0..10).map(|_| read(&path, &cx))).await {
+        assert_eq!(body.unwrap().bytes().len(), 100_000);
+    }
+    writing.join().unwrap();
+    // Another pipe in its place is another one.
+    std::fs::remove_file(&path).unwrap();
+    let other = fifo(&directory);
+    let writing = std::thread::spawn(move || std::fs::write(other, "new").unwrap());
+    let read = read(&path, &cx).await.unwrap();
+    writing.join().unwrap();
+    assert_eq!(read.bytes().len(), 3);
+}
+
+#[tokio::test]
+async fn a_file_system_in_trouble_is_asked_again_and_a_file_that_is_not_ours_is_not() {
+    for (errno, kind) in [
+        (Errno::STALE, ErrorKind::Unavailable),
+        (Errno::IO, ErrorKind::Unavailable),
+        (Errno::NOENT, ErrorKind::Auth),
+        (Errno::ACCESS, ErrorKind::Auth),
+    ] {
+        let error = Unread::Refused(io::Error::from_raw_os_error(errno.raw_os_error()));
+        assert_eq!(error.kind(), kind, "{error}");
     }
 }
 

@@ -33,6 +33,11 @@ impl Body {
         true
     }
 
+    /// Another one with the same bytes.
+    pub(crate) fn copy(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// The bytes, for the provider's wire code.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0

@@ -10,6 +10,7 @@ use reqwest::redirect::{Attempt, Policy};
 use crate::http::dns::Resolver;
 use crate::http::error::{transport_error, unfinished};
 use crate::http::proxy::Proxies;
+use crate::http::stamp::GLANCE;
 use crate::http::tls::{TlsFiles, TlsStamp};
 use crate::http::{Body, Request, Response};
 use crate::{BuildCx, ConfigError};
@@ -41,12 +42,17 @@ pub(crate) struct Client {
 /// Connections over TLS.
 #[derive(Debug)]
 struct Pool {
-    client: reqwest::Client,
+    /// None after a rest.
+    client: Option<reqwest::Client>,
+    config: rustls::ClientConfig,
     /// The state of the files that it was made from.
     made_from: TlsStamp,
-    /// A later state of them that nothing could be made from, once that was told.
-    refused: Option<TlsStamp>,
+    /// A later state of them that nothing could be made from, and when that was tried.
+    refused: Option<(TlsStamp, Duration)>,
 }
+
+/// How long files that nothing could be made from are not read again while they do not change.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
 
 /// Which versions of HTTP are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +99,7 @@ impl Client {
     /// There is no whole answer within the request's time limit or what the deadline leaves.
     pub(crate) async fn send(&self, request: Request, cx: &FetchCx) -> Result<Response, ProviderError> {
         let place = request.place();
+        let client = self.client_for(request.url.scheme(), cx).await?;
         let limit = self.timeout.min(cx.remaining());
         if limit.is_zero() {
             return Err(ProviderError::unavailable(format!(
@@ -102,7 +109,7 @@ impl Client {
         let method = request.method.clone();
         let started = cx.clock.monotonic();
         cx.count_request();
-        let outcome = self.exchange(request, limit, cx, &place).await;
+        let outcome = exchange(&client, request, limit, cx, &place).await;
         let ms = cx.clock.monotonic().saturating_sub(started).as_millis();
         match &outcome {
             Ok(response) => tracing::debug!(%method, place, status = response.status.as_u16(), ms, "request"),
@@ -114,40 +121,12 @@ impl Client {
     /// Closes the connections that nobody uses now. The next request makes new ones.
     pub(crate) fn rest(&self) {
         *locked(&self.plain) = None;
-        *locked(&self.secure) = None;
-    }
-
-    async fn exchange(
-        &self,
-        request: Request,
-        limit: Duration,
-        cx: &FetchCx,
-        place: &str,
-    ) -> Result<Response, ProviderError> {
-        let url = request.url.clone();
-        let failed = |error: reqwest::Error| transport_error(&error, &url, limit);
-        let client = self.client_for(request.url.scheme(), cx).await?;
-        let mut sent = client
-            .request(request.method, request.url)
-            .headers(request.headers)
-            .timeout(limit);
-        if let Some(body) = request.body {
-            sent = sent.body(Bytes::from_owner(body));
+        let mut secure = locked(&self.secure);
+        // What was read of files may be all that there is of them by then.
+        match &mut *secure {
+            Some(pool) if !pool.made_from.is_empty() => pool.client = None,
+            _ => *secure = None,
         }
-        let mut answer = sent.send().await.map_err(failed)?;
-        let mut body = Body::with_capacity(answer.content_length());
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if !body.extend(&chunk) {
-                return Err(unfinished(place));
-            }
-        }
-        Ok(Response {
-            status: answer.status(),
-            headers: std::mem::take(answer.headers_mut()),
-            body,
-            place: place.to_owned(),
-            arrived: cx.clock.wall(),
-        })
     }
 
     /// The pool that serves addresses of `scheme`.
@@ -161,52 +140,95 @@ impl Client {
             *plain = Some(client.clone());
             return Ok(client);
         }
-        // A pool that serves goes on where there are no files for another: somebody may be writing them just now.
-        self.secure_client(cx).await.or_else(|error| {
-            let present = locked(&self.secure);
-            let pool = present.as_ref().ok_or(error)?;
-            Ok(pool.client.clone())
-        })
+        self.secure_client(cx).await
     }
 
+    /// The pool for TLS. One that serves goes on where there are no files for another, or not soon enough: somebody may
+    /// be writing them just now, and a file system may stall.
     async fn secure_client(&self, cx: &FetchCx) -> Result<reqwest::Client, ProviderError> {
-        if let Some(client) = self.made_of(&self.tls.stamp(cx).await?) {
-            return Ok(client);
+        if let Some(client) = self.as_before() {
+            let short = cx.at_most(GLANCE);
+            return match self.renewed(&short).await {
+                Ok(Some(renewed)) => Ok(renewed),
+                Ok(None) | Err(_) => client,
+            };
         }
-        // Whoever comes meanwhile is to find the pool that is being made.
-        let making = tokio::time::timeout(cx.remaining(), self.making.lock()).await;
-        let _making = making
-            .map_err(|_| ProviderError::unavailable("the files for TLS took all the time that there was"))?;
+        let _making = self.making(cx).await?;
+        // Whoever comes meanwhile finds the pool that was being made.
+        match self.as_before() {
+            Some(client) => client,
+            None => self.make(self.tls.stamp(cx).await?, cx).await,
+        }
+    }
+
+    /// A pool of files that are not those that the present one was made from; none where they are.
+    async fn renewed(&self, cx: &FetchCx) -> Result<Option<reqwest::Client>, ProviderError> {
+        if !self.is_news(&self.tls.stamp(cx).await?, cx) {
+            return Ok(None);
+        }
+        let _making = self.making(cx).await?;
         let stamp = self.tls.stamp(cx).await?;
-        if let Some(client) = self.made_of(&stamp) {
-            return Ok(client);
+        match self.is_news(&stamp, cx) {
+            true => self.make(stamp, cx).await.map(Some),
+            // Somebody else has made it.
+            false => self.as_before().transpose(),
         }
-        match self.tls.config(cx).await.and_then(|config| self.build(config)) {
-            Ok(client) => {
-                let pool = Pool {
-                    client: client.clone(),
+    }
+
+    async fn making(&self, cx: &FetchCx) -> Result<tokio::sync::MutexGuard<'_, ()>, ProviderError> {
+        let making = tokio::time::timeout(cx.remaining(), self.making.lock()).await;
+        making.map_err(|_| ProviderError::unavailable("the files for TLS took all the time that there was"))
+    }
+
+    /// Reads the files, which `stamp` is the state of, and makes a pool of them.
+    async fn make(&self, stamp: TlsStamp, cx: &FetchCx) -> Result<reqwest::Client, ProviderError> {
+        let made = self.tls.config(cx).await;
+        let made = made.and_then(|config| Ok((self.build(config.clone())?, config)));
+        let mut secure = locked(&self.secure);
+        match made {
+            Ok((client, config)) => {
+                *secure = Some(Pool {
+                    client: Some(client.clone()),
+                    config,
                     made_from: stamp,
                     refused: None,
-                };
-                *locked(&self.secure) = Some(pool);
+                });
                 Ok(client)
             }
             Err(error) => {
-                if let Some(pool) = &mut *locked(&self.secure)
-                    && pool.refused.replace(stamp.clone()) != Some(stamp)
-                {
-                    tracing::warn!("connections are made as before, since {error}");
+                if let Some(pool) = &mut *secure {
+                    let before = pool.refused.replace((stamp.clone(), cx.clock.monotonic()));
+                    if before.is_none_or(|(before, _)| before != stamp) {
+                        tracing::warn!("connections are made as before, since {error}");
+                    }
                 }
                 Err(error)
             }
         }
     }
 
-    /// The pool for TLS, if it was made from files in this state.
-    fn made_of(&self, stamp: &TlsStamp) -> Option<reqwest::Client> {
-        let secure = locked(&self.secure);
-        let present = secure.as_ref().filter(|pool| pool.made_from == *stamp);
-        present.map(|pool| pool.client.clone())
+    /// The pool for TLS that there is.
+    fn as_before(&self) -> Option<Result<reqwest::Client, ProviderError>> {
+        let mut secure = locked(&self.secure);
+        let pool = secure.as_mut()?;
+        if let Some(client) = &pool.client {
+            return Some(Ok(client.clone()));
+        }
+        let built = self.build(pool.config.clone());
+        pool.client = built.as_ref().ok().cloned();
+        Some(built)
+    }
+
+    /// Whether there may be a newer pool to be made of files in this state.
+    fn is_news(&self, stamp: &TlsStamp, cx: &FetchCx) -> bool {
+        let now = cx.clock.monotonic();
+        locked(&self.secure).as_ref().is_none_or(|pool| {
+            let was_refused = pool
+                .refused
+                .as_ref()
+                .is_some_and(|(refused, at)| refused == stamp && now < *at + REFUSED_FOR);
+            pool.made_from != *stamp && !was_refused
+        })
     }
 
     fn build(&self, mut tls: rustls::ClientConfig) -> Result<reqwest::Client, ProviderError> {
@@ -234,6 +256,39 @@ impl Client {
         }
         builder.build().map_err(unbuilt)
     }
+}
+
+/// One request and its whole answer.
+async fn exchange(
+    client: &reqwest::Client,
+    request: Request,
+    limit: Duration,
+    cx: &FetchCx,
+    place: &str,
+) -> Result<Response, ProviderError> {
+    let url = request.url.clone();
+    let failed = |error: reqwest::Error| transport_error(&error, &url, limit);
+    let mut sent = client
+        .request(request.method, request.url)
+        .headers(request.headers)
+        .timeout(limit);
+    if let Some(body) = request.body {
+        sent = sent.body(Bytes::from_owner(body));
+    }
+    let mut answer = sent.send().await.map_err(failed)?;
+    let mut body = Body::with_capacity(answer.content_length());
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        if !body.extend(&chunk) {
+            return Err(unfinished(place));
+        }
+    }
+    Ok(Response {
+        status: answer.status(),
+        headers: std::mem::take(answer.headers_mut()),
+        body,
+        place: place.to_owned(),
+        arrived: cx.clock.wall(),
+    })
 }
 
 fn locked<T>(pool: &Mutex<T>) -> MutexGuard<'_, T> {

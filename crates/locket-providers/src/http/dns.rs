@@ -102,11 +102,11 @@ fn warn_about_replaced(file: &str) {
 
 /// The process's resolver, made anew when its configuration changed.
 fn shared() -> Result<TokioResolver, DnsError> {
-    type Shared = Option<((Stamp, tokio::runtime::Id), TokioResolver)>;
+    type Shared = Option<((Option<Stamp>, tokio::runtime::Id), TokioResolver)>;
     static SHARED: Mutex<Shared> = Mutex::new(None);
 
     // Its connections are tasks of one runtime, so that another runtime needs another resolver.
-    let made_for = (Stamp::of(Path::new(RESOLV_CONF)), Handle::current().id());
+    let made_for = (Stamp::of(Path::new(RESOLV_CONF)).ok(), Handle::current().id());
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some((known, resolver)) = &*shared {
         if *known == made_for {

@@ -1,9 +1,13 @@
 //! Trust and client certificates, against servers with certificates of authorities made for the test.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use locket_core::{ErrorKind, ProviderError};
 use locket_testkit::{Response as Reply, Server, TestCa};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::http::stamp::GLANCE;
 use crate::http::{Client, Endpoint, Request};
 use crate::testing::Fixture;
 
@@ -104,6 +108,61 @@ async fn a_ca_file_that_comes_late_or_in_pieces_is_waited_for() {
     // It is another authority's in the end.
     fixture.write("ca-file", &TestCa::new().pem());
     ask(&client, &fixture, &server.url()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_served_before_a_rest_serves_after_it_while_the_file_is_written_anew() {
+    let ca = TestCa::new();
+    let (server, fixture) = (https(&ca), trusting(&ca));
+    let client = fixture.build(Client::new).unwrap();
+    ask(&client, &fixture, &server.url()).await.unwrap();
+    client.rest();
+    fixture.write("ca-file", "");
+    ask(&client, &fixture, &server.url()).await.unwrap();
+    assert_eq!(server.connection_count(), 2, "the rest closed the first");
+    client.rest();
+    // It is another authority's in the end.
+    fixture.write("ca-file", &TestCa::new().pem());
+    ask(&client, &fixture, &server.url()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_file_that_can_be_looked_at_and_not_be_read_costs_a_pool_that_serves_little_and_once() {
+    let ca = TestCa::new();
+    let (server, fixture) = (https(&ca), trusting(&ca));
+    let client = fixture.build(Client::new).unwrap();
+    ask(&client, &fixture, &server.url()).await.unwrap();
+    let path = fixture.write("ca-file", "");
+    std::fs::remove_file(&path).unwrap();
+    // Nobody writes to it.
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+    let url = server.url();
+    let asking = futures_util::future::join_all((0..10).map(|_| ask(&client, &fixture, &url)));
+    // One after the other would be twenty seconds.
+    for outcome in tokio::time::timeout(GLANCE * 4, asking).await.unwrap() {
+        outcome.unwrap();
+    }
+    tokio::time::timeout(GLANCE, ask(&client, &fixture, &url))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_was_never_sent_is_not_counted() {
+    let ca = TestCa::new();
+    let server = https(&ca);
+    let fixture = Fixture::new().set("ca-file", "ca-file");
+    let client = fixture.build(Client::new).unwrap();
+    let counter = Arc::new(AtomicU64::new(0));
+    let cx = fixture.fetch_cx().counting(counter.clone());
+    let url = Endpoint::parse("url", &server.url()).unwrap().join(["x"]);
+    client.send(Request::get(url), &cx).await.unwrap_err();
+    assert_eq!(counter.load(Ordering::Relaxed), 0);
+    fixture.write("ca-file", &ca.pem());
+    let url = Endpoint::parse("url", &server.url()).unwrap().join(["x"]);
+    client.send(Request::get(url), &cx).await.unwrap();
+    assert_eq!(counter.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use locket_core::{BoxFuture, ErrorKind, FetchCx, ProviderError, SecretBytes};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::http::Stamp;
+use crate::http::stamp::{GLANCE, Stamp};
 
 /// How long a refused login is not tried again while nothing about it changed. Servers lock accounts out after a
 /// few failures, and a round would otherwise try once for each of its items.
@@ -348,7 +348,7 @@ impl<A: Authority> TokenCache<A> {
     async fn look(&self, cx: &FetchCx) -> Option<Vec<Stamp>> {
         match self.authority.on_new_source() {
             OnNewSource::Keep => None,
-            OnNewSource::Replace => self.authority.source(cx).await.ok(),
+            OnNewSource::Replace => self.authority.source(&cx.at_most(GLANCE)).await.ok(),
         }
     }
 
@@ -371,10 +371,8 @@ impl<A: Authority> TokenCache<A> {
         let now = cx.clock.monotonic();
         if let Some(failure) = &state.failure {
             let waited_for_it = failure.attempt > seen;
-            let stands = !failure.error.kind.is_transient()
-                && failure.source == source
-                && now < failure.at + REFUSED_FOR;
-            if waited_for_it || stands {
+            let stands = !failure.error.kind.is_transient() && now < failure.at + REFUSED_FOR;
+            if failure.source == source && (waited_for_it || stands) {
                 return Err(failure.error.clone());
             }
         }
@@ -467,9 +465,7 @@ impl<A: Authority> TokenCache<A> {
 
 /// The surroundings of a request that is made while a token still serves: there must be time left to use it.
 fn beside(cx: &FetchCx) -> FetchCx {
-    let mut half = cx.clone();
-    half.deadline = cx.clock.monotonic() + cx.remaining() / 2;
-    half
+    cx.at_most(cx.remaining() / 2)
 }
 
 impl Issued {
