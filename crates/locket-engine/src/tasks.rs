@@ -61,7 +61,7 @@ pub(crate) fn side_by_side<I: Sync, S, T: Send>(
     let mut done = std::thread::scope(|scope| {
         // Where no thread is to be had it takes longer, that is all.
         let others: Vec<_> = (1..cores.min(stretches.len()))
-            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, &take).ok())
+            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, take).ok())
             .collect();
         let mut done = take();
         for other in others {

@@ -99,12 +99,14 @@ impl Client {
     /// There is no whole answer within the request's time limit or what the deadline leaves.
     pub(crate) async fn send(&self, request: Request, cx: &FetchCx) -> Result<Response, ProviderError> {
         let place = request.place();
+        let late = || ProviderError::unavailable(format!("no time was left to ask {place}"));
+        if cx.remaining().is_zero() {
+            return Err(late());
+        }
         let client = self.client_for(request.url.scheme(), cx).await?;
         let limit = self.timeout.min(cx.remaining());
         if limit.is_zero() {
-            return Err(ProviderError::unavailable(format!(
-                "no time was left to ask {place}"
-            )));
+            return Err(late());
         }
         let method = request.method.clone();
         let started = cx.clock.monotonic();
