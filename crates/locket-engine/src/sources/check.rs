@@ -1,9 +1,9 @@
 //! What is wrong with a plan before anything is asked or written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
-use locket_core::plan::{Map, OnError, Plan};
+use locket_core::plan::{Map, OnError, Plan, Source};
 use rustix::fs::{Access, access};
 
 use super::scan::Scan;
@@ -36,6 +36,14 @@ pub enum PlanError {
         destination: PathBuf,
         /// The source around it.
         source_root: PathBuf,
+    },
+    /// An output would take the place of a template that is a file of its own.
+    #[error("{} is a template, and what is made of {of} would be written over it", target.display())]
+    OverSource {
+        /// The output.
+        target: PathBuf,
+        /// What it would be made of.
+        of: String,
     },
     /// An option of directories on a map of a single file.
     #[error("`{option}` is given for {}, which is a file", path.display())]
@@ -75,6 +83,7 @@ impl PlanError {
             Self::NotWritable { destination, .. } => Some(destination),
             Self::SameTarget { .. }
             | Self::InsideSource { .. }
+            | Self::OverSource { .. }
             | Self::NotADirectory { .. }
             | Self::SharedDirectory { .. }
             | Self::HalfRendered { .. } => None,
@@ -89,6 +98,7 @@ impl PlanError {
             }
             Self::SameTarget { .. } => "Give each template a destination of its own.",
             Self::InsideSource { .. } => "Choose a destination outside of every source.",
+            Self::OverSource { .. } => "Choose another name or directory for the output.",
             Self::NotADirectory { .. } => "Leave the option out, or map the directory around the file.",
             Self::HalfRendered { .. } => {
                 "Leave one of the two out: a directory that is switched as a whole has no half-finished state."
@@ -139,6 +149,7 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
                 destination: map.destination.clone(),
             }),
     );
+    let templates = single_files(plan);
     let mut targets: HashMap<PathBuf, String> = HashMap::new();
     let mut parents: HashMap<PathBuf, PathBuf> = HashMap::new();
     for found in scan.found.iter().filter(|found| !found.target.is_variable()) {
@@ -157,6 +168,15 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
             _ => settled(&path),
         };
         let source = found.source.shown();
+        // A link there that leads to a template may be the way to it, so that it is not to be replaced, either.
+        if !templates.is_empty()
+            && (templates.contains(&target) || target.is_symlink() && templates.contains(&settled(&target)))
+        {
+            errors.push(PlanError::OverSource {
+                target: path,
+                of: source.clone(),
+            });
+        }
         if let Some(first) = targets.insert(target.clone(), source.clone()) {
             errors.push(PlanError::SameTarget {
                 target,
@@ -184,6 +204,17 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
         }
     }
     errors
+}
+
+/// Where the templates are that are files of their own. Those below a directory lie inside a source.
+fn single_files(plan: &Plan) -> HashSet<PathBuf> {
+    let maps = plan.maps.iter().map(|map| &map.source);
+    let secrets = plan.secrets.iter().filter_map(|secret| match &secret.source {
+        Source::File(path) | Source::EnvFile(path) => Some(path),
+        Source::Inline { .. } | Source::Every { .. } => None,
+    });
+    let files = maps.filter(|source| !source.is_dir()).chain(secrets);
+    files.map(|path| settled(path)).collect()
 }
 
 /// The directories of atomic maps that something else of the plan writes to.
