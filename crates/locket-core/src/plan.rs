@@ -1,12 +1,13 @@
 //! What goes where: the outputs of a round, before anything is asked or written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::glob::{Pattern, Selection};
 use crate::template::TemplateOptions;
-use crate::{Action, Environment};
+use crate::{Action, Environment, SecretBytes};
 
 /// Where a template comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -163,6 +164,8 @@ pub struct Plan {
     pub allowed_names: Vec<Pattern>,
     /// What `${…}` in env files is looked up in.
     pub inherited: Environment,
+    /// What was in those env files that are pipes: it comes once, and is no longer to be had from the path.
+    pub piped: BTreeMap<PathBuf, Arc<SecretBytes>>,
     /// Where inline secrets go.
     pub out: PathBuf,
     /// Templates larger than this are refused, in bytes.

@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod child;
+pub mod irregular;
 pub mod landlock;
 pub mod memory;
 pub mod mount;

@@ -31,6 +31,20 @@ pub enum SourceError {
         /// The kind of that.
         kind: io::ErrorKind,
     },
+    /// It is something else than a regular file.
+    #[error("the template {} is {what}, not a regular file", path.display())]
+    NotRegular {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// It is a pipe, and its writer did not write and close it in time.
+    #[error("the env file {} is a pipe, and was not written to its end in time", path.display())]
+    Unwritten {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The file is larger than allowed.
     #[error("the template {} has {size} bytes, more than the {limit} that are allowed", path.display())]
     TooLarge {
@@ -75,6 +89,12 @@ impl SourceError {
             Self::Template { .. } => "Correct the places shown; the last good output stays until then.",
             Self::Unreadable { path, .. } if landlock::denies_reading(path) => landlock::ADVICE,
             Self::Unreadable { .. } => "Let the agent's user read it, or leave it out of the map.",
+            Self::NotRegular { .. } => {
+                "Name a regular file, or leave it out: a template is looked at more than once, and what comes through a pipe is gone."
+            }
+            Self::Unwritten { .. } => {
+                "Check the program at the other end: it has to write the whole and to end."
+            }
             Self::Guarded { .. } => "Say `--allow-name` with its name if that is meant.",
             Self::TooLarge { .. } => "Raise `--max-file-size`, or leave the file out of the map.",
         }

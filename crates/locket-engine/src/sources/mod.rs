@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod listing;
 mod parse;
+mod pipe;
 mod scan;
 mod target;
 #[cfg(test)]
@@ -16,5 +17,6 @@ pub use error::{SourceError, Trouble};
 pub use listing::{Listed, Listing};
 pub use parse::Parsed;
 pub(crate) use parse::{Located, parse};
+pub use pipe::drain;
 pub use scan::{Found, Role, Scan, Scanner};
 pub use target::Target;

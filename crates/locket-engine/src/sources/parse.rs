@@ -2,12 +2,13 @@
 
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
 use locket_core::template::{KnownTags, TemplateOptions};
 use locket_core::{Diagnostic, Reference, Template};
+use locket_sys::irregular;
 use rustc_hash::FxHashMap;
 
 use super::error::SourceError;
@@ -76,8 +77,17 @@ pub(crate) fn parse(
     }
 }
 
+/// What a text is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// A regular file: what comes through anything else cannot be looked at again.
+    File,
+    /// A device, too, as `/dev/null` is one for whoever wants an empty text.
+    Device,
+}
+
 /// The text of a template, and what its file was when it was read.
-pub(super) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, Metadata), SourceError> {
+pub(super) fn read(path: &Path, from: From, limit: u64) -> Result<(Vec<u8>, Metadata), SourceError> {
     let unreadable = |error: io::Error| SourceError::unreadable(path, &error);
     // A pipe that takes the file's place must not hang the agent.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
@@ -87,6 +97,13 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, Metadata), Sourc
         .open(path)
         .map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
+    // Of a pipe that nobody writes to, nothing would be read, as if it were an empty file.
+    if let Some(what) = irregular::what(metadata.mode())
+        && !(from == From::Device && metadata.file_type().is_char_device())
+    {
+        let path = path.into();
+        return Err(SourceError::NotRegular { path, what });
+    }
     if metadata.len() > limit {
         return Err(SourceError::TooLarge {
             path: path.into(),

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::error::{SourceError, Trouble};
 use super::listing::{Listed, Listing, Listings};
-use super::parse::{Located, Parsed, parse, read};
+use super::parse::{From, Located, Parsed, parse, read};
 use super::target::{Target, root_of};
 use super::variables::{self, EnvFiles};
 use super::walk;
@@ -408,7 +408,7 @@ impl Scanner {
     }
 
     fn read(&self, path: &Path, settings: &OutputSettings, located: &mut Located) -> Read {
-        let (text, metadata) = read(path, self.plan.max_file_size).map_err(Arc::new)?;
+        let (text, metadata) = read(path, From::File, self.plan.max_file_size).map_err(Arc::new)?;
         let name = path.display().to_string();
         let template = parse(&name, &text.into(), &settings.template, &self.instances, located);
         Ok((Stamp::of(&metadata), template))

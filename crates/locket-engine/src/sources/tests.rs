@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use locket_core::plan::{Map, OutputSettings, Plan, Secret, Source};
+use locket_core::plan::{Map, OutputSettings, Place, Plan, Secret, Source};
 use locket_core::schemes::Fragment;
 use locket_core::{Locator, Scheme, Schemes};
 use tempfile::TempDir;
@@ -170,7 +170,7 @@ fn only_a_whole_scan_tells_of_more_than_edits() {
     }
     let plan = Plan {
         secrets: vec![Secret {
-            place: locket_core::plan::Place::Variable,
+            place: Place::Variable,
             name: "env".into(),
             source: Source::EnvFile(env_file.clone()),
             settings: OutputSettings::default(),
@@ -250,7 +250,7 @@ fn inline_secrets_and_secret_files_go_to_the_output_directory() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("tpl"), "{{ fake://file }}").unwrap();
     let secret = |name: &str, source| Secret {
-        place: locket_core::plan::Place::File,
+        place: Place::File,
         name: name.into(),
         source,
         settings: OutputSettings::default(),
@@ -319,4 +319,141 @@ fn a_plan_that_would_lose_something_is_refused() {
         &check(&[(&source, &dir.path().join("file/out"))])[..],
         [PlanError::NotWritable { .. }]
     ));
+}
+
+#[test]
+fn no_template_is_overwritten_with_what_is_made_of_it() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for name in ["t", "other", "env"] {
+        fs::write(at(name), "A=1").unwrap();
+    }
+    fs::create_dir(at("d")).unwrap();
+    symlink("t", at("link")).unwrap();
+    symlink("link", at("chain")).unwrap();
+    symlink(dir.path(), at("way")).unwrap();
+    let refused = |plan: &Plan| {
+        let found = check(plan, &scan(plan));
+        match &found[..] {
+            [] => false,
+            [PlanError::OverSource { .. }] => true,
+            _ => panic!("{found:?}"),
+        }
+    };
+    for (source, destination, is_refused) in [
+        ("t", "t", true),
+        ("t", "d/../t", true),
+        ("t", "way/t", true),
+        ("way/t", "t", true),
+        ("link", "t", true),
+        ("link", "link", true),
+        ("chain", "link", true),
+        ("t", "new", false),
+        ("t", "d/t", false),
+        ("link", "other", false),
+    ] {
+        let plan = plan(&[(&at(source), &at(destination))]);
+        assert_eq!(refused(&plan), is_refused, "{source}:{destination}");
+    }
+    let crossed = plan(&[(&at("t"), &at("other")), (&at("other"), &at("new"))]);
+    assert!(refused(&crossed), "the template of another map");
+    let secret = |place, source, name: &str| Secret {
+        place,
+        name: name.into(),
+        source,
+        settings: OutputSettings::default(),
+    };
+    let of_file = |name: &str| Plan {
+        secrets: vec![secret(Place::File, Source::File(at("t")), name)],
+        out: dir.path().into(),
+        ..plan(&[])
+    };
+    assert!(refused(&of_file("t")));
+    assert!(!refused(&of_file("u")));
+    let beside_env_file = |name: &str| Plan {
+        secrets: vec![secret(Place::Variable, Source::EnvFile(at("env")), "")],
+        ..plan(&[(&at("t"), &at(name))])
+    };
+    assert!(refused(&beside_env_file("env")));
+    assert!(!refused(&beside_env_file("new")));
+}
+
+fn fifo(dir: &TempDir) -> std::path::PathBuf {
+    let path = dir.path().join("fifo");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+    path
+}
+
+fn of_env_file(path: &Path) -> Plan {
+    Plan {
+        secrets: vec![Secret {
+            place: Place::Variable,
+            name: String::new(),
+            source: Source::EnvFile(path.into()),
+            settings: OutputSettings::default(),
+        }],
+        ..plan(&[])
+    }
+}
+
+#[test]
+fn a_pipe_that_takes_the_place_of_a_template_is_no_empty_template() {
+    let dir = TempDir::new().unwrap();
+    let fifo = fifo(&dir);
+    for plan in [plan(&[(&fifo, Path::new("/out/x"))]), of_env_file(&fifo)] {
+        let scan = scan(&plan);
+        let error = scan.found[0].template.clone().unwrap_err();
+        assert!(
+            matches!(&*error, SourceError::NotRegular { what: "a FIFO", .. }),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("/fifo is a FIFO, not a regular file"),
+            "{error}"
+        );
+    }
+    let device = scan(&plan(&[(Path::new("/dev/null"), Path::new("/out/x"))]));
+    assert!(device.found[0].template.is_err());
+    assert!(scan(&of_env_file(Path::new("/dev/null"))).found.is_empty());
+}
+
+#[tokio::test]
+async fn an_env_file_that_is_a_pipe_is_awaited_and_read_once() {
+    let dir = TempDir::new().unwrap();
+    let fifo = fifo(&dir);
+    let mut plan = of_env_file(&fifo);
+    let written = async {
+        let writer = tokio::net::unix::pipe::OpenOptions::new();
+        let mut writer = loop {
+            // As long as nobody reads, it cannot be opened.
+            match writer.open_sender(&fifo) {
+                Ok(writer) => break writer,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        for part in ["A=", "1\nB=2\n"] {
+            tokio::io::AsyncWriteExt::write_all(&mut writer, part.as_bytes())
+                .await
+                .unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let (drained, ()) = tokio::join!(drain(&mut plan, Duration::from_secs(60)), written);
+    drained.unwrap();
+    let mut scanner = Scanner::new(plan, instances());
+    for _ in 0..2 {
+        assert_eq!(names(&scanner.scan()), ["A", "B"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipe_that_nobody_ends_is_an_error_in_time_and_names_it() {
+    let dir = TempDir::new().unwrap();
+    let mut plan = of_env_file(&fifo(&dir));
+    let error = drain(&mut plan, Duration::from_secs(60)).await.unwrap_err();
+    assert!(
+        matches!(&error, SourceError::Unwritten { path } if path.ends_with("fifo")),
+        "{error}"
+    );
 }

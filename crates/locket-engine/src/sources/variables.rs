@@ -8,7 +8,7 @@ use locket_core::plan::{OutputSettings, Place, Plan, Secret, Source};
 use locket_core::{Diagnostic, env_file};
 
 use super::error::SourceError;
-use super::parse::{Located, parse, read};
+use super::parse::{From, Located, parse, read};
 use super::scan::{Found, Role, Stamp};
 use super::target::Target;
 use crate::instances::Instances;
@@ -166,6 +166,8 @@ fn look(
 ) -> Known {
     let stamp = std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
     let good = match known {
+        // What came through a pipe does not come again.
+        Some(known) if plan.piped.contains_key(path) => return known,
         Some(known) if known.stamp == stamp && stamp.is_some() => return known,
         Some(known) => known.good,
         None => Vec::new(),
@@ -198,13 +200,24 @@ fn variables(
     instances: &Instances,
     located: &mut Located,
 ) -> Result<Vec<Found>, SourceError> {
-    let (text, _) = read(path, plan.max_file_size)?;
+    let read_now;
+    let text = match plan.piped.get(path) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an env file is parsed, and its text goes no further than that of any other"
+        )]
+        Some(text) => text.expose(),
+        None => {
+            (read_now, _) = read(path, From::Device, plan.max_file_size)?;
+            &read_now
+        }
+    };
     let wrong = |found| SourceError::Template {
         name: path.display().to_string(),
-        text: veiled(&text).into(),
+        text: veiled(text).into(),
         found,
     };
-    let decoded = std::str::from_utf8(&text).map_err(|error| {
+    let decoded = std::str::from_utf8(text).map_err(|error| {
         let at = error.valid_up_to();
         let help = "Save it as UTF-8; other bytes can be written as `{{ file://NAME }}`.";
         wrong(vec![

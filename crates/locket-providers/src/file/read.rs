@@ -5,7 +5,8 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use locket_sys::irregular;
+use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -132,16 +133,10 @@ fn open_regular(path: &Path) -> Result<(File, Stat), ReadError> {
 }
 
 fn only_regular(stat: &Stat) -> Result<(), ReadError> {
-    Err(ReadError::NotRegular(
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => return Ok(()),
-            FileType::Directory => "a directory",
-            FileType::Fifo => "a FIFO",
-            FileType::Socket => "a socket",
-            FileType::CharacterDevice | FileType::BlockDevice => "a device",
-            _ => "something special",
-        },
-    ))
+    match irregular::what(stat.st_mode) {
+        Some(what) => Err(ReadError::NotRegular(what)),
+        None => Ok(()),
+    }
 }
 
 /// Reads to the end. The size is only a first guess: it is 0 in /proc, and a file may grow meanwhile.

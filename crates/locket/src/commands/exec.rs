@@ -232,7 +232,7 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
         refresh: settings.refresh,
         telling: settings.telling.clone(),
     };
-    let (setup, mut generations) = variables::setup(&plan, context);
+    let (setup, mut generations) = variables::setup(&plan, context)?;
     let clock: Arc<dyn Clock> = context.clock.clone();
     let next = runtime::block_on(async {
         let mut signals = Signals::listen()?;

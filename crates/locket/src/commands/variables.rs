@@ -9,6 +9,7 @@ use locket_engine::agent::{
     Surroundings,
 };
 use locket_engine::notify::Notifier;
+use locket_engine::sources;
 use locket_engine::telemetry::Outlets;
 use tokio::sync::mpsc;
 
@@ -38,13 +39,20 @@ pub(super) struct Telling {
     pub(super) state_dir: Option<PathBuf>,
 }
 
-/// What an agent is to do, and where the variables will come from.
+/// What an agent is to do, and where the variables will come from. Env files that are pipes are read here, as long as
+/// there is neither a round that they would hold up nor a listener for the signal that ends the wait.
+///
+/// # Errors
+/// An env file that is a pipe cannot be read to its end.
 pub(super) fn setup(
     variables: &Variables<'_>,
     context: &Context,
-) -> (Setup, mpsc::UnboundedReceiver<Generation>) {
+) -> Result<(Setup, mpsc::UnboundedReceiver<Generation>), Failure> {
     let (to, generations) = mpsc::unbounded_channel();
     let program = variables.program;
+    let mut plan = program.plan.clone();
+    runtime::block_on(sources::drain(&mut plan, program.common.deadline))?
+        .map_err(|error| Failure::work(error.to_string()).help(error.hint()))?;
     let instances = program.common.providers.instances(context);
     let setup = Setup {
         surroundings: Surroundings {
@@ -53,7 +61,7 @@ pub(super) fn setup(
             ..Surroundings::default()
         },
         instances,
-        plan: program.plan.clone(),
+        plan,
         schedule: Schedule {
             mode: variables.mode,
             refresh: variables.refresh,
@@ -75,7 +83,7 @@ pub(super) fn setup(
         state_dir: variables.telling.state_dir.clone(),
         handover: Some(Handover { to }),
     };
-    (setup, generations)
+    Ok((setup, generations))
 }
 
 /// Resolves everything once.
@@ -93,7 +101,7 @@ pub(super) fn resolve(
         refresh: None,
         telling: Telling::default(),
     };
-    let (setup, mut generations) = setup(&plan, context);
+    let (setup, mut generations) = setup(&plan, context)?;
     let ending = runtime::block_on(async {
         let (_orders, commands) = mpsc::channel(1);
         let mut reload = || None;

@@ -640,3 +640,32 @@ fn the_program_gets_no_children_that_it_did_not_start() {
     assert_eq!(children(""), "");
     assert_ne!(children("sleep 100 &"), "", "its own are seen");
 }
+
+fn fifo(scene: &Scene, name: &str) {
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, scene.path(name), mode).unwrap();
+}
+
+#[test]
+fn an_env_file_may_come_through_a_pipe_however_late() {
+    let scene = scene();
+    fifo(&scene, "pipe");
+    for options in [&["env", "-e", "pipe"][..], &["exec", "-e", "pipe", "--", "env"]] {
+        let pipe = scene.path("pipe");
+        #[expect(clippy::disallowed_methods, reason = "plays the other end of the pipe")]
+        let writing = std::thread::spawn(move || fs::write(pipe, "A={{ file://secrets/json#USER }}\n"));
+        let shown = stdout(&scene.locket(options).output().unwrap());
+        assert!(shown.contains("A=u\n") || shown.contains("A=\"u\"\n"), "{shown}");
+        writing.join().unwrap().unwrap();
+    }
+    let unwritten = scene
+        .locket(["env", "-e", "pipe", "--deadline", "100ms"])
+        .output()
+        .unwrap();
+    assert_eq!(unwritten.status.code(), Some(1));
+    let told = stderr(&unwritten);
+    assert!(
+        told.contains("pipe is a pipe, and was not written to its end in time"),
+        "{told}"
+    );
+}

@@ -173,3 +173,41 @@ fn plans_that_would_lose_something_are_refused_at_the_start() {
         assert!(scene.read("out/t").is_none(), "{maps:?}");
     }
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_template_does_not_empty_its_output() {
+    let scene = Scene::new();
+    scene.write("secrets/a", "v");
+    scene.write("t", "x={{ file://secrets/a }}");
+    let inject = || scene.locket(["inject", "--map", "t:out/t"]).output().unwrap();
+    assert!(inject().status.success());
+    fs::remove_file(scene.path("t")).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, scene.path("t"), mode).unwrap();
+    let refused = inject();
+    let log = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{log}");
+    assert!(log.contains("t is a FIFO, not a regular file"), "{log}");
+    assert_eq!(scene.read("out/t").as_deref(), Some("x=v"));
+}
+
+#[test]
+fn a_template_is_not_overwritten_with_what_is_made_of_it() {
+    let scene = Scene::new();
+    scene.write("secrets/a", "v");
+    let template = "x={{ file://secrets/a }}";
+    scene.write("t", template);
+    symlink("t", scene.path("link")).unwrap();
+    for (words, code) in [
+        (&["inject", "--map", "t:t"][..], 2),
+        (&["inject", "--map", "link:t"], 2),
+        (&["inject", "--secret", "t=@t", "--out", "."], 2),
+        (&["exec", "--map", "t:t", "--", "true"], 125),
+    ] {
+        let refused = scene.locket(words).output().unwrap();
+        let log = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(code), "{words:?}: {log}");
+        assert!(log.contains("would be written over it"), "{log}");
+        assert_eq!(scene.read("t").as_deref(), Some(template), "{words:?}");
+    }
+}
