@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::signal::Signal;
+use crate::spec::OPTIONS;
 use crate::{Diagnostic, Span};
 
 /// One way to tell one consumer.
@@ -365,6 +366,89 @@ impl fmt::Display for UnitOrder {
             Self::Restart => "restart",
         })
     }
+}
+
+/// `text`, in which actions may stand, as messages may show it: of an address only the host, since what is before or
+/// behind it may be a credential. Every byte keeps its place.
+pub fn veiled(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        // Who is told is written at the beginning of an entry or under this name.
+        let begin = rest.trim_start_matches(|char: char| char.is_whitespace() || "\"'".contains(char));
+        shown.push_str(&rest[..rest.len() - begin.len()]);
+        let (entry, after) = begin.split_at(end_of_address(begin));
+        if is_address(entry) {
+            veil(entry, &mut shown);
+            rest = after;
+            continue;
+        }
+        let next = begin.char_indices().find_map(|(at, char)| match char {
+            ',' | ';' | '\n' => Some(at + 1),
+            '=' if begin[..at].ends_with("notify") => Some(at + 1),
+            _ => None,
+        });
+        let (passed, after) = begin.split_at(next.unwrap_or(begin.len()));
+        shown.push_str(passed);
+        rest = after;
+    }
+    shown
+}
+
+/// Whether a text begins as an address does, or as one with a mistake in it.
+fn is_address(text: &str) -> bool {
+    let is_of_scheme = |char: char| char.is_ascii_alphanumeric() || "+-.".contains(char);
+    let rest = text.trim_start_matches(is_of_scheme);
+    rest.starts_with("://") || rest.starts_with(':') && text.starts_with("http")
+}
+
+/// Where the next entry or option begins, if the text begins with an address. Anything else may belong to it.
+fn end_of_address(text: &str) -> usize {
+    let begins_another = |rest: &str| {
+        let word = rest.trim_start().split_inclusive([':', '=']).next();
+        word.is_some_and(|word| match word.strip_suffix(':') {
+            Some(kind) => kind == "https" || KINDS.iter().any(|known| known.name == kind),
+            None => word.strip_suffix('=').is_some_and(|name| OPTIONS.contains(&name)),
+        })
+    };
+    let mut places = text.char_indices();
+    let end = places.find(|(at, char)| match char {
+        ';' | '\n' => true,
+        ',' => begins_another(&text[at + 1..]),
+        _ => false,
+    });
+    end.map_or(text.len(), |(at, _)| at)
+}
+
+fn veil(address: &str, shown: &mut String) {
+    let mut rest = address;
+    while let Some((scheme, after)) = rest.split_once(':')
+        && scheme
+            .chars()
+            .all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char))
+        && (after.starts_with("//") || scheme.starts_with("http"))
+    {
+        rest = after;
+    }
+    let rest = rest.trim_start_matches('/');
+    let host = rest.rfind('@').unwrap_or(0);
+    let path = rest[host..]
+        .find(['/', '?', '#'])
+        .map_or(rest.len(), |at| host + at);
+    let stars = |text: &str| -> String {
+        let star = |byte: u8| {
+            if byte.is_ascii_whitespace() {
+                char::from(byte)
+            } else {
+                '*'
+            }
+        };
+        text.bytes().map(star).collect()
+    };
+    shown.push_str(&address[..address.len() - rest.len()]);
+    shown.push_str(&stars(&rest[..host]));
+    shown.push_str(&rest[host..path]);
+    shown.push_str(&stars(&rest[path..]));
 }
 
 /// Splits a command as a shell would: white space, single and double quotes, backslashes. `None` when a quote is

@@ -108,3 +108,33 @@ fn arguments_stay_out_of_logs() {
         "exec:curl"
     );
 }
+
+#[test]
+fn of_an_address_only_the_host_is_shown_wherever_it_stands() {
+    for (text, shown) in [
+        (
+            "http:https://u:p@h.example/t?k=v",
+            "http:https://***@h.example******",
+        ),
+        (
+            "https://h.example:8443/t, container:web:HUP",
+            "https://h.example:8443**, container:web:HUP",
+        ),
+        ("https://h/a,b;exec:true", "https://h****;exec:true"),
+        ("exec:true\n http://u@h#x", "exec:true\n http://*@h**"),
+        (
+            "/a:/b:notify=http:http://u:p@h,mode=0440",
+            "/a:/b:notify=http:http://***@h,mode=0440",
+        ),
+        ("'https://u:\u{fc} @h'", "'https://**** @h'"),
+        ("htps://u:p@h", "htps://***@h"),
+        ("http:u:p/x@h", "http:*****@h"),
+        ("in:out:mode=0440", "in:out:mode=0440"),
+        ("a={{ op://v/i/f }},pid:/x:HUP", "a={{ op://v/i/f }},pid:/x:HUP"),
+        ("", ""),
+    ] {
+        let veiled = veiled(text);
+        assert_eq!(veiled, shown);
+        assert_eq!(veiled.len(), text.len(), "places stay true");
+    }
+}

@@ -56,7 +56,7 @@ pub struct Overrides {
 }
 
 /// The options that a map takes, as they are written.
-const OPTIONS: &[&str] = &[
+pub(crate) const OPTIONS: &[&str] = &[
     "mode", "dir-mode", "user", "on-error", "notify", "include", "exclude", "atomic", "render",
 ];
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use locket_core::{Schemes, Span};
+use locket_core::{Schemes, Span, action};
 use locket_providers::SettingKind;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -45,7 +45,26 @@ enum Values {
     None,
     /// Those with a tag: any other is all that a secret consists of.
     Templates,
+    /// Of addresses only the host.
+    Actions,
     All,
+}
+
+/// How a key or value looks in messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Plain,
+    Veiled,
+    Hidden,
+}
+
+impl Look {
+    fn plain_if(is_harmless: bool) -> Self {
+        match is_harmless {
+            true => Self::Plain,
+            false => Self::Hidden,
+        }
+    }
 }
 
 type Keys = Rc<BTreeMap<&'static str, Shown>>;
@@ -55,12 +74,12 @@ pub(super) fn values(text: &str, document: &DeTable<'_>) -> Vec<u8> {
     let providers = of_providers();
     let mut places = Vec::new();
     for (key, value) in document {
-        places.push((key.span(), true));
+        places.push((key.span(), Look::Plain));
         let key = key.get_ref().as_ref();
         match value.get_ref() {
             DeValue::Table(instances) if key == "providers" => {
                 for (name, value) in instances {
-                    places.push((name.span(), true));
+                    places.push((name.span(), Look::Plain));
                     walk(value, &Shown::below(providers.clone()), &mut places);
                 }
             }
@@ -73,10 +92,12 @@ pub(super) fn values(text: &str, document: &DeTable<'_>) -> Vec<u8> {
     places.sort_by_key(|(place, _)| place.start);
     let mut bytes = text.as_bytes().to_vec();
     let mut end = 0;
-    for (place, is_shown) in places {
+    for (place, look) in places {
         hide_comments(&mut bytes, end..place.start.max(end));
-        if !is_shown {
-            hide(&mut bytes, place.clone());
+        match look {
+            Look::Plain => {}
+            Look::Veiled => veil(&mut bytes, text, place.clone()),
+            Look::Hidden => hide(&mut bytes, place.clone()),
         }
         end = end.max(place.end);
     }
@@ -118,12 +139,12 @@ fn shown_of(line: &str, known: &[&str]) -> usize {
 }
 
 /// Finds what is shown and what is not of the keys and single values at and below `value`.
-fn walk(value: &Spanned<DeValue<'_>>, shown: &Shown, places: &mut Vec<(Range<usize>, bool)>) {
+fn walk(value: &Spanned<DeValue<'_>>, shown: &Shown, places: &mut Vec<(Range<usize>, Look)>) {
     match value.get_ref() {
         DeValue::Table(table) => {
             let nothing = Shown::default();
             for (key, value) in table {
-                places.push((key.span(), true));
+                places.push((key.span(), Look::Plain));
                 let shown = shown.below.get(key.get_ref().as_ref()).unwrap_or(&nothing);
                 walk(value, shown, places);
             }
@@ -138,17 +159,18 @@ fn walk(value: &Spanned<DeValue<'_>>, shown: &Shown, places: &mut Vec<(Range<usi
                 walk(element, &each, places);
             }
         }
-        DeValue::Boolean(_) => places.push((value.span(), true)),
-        DeValue::String(text) if text.is_empty() => places.push((value.span(), true)),
+        DeValue::Boolean(_) => places.push((value.span(), Look::Plain)),
+        DeValue::String(text) if text.is_empty() => places.push((value.span(), Look::Plain)),
         DeValue::String(text) => {
-            let is_shown = match shown.one {
-                Values::All => true,
-                Values::Templates => text.contains("{{") || names_a_secret(text),
-                Values::None => names_a_secret(text),
+            let look = match shown.one {
+                Values::All => Look::Plain,
+                Values::Actions => Look::Veiled,
+                Values::Templates => Look::plain_if(text.contains("{{") || names_a_secret(text)),
+                Values::None => Look::plain_if(names_a_secret(text)),
             };
-            places.push((value.span(), is_shown));
+            places.push((value.span(), look));
         }
-        _ => places.push((value.span(), shown.one == Values::All)),
+        _ => places.push((value.span(), Look::plain_if(shown.one == Values::All))),
     }
 }
 
@@ -190,6 +212,16 @@ fn of_grants(read: impl FnOnce(&mut Reader<'_>), tables: Option<(&'static str, K
 fn of_known(keys: &[(&'static str, Wanted)]) -> Keys {
     let shown = keys.iter().map(|(name, wanted)| match *name {
         "template" => (*name, Shown::one(Values::Templates)),
+        "action" | "notify" => {
+            let several = Values::Actions;
+            (
+                *name,
+                Shown {
+                    several,
+                    ..Shown::one(Values::Actions)
+                },
+            )
+        }
         _ => (*name, Shown::of(*wanted)),
     });
     Rc::new(shown.collect())
@@ -290,6 +322,16 @@ fn hide_comments(bytes: &mut [u8], between: Range<usize>) {
         if is_comment {
             *byte = masked(*byte);
         }
+    }
+}
+
+/// Hides what may be a credential in the actions at `place`.
+fn veil(bytes: &mut [u8], text: &str, place: Range<usize>) {
+    let plain = text.get(place.clone()).unwrap_or_default();
+    // The quotes at its end belong to no address.
+    let value = plain.trim_end_matches(['"', '\'']);
+    if let Some(shown) = bytes.get_mut(place.start..place.start + value.len()) {
+        shown.copy_from_slice(action::veiled(value).as_bytes());
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use locket_core::{Diagnostic, Span};
+use locket_core::{Diagnostic, Span, action};
 
 use crate::report::{Problem, SourceText};
 
@@ -57,7 +57,7 @@ impl Given {
                     false => Problem::Shown {
                         source: SourceText {
                             name: origin.to_string(),
-                            text: self.text.as_bytes().into(),
+                            text: action::veiled(&self.text).as_bytes().into(),
                         },
                         findings: vec![finding],
                     },
