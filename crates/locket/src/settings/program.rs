@@ -193,8 +193,15 @@ fn secret(
             Diagnostic::error(0..0, "this names neither a file nor a variable")
                 .help("Write FILE, NAME=TEMPLATE or NAME=@FILE, or leave it out."),
         ]),
+        // The path of a file may hold a `=`. Where there is none, this was to be a variable, and has a value.
+        Form::File if text.contains('=') && !given.path().exists() => Err(vec![
+            Diagnostic::error(0..text.len(), "this names no env file that is there")
+                .help("Name files here; a variable is given with `--env NAME=TEMPLATE` or in LOCKET_ENV."),
+        ]),
         Form::File => Ok(env_file(given, settings)),
-        Form::Any if !is_variable => Ok(env_file(given, settings)),
+        Form::Any if !is_variable && (!text.contains('=') || given.path().exists()) => {
+            Ok(env_file(given, settings))
+        }
         Form::Secret => {
             let spec = SecretSpec::parse(text).map_err(|found| of_a_build(text, found))?;
             let source = based(spec.source, given);
