@@ -166,7 +166,7 @@ impl<'a> Layers<'a> {
     /// any. Whoever has some replaces what all weaker layers have, and that is told.
     pub(crate) fn list<T>(&mut self, opt: &Opt, syntax: &Syntax<T>) -> Option<Vec<T>> {
         let flags = self.flags(opt);
-        let variable = self.variable(opt.variables);
+        let variables = self.set_among(opt.variables);
         let mut stacked: Vec<(String, Vec<String>)> = Vec::new();
         let mut entries = None;
         if !flags.is_empty() {
@@ -183,9 +183,12 @@ impl<'a> Layers<'a> {
             ));
             entries = Some(parsed);
         }
-        if let Some(given) = variable {
+        for given in variables {
             let parsed = (syntax.many)(&given.text);
-            let shown = parsed.iter().flatten().map(syntax.shown).collect();
+            let shown = match &parsed {
+                Ok(parsed) => parsed.iter().map(syntax.shown).collect(),
+                Err(_) => vec!["a list with mistakes".to_owned()],
+            };
             stacked.push((given.origin.to_string(), shown));
             if entries.is_none() {
                 entries = Some(parsed.unwrap_or_else(|found| {
@@ -263,6 +266,11 @@ impl<'a> Layers<'a> {
             }
             None
         })
+    }
+
+    /// All of these variables that are set, the strongest first.
+    fn set_among(&mut self, names: &[&str]) -> Vec<Given> {
+        names.iter().filter_map(|name| self.variable(&[name])).collect()
     }
 
     /// The first of these variables that is set. An empty one counts as not set, as Compose files produce them.

@@ -11,6 +11,7 @@ use crate::options::{Key, Layers, Shape, table};
 use crate::testing;
 
 mod honoured;
+mod shown;
 
 pub(crate) use honoured::walks;
 
