@@ -56,7 +56,7 @@ impl Exit {
         match self {
             Self::Done => "done, or stopped by a signal",
             Self::Failed => {
-                "something failed: an output cannot be written, an agent is not healthy, a check found a fault"
+                "something failed: an output cannot be written, a consumer was not told, an agent is not healthy, a check found a fault"
             }
             Self::Usage => "the command line, a variable or the configuration is wrong; nothing was done",
             Self::Changed => {

@@ -1,6 +1,6 @@
 //! Telling consumers: once for each change, after everything is in place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
 
 use locket_core::Action;
@@ -8,7 +8,7 @@ use locket_core::Action;
 use super::dispatch::Agent;
 use super::report::Observer;
 use super::rounds::Round;
-use super::setup::Audience;
+use super::setup::{Audience, Setup};
 use crate::notify::{Batch, Delivery, Journal, Word};
 
 /// A consumer that is being told.
@@ -20,12 +20,37 @@ pub(super) struct Telling {
 }
 
 impl Agent {
-    /// Tells what an earlier process still owed.
+    /// Tells what an earlier process still owed, to those that are still to be told anything.
     pub(super) fn repay(&mut self) {
         let overdue = self.journal().overdue(|target| std::fs::read(target).ok());
+        self.overdue = overdue;
+        self.repay_the_named();
+        if !self.setup.surroundings.later.consumers.is_empty() {
+            // Labels that name them may come later; until then they stay owed.
+            return;
+        }
+        for (action, word) in std::mem::take(&mut self.overdue) {
+            tracing::info!(
+                "{action} is not told of a change that an earlier run could not tell it: the configuration does not name it any more"
+            );
+            self.journal().keep(&action, &word);
+        }
+    }
+
+    /// Tells what an earlier process owed to those that the configuration names now.
+    pub(super) fn repay_the_named(&mut self) {
+        if self.overdue.is_empty() {
+            return;
+        }
+        let named = consumers_of(&self.setup);
+        let overdue = std::mem::take(&mut self.overdue).into_iter();
+        let (mut overdue, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            overdue.partition(|(action, _)| named.contains(action));
+        self.overdue = later;
         for action in overdue.keys() {
             tracing::info!("{action} is told of a change that an earlier run could not tell it");
         }
+        self.put_off(&mut overdue);
         self.start_telling(overdue);
     }
 
@@ -47,15 +72,19 @@ impl Agent {
             }
             return;
         }
+        self.put_off(&mut consumers);
+        self.start_telling(consumers);
+    }
+
+    /// Takes out of `consumers` those that are being told now: they will be told of these afterwards.
+    fn put_off(&mut self, consumers: &mut BTreeMap<Action, Word>) {
         consumers.retain(|action, word| match self.telling.get_mut(action) {
-            // It is being told now and will be told of these afterwards.
             Some(telling) => {
                 telling.later.append(word);
                 false
             }
             None => true,
         });
-        self.start_telling(consumers);
     }
 
     fn start_telling(&mut self, consumers: BTreeMap<Action, Word>) {
@@ -76,6 +105,10 @@ impl Agent {
         self.note_told(&action, &delivery);
         // What could not be told stays owed: whoever runs next tries again.
         let is_settled = !matches!(delivery, Delivery::Failed(_));
+        match is_settled {
+            true => self.untold.remove(&action),
+            false => self.untold.insert(action.clone()),
+        };
         match delivery {
             Delivery::Told => tracing::info!("told {action}"),
             Delivery::Idle(reason) => tracing::info!("{action} has nothing to be told: {reason}"),
@@ -96,4 +129,13 @@ impl Agent {
     pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Everybody that `setup` names as somebody to be told.
+pub(super) fn consumers_of(setup: &Setup) -> BTreeSet<&Action> {
+    let plan = &setup.plan;
+    let maps = plan.maps.iter().map(|map| &map.settings);
+    let outputs = maps.chain(plan.secrets.iter().map(|secret| &secret.settings));
+    let own = outputs.flat_map(|settings| &settings.notify);
+    setup.actions.iter().chain(own).collect()
 }

@@ -14,15 +14,15 @@ use tokio::task::JoinHandle;
 
 use super::apply::{Applier, Done};
 use super::confine;
-use super::consumers::Telling;
-use super::ledger::Ledger;
+use super::consumers::{Telling, consumers_of};
+use super::ledger::{Ledger, Outlay};
 use super::outputs::Outputs;
 use super::report::{Ending, Phase, Refusal};
 use super::rounds::Round;
 use super::setup::{AgentCx, AtEnd, Command, Mode, Setup};
 use super::templates::watcher_of;
 use crate::instances::Instances;
-use crate::notify::{Delivery, Journal};
+use crate::notify::{Delivery, Journal, Word};
 use crate::resolve::{Backoff, Resolver, SecretKey, Timing};
 use crate::sources::{self, Found, Listed, Scan, Scanner, Target};
 use crate::state::StatusFile;
@@ -45,30 +45,31 @@ pub async fn run(setup: Setup, cx: AgentCx<'_>) -> Ending {
             ..Ending::default()
         };
     }
+    let refusal = |refusal| Ending {
+        refused: vec![refusal],
+        ..Ending::default()
+    };
+    // Whoever reads the status file finds none of a run that did not begin.
+    let outlay = match Outlay::open(&setup) {
+        Ok(outlay) => outlay,
+        Err(refused) => return refusal(refused),
+    };
     let status = match setup.status_file.as_deref().map(StatusFile::open).transpose() {
         Ok(status) => status,
         Err(error) => {
             let hint = "Give each agent a `--status-file` of its own, in a directory that it may write to.";
-            let refused = vec![Refusal {
+            return refusal(Refusal {
                 message: error.to_string(),
                 hint: Some(hint.into()),
-            }];
-            return Ending {
-                refused,
-                ..Ending::default()
-            };
+            });
         }
     };
-    // The status file is open and nobody was asked for a secret yet. A thread that writes the audit log comes after.
+    // The status file and the audit log are open and nobody was asked for a secret yet. The thread that writes the log
+    // comes after.
     confine::confine(&setup, &scan);
-    let ledger = match Ledger::open(&setup) {
+    let ledger = match Ledger::start(outlay) {
         Ok(ledger) => ledger,
-        Err(refusal) => {
-            return Ending {
-                refused: vec![refusal],
-                ..Ending::default()
-            };
-        }
+        Err(refused) => return refusal(refused),
     };
     Agent::new(setup, scanner, status, ledger, &cx)
         .run(scan, watcher, cx)
@@ -145,6 +146,10 @@ pub(super) struct Agent {
     pub(super) next_pulse: Option<Duration>,
     pub(super) deliveries: FuturesUnordered<BoxFuture<'static, (Action, Delivery)>>,
     pub(super) telling: BTreeMap<Action, Telling>,
+    /// What an earlier process owed to consumers that nobody names yet.
+    pub(super) overdue: BTreeMap<Action, Word>,
+    /// Consumers that could not be told in time, as long as they have not been told since.
+    pub(super) untold: BTreeSet<Action>,
     pub(super) told_trouble: FxHashSet<sources::Trouble>,
     /// The variables that were last handed over.
     pub(super) handed: BTreeSet<Target>,
@@ -219,6 +224,8 @@ impl Agent {
             next_pulse: None,
             deliveries: FuturesUnordered::new(),
             telling: BTreeMap::new(),
+            overdue: BTreeMap::new(),
+            untold: BTreeSet::new(),
             told_trouble: FxHashSet::default(),
             handed: BTreeSet::new(),
             last_success: None,
@@ -326,6 +333,7 @@ impl Agent {
     fn take_over(&mut self, cx: &mut AgentCx<'_>, watcher: &mut Option<Watcher>) {
         if let Some(setup) = (cx.reload)().filter(is_within_reach) {
             self.reload(setup);
+            self.repay_the_named();
             // The old watches go first: there may not be room for both.
             drop(watcher.take());
             *watcher = watcher_of(&self.setup);
@@ -361,13 +369,12 @@ impl Agent {
         }
     }
 
-    /// Waits for consumers that are being told, and gives back those that could not be.
+    /// Waits for consumers that are being told, and gives back those that could not be, now or before.
     ///
     /// Whoever stops the agent waits for it, and what is still owed is kept in the journal. Otherwise every delivery has
     /// its own limit, and a second one beside it would only race with its last word.
     async fn finish_deliveries(&mut self, was_stopped: &mut bool, cx: &mut AgentCx<'_>) -> Vec<Action> {
         let mut give_up = was_stopped.then(|| self.clock.monotonic() + STOP_PATIENCE);
-        let mut untold = Vec::new();
         loop {
             let left = give_up.map(|at| at.saturating_sub(self.clock.monotonic()));
             let told = tokio::select! {
@@ -386,9 +393,6 @@ impl Agent {
             let Some((action, delivery)) = told else {
                 break;
             };
-            if matches!(delivery, Delivery::Failed(_)) {
-                untold.push(action.clone());
-            }
             self.on_told(action, delivery, cx.observer);
         }
         let reason = match self.setup.state_dir {
@@ -398,8 +402,8 @@ impl Agent {
         for action in self.telling.keys() {
             cx.observer.untold(action, reason);
         }
-        untold.extend(self.telling.keys().cloned());
-        untold
+        self.untold.extend(self.telling.keys().cloned());
+        std::mem::take(&mut self.untold).into_iter().collect()
     }
 
     /// `--cleanup`: removes what this run wrote.
@@ -446,15 +450,7 @@ fn writes_to(setup: &Setup, target: &Path) -> bool {
 }
 
 fn notifies(setup: &Setup) -> bool {
-    let plan = &setup.plan;
-    let own = plan
-        .maps
-        .iter()
-        .map(|map| &map.settings)
-        .chain(plan.secrets.iter().map(|secret| &secret.settings));
-    !setup.actions.is_empty()
-        || !setup.surroundings.later.consumers.is_empty()
-        || own.into_iter().any(|settings| !settings.notify.is_empty())
+    !setup.surroundings.later.consumers.is_empty() || !consumers_of(setup).is_empty()
 }
 
 /// The result of work on another thread; pending when there is none. A panic there ends the agent's loop as one

@@ -1,6 +1,7 @@
 //! What is written down and counted of a run, and shown to others. Holds references, names and digests, never a value.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +19,9 @@ use crate::resolve::{Answer, SecretKey};
 use crate::sink::Applied;
 use crate::sources::{Role, Target};
 use crate::state::Failing;
-use crate::telemetry::{self, AuditLog, AuditTarget, Board, Fingerprints, Health, Record, Server, Snapshot};
+use crate::telemetry::{
+    self, AuditLog, AuditTarget, Board, Fingerprints, Health, OpenedLog, Record, Server, Snapshot,
+};
 
 /// The audit log and the metrics of a run.
 #[derive(Default)]
@@ -26,6 +29,17 @@ pub(super) struct Ledger {
     audit: Option<Audit>,
     metrics: Option<(Board, Server)>,
     counts: Snapshot,
+}
+
+/// What a ledger needs of the system, taken before anybody can see that the run began: it has no thread yet.
+pub(super) struct Outlay {
+    audit: Option<OpenedAudit>,
+    metrics: Option<(SocketAddr, TcpListener)>,
+}
+
+enum OpenedAudit {
+    Own(OpenedLog, Fingerprints),
+    Shared(Audit),
 }
 
 struct Audit {
@@ -38,20 +52,52 @@ struct Audit {
 /// The words for outputs in the metrics; all are always there.
 const STANDINGS: [&str; 5] = ["good", "stale", "earlier", "passthrough", "missing"];
 
-impl Ledger {
+impl Outlay {
     /// Opens what `setup` asks for.
     pub(super) fn open(setup: &Setup) -> Result<Self, Refusal> {
-        let mut ledger = Self::default();
-        if let Some(target) = &setup.outlets.audit {
-            ledger.audit = Some(open_audit(target, setup)?);
+        let audit = setup.outlets.audit.as_ref();
+        let audit = audit.map(|target| open_audit(target, setup)).transpose()?;
+        let bind = |address| {
+            let bound = telemetry::bind(address);
+            bound
+                .map(|listener| (address, listener))
+                .map_err(|error| unserved(address, &error))
+        };
+        let metrics = setup.outlets.metrics.map(bind).transpose()?;
+        Ok(Self { audit, metrics })
+    }
+}
+
+impl OpenedAudit {
+    fn start(self) -> Audit {
+        match self {
+            Self::Own(log, fingerprints) => Audit {
+                log: AuditLog::start(log),
+                fingerprints: Arc::new(fingerprints),
+                told: Health::default(),
+            },
+            Self::Shared(audit) => audit,
         }
-        if let Some(address) = setup.outlets.metrics {
+    }
+}
+
+fn unserved(address: SocketAddr, error: &std::io::Error) -> Refusal {
+    Refusal {
+        message: format!("metrics cannot be served at {address}: {error}"),
+        hint: Some("Give `--metrics` an address of this machine with a free port.".to_owned()),
+    }
+}
+
+impl Ledger {
+    /// Begins to keep it, on threads of its own.
+    pub(super) fn start(outlay: Outlay) -> Result<Self, Refusal> {
+        let mut ledger = Self {
+            audit: outlay.audit.map(OpenedAudit::start),
+            ..Self::default()
+        };
+        if let Some((address, listener)) = outlay.metrics {
             let board = Board::default();
-            let server = telemetry::bind(address).and_then(|listener| Server::start(listener, board.clone()));
-            let server = server.map_err(|error| Refusal {
-                message: format!("metrics cannot be served at {address}: {error}"),
-                hint: Some("Give `--metrics` an address of this machine with a free port.".to_owned()),
-            })?;
+            let server = Server::start(listener, board.clone()).map_err(|error| unserved(address, &error))?;
             tracing::info!("metrics are at http://{}/metrics", server.address());
             ledger.metrics = Some((board, server));
         }
@@ -107,7 +153,7 @@ impl Agent {
             // A file that was rotated is noticed with the next line.
             (Some(target), Some(audit)) if audit.log.target() == target => {}
             (Some(target), _) => match open_audit(target, setup) {
-                Ok(audit) => self.ledger.audit = Some(audit),
+                Ok(audit) => self.ledger.audit = Some(audit.start()),
                 Err(refused) => tracing::error!("{}; the audit log stays as it was", refused.message),
             },
         }
@@ -294,13 +340,13 @@ impl Agent {
     }
 }
 
-fn open_audit(target: &AuditTarget, setup: &Setup) -> Result<Audit, Refusal> {
+fn open_audit(target: &AuditTarget, setup: &Setup) -> Result<OpenedAudit, Refusal> {
     if let AuditTarget::Shared(trail) = target {
-        return Ok(Audit {
+        return Ok(OpenedAudit::Shared(Audit {
             log: trail.log_for_another(target),
             fingerprints: trail.fingerprints(),
             told: Health::default(),
-        });
+        }));
     }
     let refused = |error: telemetry::AuditError, hint: &str| Refusal {
         message: error.to_string(),
@@ -314,15 +360,11 @@ fn open_audit(target: &AuditTarget, setup: &Setup) -> Result<Audit, Refusal> {
             let hint = "Set `--state-dir` to a directory that the agent may write to.";
             refused(telemetry::AuditError::Key(error), hint)
         })?;
-    let log = AuditLog::open(target).map_err(|error| {
+    let log = OpenedLog::open(target).map_err(|error| {
         let hint = "Name a file in a directory that the agent may write to, or `journald` where systemd's journal runs.";
         refused(error, hint)
     })?;
-    Ok(Audit {
-        log,
-        fingerprints: Arc::new(key),
-        told: Health::default(),
-    })
+    Ok(OpenedAudit::Own(log, key))
 }
 
 fn standing(output: &Output) -> &'static str {

@@ -23,5 +23,7 @@ pub use confine::kept_open;
 pub(crate) use dispatch::refusals;
 pub use dispatch::run;
 pub use report::{Ending, Failing, Observer, Phase, Refusal};
-pub use setup::{AgentCx, AtEnd, Audience, Command, Later, Mode, Sandbox, Schedule, Setup, Surroundings};
+pub use setup::{
+    AgentCx, AtEnd, Audience, Command, Later, Mode, Sandbox, Schedule, Setup, Surroundings, Unseen,
+};
 pub use variables::{Generation, Handover, Variable};

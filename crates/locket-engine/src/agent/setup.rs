@@ -58,6 +58,17 @@ pub struct Surroundings {
     pub audience: Audience,
     /// What a plan may need that takes the place of this one while the agent runs.
     pub later: Later,
+    /// What could not be looked at, so that the plan may lack outputs.
+    pub unseen: Option<Unseen>,
+}
+
+/// Something that names outputs and could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// Where the outputs would be.
+    pub place: PathBuf,
+    /// Why it could not be, as a lower-case fragment.
+    pub reason: String,
 }
 
 /// What may come to a plan while the agent runs.

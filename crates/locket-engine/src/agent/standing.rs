@@ -74,6 +74,14 @@ impl Agent {
             self.ledger
                 .failing(seconds(self.last_success.unwrap_or(self.started))),
         );
+        let unseen = self.setup.surroundings.unseen.as_ref();
+        missing |= unseen.is_some();
+        failing.extend(unseen.map(|unseen| Failing {
+            target: unseen.place.clone(),
+            reference: None,
+            reason: unseen.reason.clone(),
+            last_success: None,
+        }));
         failing.sort();
         let state = match (
             self.rounds <= 1 && self.round.is_some() || self.rounds == 0,

@@ -18,6 +18,7 @@ use crate::testing::{Fake, clock};
 mod cleanup;
 #[path = "lease_tests.rs"]
 mod leases;
+mod owed;
 mod phases;
 mod stopping;
 mod telemetry;

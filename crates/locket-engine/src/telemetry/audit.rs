@@ -131,25 +131,47 @@ impl Record<'_> {
     }
 }
 
-impl AuditLog {
+/// An audit log that is open, and has no thread yet that writes it.
+#[derive(Debug)]
+pub(crate) struct OpenedLog {
+    target: AuditTarget,
+    destination: Destination,
+}
+
+impl OpenedLog {
     /// Opens the log, so that whatever is wrong is found before anything is read.
     pub(crate) fn open(target: &AuditTarget) -> Result<Self, AuditError> {
-        let destination =
-            Destination::open(target).map_err(|error| AuditError::Open(target.clone(), error))?;
+        let opened = Destination::open(target).map(|destination| Self {
+            target: target.clone(),
+            destination,
+        });
+        opened.map_err(|error| AuditError::Open(target.clone(), error))
+    }
+}
+
+impl AuditLog {
+    /// Opens the log and begins to write it.
+    pub(crate) fn open(target: &AuditTarget) -> Result<Self, AuditError> {
+        OpenedLog::open(target).map(Self::start)
+    }
+
+    /// Begins to write a log, on a thread of its own.
+    pub(crate) fn start(opened: OpenedLog) -> Self {
+        let OpenedLog { target, destination } = opened;
         let (lines, received) = sync_channel(MOST_WAITING);
         let health = Arc::new(Mutex::new(Health::default()));
         let changed = Arc::new(Notify::new());
         let pending = Arc::new(AtomicUsize::new(0));
         let (of_writer, tell, left) = (health.clone(), changed.clone(), pending.clone());
         let writer = tasks::blocking(move || write_all(destination, &received, &of_writer, &tell, &left));
-        Ok(Self {
-            target: target.clone(),
+        Self {
+            target,
             lines,
             health,
             changed,
             pending,
             writer: Some(writer),
-        })
+        }
     }
 
     /// The same log for another who writes to it.

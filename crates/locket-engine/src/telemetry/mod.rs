@@ -10,7 +10,7 @@ mod tests;
 mod trail;
 
 pub use audit::{AuditError, AuditTarget};
-pub(crate) use audit::{AuditLog, Health, Record};
+pub(crate) use audit::{AuditLog, Health, OpenedLog, Record};
 pub use fingerprint::Fingerprints;
 pub(crate) use metrics::{Board, Snapshot};
 pub(crate) use server::{Server, bind};

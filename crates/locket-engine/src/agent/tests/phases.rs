@@ -131,3 +131,25 @@ async fn an_agent_that_is_stuck_shows_no_pulse() {
     let _ = tokio::time::timeout(SECOND * 3, &mut agent).await;
     assert!(counted() > before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_could_not_see_all_that_is_asked_for_is_not_healthy() {
+    let scene = Scene::new();
+    scene.fake.set("a", "v");
+    scene.template("t", "{{ fake://a }}");
+    let setup = || {
+        let mut setup = scene.setup();
+        setup.surroundings.unseen = Some(Unseen {
+            place: scene.path("out"),
+            reason: "nobody answers".to_owned(),
+        });
+        setup
+    };
+    scene.run_with(setup, async |_| {}).await;
+    assert_eq!(scene.output("t").as_deref(), Some("v"), "what can be had is had");
+    let status = scene.status();
+    assert_eq!(status.state, State::Failed);
+    assert_eq!(status.failing[0].reason, "nobody answers");
+    scene.one_shot().await;
+    assert_eq!(scene.status().state, State::Done);
+}

@@ -218,3 +218,30 @@ async fn an_address_in_use_refuses_the_run() {
     assert_eq!(ending.refused.len(), 1);
     assert_eq!(scene.output("a"), None);
 }
+
+#[tokio::test]
+async fn a_run_whose_audit_log_or_metrics_are_refused_leaves_no_status_file() {
+    let scene = Scene::new();
+    scene.fake.set("a", "v");
+    scene.template("t", "{{ fake://a }}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let no_log = Outlets {
+        audit: Some(AuditTarget::File(scene.path("none/audit"))),
+        metrics: None,
+    };
+    let no_metrics = Outlets {
+        audit: None,
+        metrics: Some(taken.local_addr().unwrap()),
+    };
+    for outlets in [no_log, no_metrics] {
+        let setup = || Setup {
+            outlets: outlets.clone(),
+            ..scene.setup()
+        };
+        let ending = scene.run_with(setup, async |_| {}).await;
+        assert_eq!(ending.refused.len(), 1, "{ending:?}");
+        assert!(!scene.path("status").exists());
+    }
+    assert_eq!(scene.one_shot().await.refused, []);
+    assert!(scene.path("status").exists());
+}

@@ -58,3 +58,22 @@ fn a_change_made_while_the_agent_was_down_is_told() {
     inject();
     assert_eq!(told(&scene).len(), 2);
 }
+
+#[test]
+fn a_single_round_whose_consumer_was_not_told_fails() {
+    let scene = Scene::new();
+    let inject = |action: &str| {
+        let words = ["inject", "--secret", "x=1", "--out", "out", "--notify", action];
+        let more = ["--notify-timeout", "50ms", "--state-dir", "state"];
+        scene.locket(words.iter().chain(&more)).output().unwrap()
+    };
+    let failed = inject("exec:false");
+    let log = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{log}");
+    assert!(log.contains("exec:false was not told"), "{log}");
+    assert_eq!(scene.read("out/x").as_deref(), Some("1"), "the file is in place");
+    assert_eq!(inject("exec:false").status.code(), Some(1), "it is still owed");
+    std::fs::remove_dir_all(scene.path("state")).unwrap();
+    std::fs::remove_file(scene.path("out/x")).unwrap();
+    assert_eq!(inject("exec:true").status.code(), Some(0));
+}
