@@ -119,6 +119,7 @@ mod tests {
             ),
             (&["--map=nowhere:out"], "", "plan", "cannot be found"),
             (&["--map=in:in/out"], "", "plan", "inside the source"),
+            (&["--map=plain:plain"], "", "plan", "would be written over it"),
             (
                 &["--map=in:out", "--map=other:out"],
                 "",

@@ -1,10 +1,13 @@
-//! Whether what must outlive the process has a place that others cannot change, and the status file one to stand in.
+//! Whether what must outlive the process has a place that others cannot change, and the status file and the audit log
+//! one to stand in.
 
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use locket_engine::sink::inspect;
+use locket_engine::telemetry::AuditTarget;
+use rustix::fs::{Access, access};
 
 use super::super::finding::{Check, Finding, Scene};
 
@@ -17,6 +20,7 @@ fn look(scene: &Scene<'_>) -> Vec<Finding> {
     };
     let mut findings = vec![directory(&settings.state_dir)];
     findings.extend(settings.status_file.as_deref().map(status_file));
+    findings.extend(settings.outlets.audit.as_ref().map(audit_log));
     findings
 }
 
@@ -77,6 +81,52 @@ fn status_file(path: &Path) -> Finding {
     }
 }
 
+fn audit_log(target: &AuditTarget) -> Finding {
+    let path = target.path();
+    let shown = path.display();
+    let bad = |why: &str, cure: &str| {
+        Finding::bad(
+            format!("the audit log {shown} {why}, so the agent would not start"),
+            cure,
+        )
+    };
+    if let AuditTarget::Journal(_) = target {
+        return match std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
+            true => Finding::good("the audit log goes to systemd's journal"),
+            false => bad(
+                "is no socket of systemd's journal",
+                "Name a file with `--audit-log`.",
+            ),
+        };
+    }
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let cure = "Name another one with `--audit-log`, or take away what is there.";
+        return bad("is no regular file", cure);
+    }
+    // Unlike the directory of the status file, this one is not made: a log that begins elsewhere would not be found.
+    if !path.parent().is_some_and(Path::is_dir) {
+        let cure = "Make the directory, or name another file with `--audit-log`.";
+        return bad("is in a directory that is not there", cure);
+    }
+    match inspect(path) {
+        Ok(facts) if !facts.read_only && is_permitted(path, facts.permitted) => {
+            Finding::good(format!("the audit log {shown} can be written"))
+        }
+        _ => bad(
+            "cannot be written",
+            "Name another one with `--audit-log`, or let this user write there.",
+        ),
+    }
+}
+
+/// Whether this user may write the file at `path`, or make one where `may_make` says so.
+fn is_permitted(path: &Path, may_make: bool) -> bool {
+    match path.exists() {
+        true => access(path, Access::WRITE_OK).is_ok(),
+        false => may_make,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -96,6 +146,25 @@ mod tests {
         for name in ["directory", "link"] {
             assert_eq!(status_file(&at(name)).state, Health::Bad, "{name}");
         }
+    }
+
+    #[test]
+    fn an_audit_log_that_an_agent_could_not_open_is_bad() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let state = |name: &str| audit_log(&AuditTarget::File(at(name))).state;
+        assert_eq!(state("a.jsonl"), Health::Good, "it will be made");
+        std::fs::write(at("a.jsonl"), "").unwrap();
+        assert_eq!(state("a.jsonl"), Health::Good);
+        std::fs::create_dir(at("directory")).unwrap();
+        std::os::unix::fs::symlink(at("a.jsonl"), at("link")).unwrap();
+        for name in ["log/a.jsonl", "directory", "link", "a.jsonl/b"] {
+            assert_eq!(state(name), Health::Bad, "{name}");
+        }
+        let journal = AuditTarget::Journal(at("socket"));
+        assert_eq!(audit_log(&journal).state, Health::Bad);
+        let _socket = std::os::unix::net::UnixDatagram::bind(at("socket")).unwrap();
+        assert_eq!(audit_log(&journal).state, Health::Good);
     }
 
     #[test]
