@@ -86,6 +86,32 @@ impl<'a> Labels<'a> {
         self.look(&mut None).await.map(drop)
     }
 
+    /// The same for a run that does not look again: it is tried for as long as `patience` lasts.
+    ///
+    /// # Errors
+    /// The engine did not answer until then.
+    pub(crate) async fn look_within(&self, patience: Duration) -> Result<(), EngineError> {
+        let clock = &self.context.clock;
+        let until = clock.monotonic() + patience;
+        let mut pause = PAUSES.0;
+        loop {
+            let left = until.saturating_sub(clock.monotonic());
+            let error = match tokio::time::timeout(left, self.look_once()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => EngineError::Unavailable("it gave no answer in time".to_owned()),
+            };
+            // The last look has a moment, too.
+            let left = until.saturating_sub(clock.monotonic());
+            let Some(spare) = left.checked_sub(PAUSES.0).filter(|spare| !spare.is_zero()) else {
+                return Err(error);
+            };
+            tracing::debug!("labels of containers cannot be read: {error}; this is tried again");
+            tokio::time::sleep(pause.min(spare)).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
     /// Adds to `setup` what containers ask for now, and may ask for later.
     pub(crate) fn extend(&self, setup: &mut Setup, settings: &LabelSettings) {
         let any = Action::Container {

@@ -7,7 +7,9 @@ use clap::ArgMatches;
 use locket_core::Diagnostic;
 use locket_core::diagnostic::Severity;
 use locket_engine::Instances;
-use locket_engine::agent::{self, AgentCx, Command as Order, Ending, Mode, Observer, Setup, Surroundings};
+use locket_engine::agent::{
+    self, AgentCx, Command as Order, Ending, Mode, Observer, Setup, Surroundings, Unseen,
+};
 use locket_engine::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -58,16 +60,16 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     let files = config::places(matches, context);
     let instances = settings.common.providers.instances(context);
     let labels = settings.labels.is_some().then(|| Labels::new(context));
-    if let Some(labels) = &labels
-        && let Err(error) = runtime::block_on(labels.look_once())?
-    {
-        tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
-    }
+    let unseen = match &labels {
+        Some(labels) => first_look(labels, &settings)?,
+        None => None,
+    };
     let planned = |settings: &RunSettings, instances| {
         let mut setup = setup(settings, instances, &files, context);
         if let (Some(labels), Some(settings)) = (&labels, &settings.labels) {
             labels.extend(&mut setup, settings);
         }
+        setup.surroundings.unseen.clone_from(&unseen);
         setup
     };
     let first = planned(&settings, instances.clone());
@@ -83,10 +85,32 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
         providers = settings.common.providers;
         Some(setup)
     };
-    outcome(
-        drive(first, &mut reload, &screen, labels.as_ref(), context)?,
-        mode,
-    )
+    let followed = labels.as_ref().filter(|_| unseen.is_none());
+    let ending = drive(first, &mut reload, &screen, followed, context)?;
+    match (outcome(ending, mode)?, unseen) {
+        (Exit::Done, Some(unseen)) => Err(Failure::work(unseen.reason).help(
+            "Check that the engine runs and that this user may use its socket (`DOCKER_HOST`), or raise `--deadline`.",
+        )),
+        (exit, _) => Ok(exit),
+    }
+}
+
+/// Looks at the labels of containers, so that the first round has what can be had. A run that stays looks again by
+/// itself; of a single round it is told what it did not see.
+fn first_look(labels: &Labels<'_>, settings: &RunSettings) -> Result<Option<Unseen>, Failure> {
+    let (Mode::OneShot, Some(of_labels)) = (settings.schedule.mode, &settings.labels) else {
+        if let Err(error) = runtime::block_on(labels.look_once())? {
+            tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
+        }
+        return Ok(None);
+    };
+    let looked = runtime::block_on(labels.look_within(settings.schedule.deadline))?;
+    Ok(looked.err().map(|error| Unseen {
+        place: of_labels.out.clone(),
+        reason: format!(
+            "the labels of containers could not be read, so that what they ask for is not there: {error}"
+        ),
+    }))
 }
 
 /// Runs an agent to its end; signals of the process are its orders, and containers whose `labels` are followed.
@@ -203,6 +227,7 @@ fn outcome(mut ending: Ending, mode: Mode) -> Result<Exit, Failure> {
         (true, Mode::OneShot) => Exit::Failed,
         (false, _) if !ending.unresolved.is_empty() => Exit::Unresolved,
         (false, _) if !ending.unwritten.is_empty() => Exit::Failed,
+        (false, Mode::OneShot) if !ending.untold.is_empty() => Exit::Failed,
         (false, _) => Exit::Done,
     })
 }
@@ -307,6 +332,10 @@ mod tests {
             unwritten: vec!["b".into()],
             ..Ending::default()
         };
+        let untold = || Ending {
+            untold: vec![locket_core::Action::parse("exec:false").unwrap()],
+            ..Ending::default()
+        };
         let stopped = |ending| Ending {
             was_stopped: true,
             ..ending
@@ -319,6 +348,12 @@ mod tests {
             "on-error = error ends the first round"
         );
         assert_eq!(code(unwritten(), Mode::OneShot), 1);
+        assert_eq!(code(untold(), Mode::OneShot), 1, "it goes on with what it had");
+        assert_eq!(
+            code(stopped(untold()), Mode::Watch),
+            0,
+            "it is told at the next start"
+        );
         assert_eq!(code(stopped(unresolved()), Mode::Watch), 0);
         assert_eq!(
             code(stopped(Ending::default()), Mode::OneShot),

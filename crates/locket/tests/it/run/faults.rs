@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use locket_testkit::{Response, Server};
@@ -210,4 +211,118 @@ fn a_template_is_not_overwritten_with_what_is_made_of_it() {
         assert!(log.contains("would be written over it"), "{log}");
         assert_eq!(scene.read("t").as_deref(), Some(template), "{words:?}");
     }
+}
+
+#[test]
+fn a_single_round_that_cannot_look_at_labels_fails_and_does_the_rest() {
+    let scene = Scene::new();
+    scene.write("locket.toml", "[labels]\nallow = ['env://A']\n");
+    let words = [
+        "run",
+        "--mode",
+        "one-shot",
+        "--docker-labels",
+        "--config",
+        "locket.toml",
+    ];
+    let more = [
+        "--secret",
+        "x=1",
+        "--out",
+        "out",
+        "--status-file",
+        "status",
+        "--deadline",
+        "100ms",
+    ];
+    let failed = scene
+        .locket(words.iter().chain(&more))
+        .env("DOCKER_HOST", "unix:///none")
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(1), "{log}");
+    assert!(
+        log.contains("the labels of containers could not be read"),
+        "{log}"
+    );
+    assert!(!log.contains("tried again"), "{log}");
+    assert_eq!(scene.read("out/x").as_deref(), Some("1"));
+    assert_eq!(scene.status()["state"], "failed");
+    let health = scene
+        .locket(["healthcheck", "--status-file", "status"])
+        .output()
+        .unwrap();
+    assert_eq!(health.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&[health.stdout, health.stderr].concat()).into_owned();
+    assert!(said.contains("labels of containers"), "{said}");
+}
+
+#[test]
+fn an_audit_log_that_cannot_be_opened_is_found_by_doctor_and_leaves_no_status_file() {
+    let scene = Scene::new();
+    for log in ["log/a.jsonl", "in"] {
+        scene.write(
+            "locket.toml",
+            format!("[run]\naudit-log = '{log}'\nstate-dir = 'state'\n"),
+        );
+        let with = |command| {
+            let words = [
+                command,
+                "--config",
+                "locket.toml",
+                "--secret",
+                "x=1",
+                "--out",
+                "out",
+            ];
+            let words = words.iter().chain(&["--status-file", "status"]);
+            scene.locket(words).output().unwrap()
+        };
+        let refused = with("inject");
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{told}");
+        assert!(!scene.path("status").exists(), "{told}");
+        let looked = with("doctor");
+        let told = String::from_utf8_lossy(&[looked.stdout, looked.stderr].concat()).into_owned();
+        assert_eq!(looked.status.code(), Some(1), "{told}");
+        assert!(
+            told.contains("the audit log") && told.contains("would not start"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_single_round_waits_for_an_engine_that_comes_up() {
+    let scene = Scene::new();
+    scene.write("locket.toml", "[labels]\nallow = ['env://A']\n");
+    let socket = scene.path("engine");
+    let mut agent = scene.locket(["run", "--mode", "one-shot", "--docker-labels"]);
+    agent.args([
+        "--config",
+        "locket.toml",
+        "--secret",
+        "x=1",
+        "--out",
+        "out",
+        "--log-level",
+        "debug",
+    ]);
+    let agent = Agent::start(agent.env("DOCKER_HOST", format!("unix://{}", socket.display())));
+    agent.says("labels of containers cannot be read");
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "plays an engine without containers")]
+    let _engine = std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
+                          Connection: close\r\n\r\n[]";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let (status, log) = agent.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(scene.read("out/x").as_deref(), Some("1"));
 }
