@@ -39,6 +39,8 @@ mod init;
     feature = "command-init"
 ))]
 mod limited;
+#[cfg(any(feature = "command-check", feature = "command-init"))]
+mod links;
 #[cfg(feature = "command-manual")]
 mod man;
 #[cfg(feature = "command-migrate")]

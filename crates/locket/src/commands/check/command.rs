@@ -78,8 +78,9 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let subjects = Subjects::sort(&args.files, context)?;
     let mut round = look(&args, &subjects, matches, context)?;
     if args.fix {
+        let mut refused = Vec::new();
         for _ in 0..MOST_ROUNDS {
-            if !fix::apply(&round.found, &context.directory)? {
+            if !fix::apply(&round.found, &mut refused, &context.directory, context.style)? {
                 break;
             }
             round = look(&args, &subjects, matches, context)?;

@@ -11,18 +11,32 @@ use rustix::fs::{Gid, Mode, Uid};
 use zeroize::Zeroizing;
 
 use super::super::files::{random_value, rewrite, unreadable, write, write_text};
+use super::super::links::refuse_leading_out;
 use super::reported::{Repair, Reported};
+use crate::context::Style;
 use crate::report::{self, Failure};
 
-/// Does everything that can be done without asking, and says whether that was anything.
+/// Does everything that can be done without asking, and says whether that was anything. What a link would have done outside
+/// of the project stays a finding, is told, and put among `refused`, which are told no more.
 ///
 /// # Errors
 /// Something could not be done; what was done before it stays.
-pub(super) fn apply(found: &[Reported], from: &Path) -> Result<bool, Failure> {
+pub(super) fn apply(
+    found: &[Reported],
+    refused: &mut Vec<Repair>,
+    from: &Path,
+    style: Style,
+) -> Result<bool, Failure> {
     let mut done: Vec<&Repair> = Vec::new();
     let mut words: Vec<&Repair> = Vec::new();
-    for repair in found.iter().filter_map(|reported| reported.fix.as_ref()) {
-        if !repair.fix.is_automatic() || done.contains(&repair) {
+    let repairs = found.iter().filter_map(|reported| reported.fix.as_ref());
+    for repair in repairs {
+        if !repair.fix.is_automatic() || done.contains(&repair) || refused.contains(repair) {
+            continue;
+        }
+        if let Err(failure) = refuse_outside(repair) {
+            report::tell(&failure.draw(style));
+            refused.push(repair.clone());
             continue;
         }
         done.push(repair);
@@ -35,6 +49,22 @@ pub(super) fn apply(found: &[Reported], from: &Path) -> Result<bool, Failure> {
     }
     replace(&words, from)?;
     Ok(!done.is_empty())
+}
+
+/// Refuses what a link would have done outside of the project.
+fn refuse_outside(repair: &Repair) -> Result<(), Failure> {
+    let path = match &repair.fix {
+        Fix::Make { path, .. } | Fix::Access { path, .. } | Fix::Trim { path } => path,
+        Fix::Ignore { file, .. } => file,
+        Fix::Replace { .. } => &repair.path,
+        Fix::Paste { .. } | Fix::Untrack { .. } => return Ok(()),
+    };
+    // The list of a repository may stand above the project, and concerns what is beside it.
+    let bound = match (path.starts_with(&repair.project), &repair.fix, path.parent()) {
+        (false, Fix::Ignore { .. }, Some(beside)) => beside,
+        _ => &repair.project,
+    };
+    refuse_leading_out(path, bound)
 }
 
 fn one(fix: &Fix) -> Result<(), Failure> {

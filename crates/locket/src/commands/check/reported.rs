@@ -30,6 +30,8 @@ pub(super) struct Repair {
     pub(super) fix: Fix,
     /// The file that a replacement is in.
     pub(super) path: PathBuf,
+    /// The directory of its project, which no link may lead out of.
+    pub(super) project: PathBuf,
     /// The command that does it, where one does.
     pub(super) command: Option<String>,
 }
@@ -60,6 +62,7 @@ impl Reported {
                     fix: finding.fix.clone().map(|fix| Repair {
                         command: fix.command(from),
                         path: path.clone(),
+                        project: project.directory.clone(),
                         fix,
                     }),
                     path,

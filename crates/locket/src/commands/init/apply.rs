@@ -7,6 +7,7 @@ use locket_compose::init::{self, DIRECTORY, Left, Plan, Planned, Stamp, Value};
 use locket_core::SecretBytes;
 
 use super::super::files::{random_value, read_text, write_text};
+use super::super::links::refuse_leading_out;
 use super::super::project::{Disk, Docker, Made, SecretFiles, render};
 use super::found::Found;
 use crate::context::Context;
@@ -31,6 +32,7 @@ const IGNORED_BY: &[&str] = &[".gitignore", ".dockerignore"];
 pub(super) fn apply(outcome: &Outcome<'_>, context: &Context) -> Result<(), Failure> {
     let mut done = Vec::new();
     let files = SecretFiles::of(outcome.directory);
+    outcome.open_mode()?;
     // Before there is anything to be committed by mistake.
     for name in IGNORED_BY {
         if ignore(&outcome.directory.join(name))? {
@@ -72,10 +74,28 @@ pub(super) fn apply(outcome: &Outcome<'_>, context: &Context) -> Result<(), Fail
 }
 
 impl Outcome<'_> {
+    /// The mode of the directory that would change, after a look whether a link leads anywhere else: that is refused before
+    /// anything is changed.
+    fn open_mode(&self) -> Result<Option<u32>, Failure> {
+        for name in IGNORED_BY {
+            refuse_leading_out(&self.directory.join(name), self.directory)?;
+        }
+        SecretFiles::of(self.directory).open_mode()
+    }
+
     /// What would be done, in lines.
-    pub(super) fn forecast(&self) -> String {
+    ///
+    /// # Errors
+    /// It would be refused.
+    pub(super) fn forecast(&self) -> Result<String, Failure> {
         let mut text = String::new();
         let files = SecretFiles::of(self.directory);
+        if let Some(mode) = self.open_mode()? {
+            let _ = writeln!(
+                text,
+                "would make {DIRECTORY}/ its owner's alone, whose mode is {mode:o}"
+            );
+        }
         for planned in &self.plan.secrets {
             if !files.path(&planned.name).exists() {
                 let _ = writeln!(
@@ -100,7 +120,7 @@ impl Outcome<'_> {
         for left in &self.plan.left {
             let _ = writeln!(text, "{}", left_line(left));
         }
-        text
+        Ok(text)
     }
 }
 
@@ -178,6 +198,9 @@ fn left_line(left: &Left) -> String {
 
 /// Adds the directory to a list unless it is in it. Says whether it was not.
 pub(in super::super) fn ignore(path: &Path) -> Result<bool, Failure> {
+    if let Some(directory) = path.parent() {
+        refuse_leading_out(path, directory)?;
+    }
     let text = read_text(path)?.unwrap_or_default();
     let is_in = text.lines().any(|line| {
         let line = line.trim();

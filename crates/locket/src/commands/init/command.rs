@@ -128,7 +128,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         base: &base,
     };
     if args.dry_run || !ask::go_on(asking)? {
-        report::tell(&outcome.forecast());
+        report::tell(&outcome.forecast()?);
         return Ok(Exit::Done);
     }
     apply::apply(&outcome, context)?;

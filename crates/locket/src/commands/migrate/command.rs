@@ -209,6 +209,10 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn apply(&self, read: &dyn Fn(&Path) -> String) -> Result<(), Failure> {
+        if self.args.to == Destination::Files {
+            // It is refused before anything is changed.
+            SecretFiles::of(self.directory).open_mode()?;
+        }
         let place = match &self.args.backup {
             Some(place) => self.context.directory.join(place),
             None => backup::place(&self.context.environment)?,

@@ -56,23 +56,60 @@ impl SecretFiles {
         &self.directory
     }
 
+    /// The mode of the directory that [`SecretFiles::make_directory`] would change; `None` where it would not, or where
+    /// the directory is still to be made.
+    ///
+    /// # Errors
+    /// It cannot be the directory: it is a link, or something else. Whoever wrote the project would choose with a link
+    /// which directory gets another mode and files.
+    pub(in super::super) fn open_mode(&self) -> Result<Option<u32>, Failure> {
+        let shown = self.directory.display();
+        let there = match std::fs::symlink_metadata(&self.directory) {
+            Ok(there) => there,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(&self.directory, &error)),
+        };
+        if there.is_symlink() {
+            let target = std::fs::read_link(&self.directory).unwrap_or_default();
+            return Err(Failure::work(format!(
+                "{shown} is a link to {}, and secrets are put behind no link",
+                target.display()
+            ))
+            .help(
+                "Remove the link, or put a directory in its place, then run this again. Nothing was changed.",
+            ));
+        }
+        if !there.is_dir() {
+            return Err(Failure::work(format!("{shown} is no directory"))
+                .help("Move it away, then run this again. Nothing was changed."));
+        }
+        let mode = there.mode() & 0o7777;
+        Ok((mode != DIRECTORY_MODE).then_some(mode))
+    }
+
     /// Makes the directory, and makes it its owner's alone. Says whether anything had to be done.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be made, or as for [`SecretFiles::open_mode`].
     pub(in super::super) fn make_directory(&self) -> Result<bool, Failure> {
         let failed = |error: std::io::Error| {
             Failure::work(format!("{} cannot be made: {error}", self.directory.display()))
         };
-        let is_new = !self.directory.exists();
-        if is_new {
-            std::fs::create_dir(&self.directory).map_err(failed)?;
-        }
-        let there = std::fs::metadata(&self.directory).map_err(failed)?;
-        if there.mode() & 0o7777 == DIRECTORY_MODE {
+        self.open_mode()?;
+        let is_new = match rustix::fs::mkdir(&self.directory, Mode::from_raw_mode(DIRECTORY_MODE)) {
+            Ok(()) => true,
+            Err(rustix::io::Errno::EXIST) => false,
+            Err(error) => return Err(failed(error.into())),
+        };
+        // What is changed is what was looked at, whatever is put in its place meanwhile.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let held =
+            rustix::fs::open(&self.directory, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        let there = rustix::fs::fstat(&held).map_err(|error| failed(error.into()))?;
+        if there.st_mode & 0o7777 == DIRECTORY_MODE {
             return Ok(is_new);
         }
-        rustix::fs::chmod(&self.directory, Mode::from_raw_mode(DIRECTORY_MODE))
+        rustix::fs::fchmod(&held, Mode::from_raw_mode(DIRECTORY_MODE))
             .map_err(|error| failed(error.into()))?;
         Ok(true)
     }
@@ -199,6 +236,8 @@ fn can_read(file: &Metadata, reader: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use super::*;
 
     #[test]
@@ -221,5 +260,31 @@ mod tests {
         assert_eq!(mode(), 0o644, "two readers, hidden by the directory");
         assert!(files.read("a").unwrap().unwrap().matches(b"first"));
         assert_eq!(make("fourth", &[4242, 4243]), Made::Kept);
+    }
+
+    #[test]
+    fn a_link_is_not_the_directory_and_nothing_changes_behind_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (project, victim) = (directory.path().join("project"), directory.path().join("victim"));
+        for path in [&project, &victim] {
+            std::fs::create_dir(path).unwrap();
+        }
+        std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let files = SecretFiles::of(&project);
+        for target in ["../victim", "../none"] {
+            symlink(target, project.join("secrets")).unwrap();
+            for refused in [files.open_mode().map(|_| ()), files.make_directory().map(|_| ())] {
+                let told = refused.unwrap_err().draw(crate::context::Style::Plain);
+                assert!(told.contains(&format!("is a link to {target}")), "{told}");
+            }
+            std::fs::remove_file(project.join("secrets")).unwrap();
+        }
+        assert_eq!(std::fs::metadata(&victim).unwrap().mode() & 0o7777, 0o755);
+        assert!(!directory.path().join("none").exists());
+        std::fs::create_dir(project.join("secrets")).unwrap();
+        std::fs::set_permissions(project.join("secrets"), std::fs::Permissions::from_mode(0o750)).unwrap();
+        assert_eq!(files.open_mode().unwrap(), Some(0o750));
+        assert!(files.make_directory().unwrap());
+        assert_eq!(files.open_mode().unwrap(), None);
     }
 }

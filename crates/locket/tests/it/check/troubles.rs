@@ -90,6 +90,54 @@ fn a_missing_secret_file_is_made_with_the_command_that_is_shown() {
 }
 
 #[test]
+fn the_fix_follows_no_link_out_of_the_project() {
+    let victim = "of-somebody-else\n";
+    for (link, target) in [
+        ("secrets", "../victim"),
+        (GRAFANA, "../../victim/file"),
+        (GRAFANA, "../../victim/none"),
+    ] {
+        let scene = open_scene();
+        scene.write("victim/file", victim);
+        mode(&scene.path("victim"), 0o755);
+        mode(&scene.path("victim/file"), 0o644);
+        scene.write("project/compose.yaml", PROJECT);
+        let at = scene.path("project").join(link);
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        symlink(target, &at).unwrap();
+        let mut fix = scene.locket(["check", "--fix"]);
+        let refused = fix.current_dir(scene.path("project")).output().unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains(&format!("{link} is a link that leads out of")) && said.contains("/victim"),
+            "{said}"
+        );
+        // Whatever else is found is fixed.
+        let is_made = scene.path("project").join(POSTGRES).exists();
+        assert_eq!(is_made, link != "secrets", "{said}");
+        assert_eq!(bits(&scene, "victim"), 0o755);
+        assert_eq!(bits(&scene, "victim/file"), 0o644);
+        assert_eq!(scene.read("victim/file").as_deref(), Some(victim));
+        assert_eq!(fs::read_dir(scene.path("victim")).unwrap().count(), 1);
+        assert_eq!(fs::read_link(&at).unwrap(), Path::new(target));
+    }
+}
+
+#[test]
+fn a_link_to_another_file_of_the_project_is_written_through() {
+    let scene = project();
+    scene.write("kept/file", "Lx9ZVb8sKq2w\n");
+    mode(&scene.path("kept/file"), 0o600);
+    mode(&scene.path("kept"), 0o700);
+    fs::remove_file(scene.path(POSTGRES)).unwrap();
+    symlink("../kept/file", scene.path(POSTGRES)).unwrap();
+    assert!(findings(&scene, &["--fix"]).is_empty());
+    assert_eq!(scene.read("kept/file").as_deref(), Some("Lx9ZVb8sKq2w"));
+    assert!(scene.path(POSTGRES).is_symlink());
+}
+
+#[test]
 fn what_somebody_else_gave_is_pasted_and_never_made_up() {
     let scene = open_scene();
     scene.write(
@@ -176,13 +224,18 @@ fn no_directory_is_shut_but_the_projects_own_for_secrets() {
 fn a_new_file_is_open_for_others_only_where_its_directory_may_be_shut() {
     let scene = with_foreign_readers(&["./secrets/pw", "./conf/pw", "./linked-secrets/other"]);
     let found = findings(&scene, &["--fix", "app"]);
-    assert_eq!(ids(&found), ["secret-file-unreadable"; 2], "{found:#?}");
+    assert_eq!(
+        ids(&found),
+        ["secret-file-unreadable", "secret-file-missing"],
+        "{found:#?}"
+    );
     assert_eq!(bits(&scene, "app/secrets"), 0o700);
     assert_eq!(bits(&scene, "app/secrets/pw"), 0o644);
-    for (directory, file) in [("app/conf", "pw"), ("secrets", "other")] {
-        assert_eq!(bits(&scene, directory), 0o755, "{directory}");
-        assert_eq!(bits(&scene, &format!("{directory}/{file}")), 0o600, "{directory}");
-    }
+    assert_eq!(bits(&scene, "app/conf"), 0o755);
+    assert_eq!(bits(&scene, "app/conf/pw"), 0o600);
+    // A link leads there, out of the project.
+    assert_eq!(bits(&scene, "secrets"), 0o755);
+    assert!(!scene.path("secrets/other").exists());
 }
 
 #[test]

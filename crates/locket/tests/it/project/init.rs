@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use locket_testkit::services::Engine;
@@ -17,9 +17,9 @@ fn everything(directory: &Path) -> BTreeMap<PathBuf, (u32, u32, i64, Vec<u8>)> {
     while let Some(at) = open.pop() {
         for entry in fs::read_dir(at).unwrap().flatten() {
             let (path, there) = (entry.path(), entry.metadata().unwrap());
-            let content = match there.is_dir() {
-                true => Vec::new(),
-                false => fs::read(&path).unwrap(),
+            let content = match there.is_file() {
+                true => fs::read(&path).unwrap(),
+                false => Vec::new(),
             };
             if there.is_dir() {
                 open.push(path.clone());
@@ -98,6 +98,47 @@ fn a_docker_without_compose_checks_nothing_and_stops_nobody() {
         said(&made)
     );
     assert!(scene.path("new/secrets/postgres_password.txt").exists());
+}
+
+#[test]
+fn no_link_of_a_project_leads_init_to_another_directory() {
+    for (link, target) in [("secrets", "../victim"), (".gitignore", "../victim/list")] {
+        let scene = Scene::empty();
+        scene.write("victim/list", "*.log\n");
+        fs::set_permissions(scene.path("victim"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(scene.path("project")).unwrap();
+        symlink(target, scene.path("project").join(link)).unwrap();
+        let before = everything(scene.base());
+        for words in [&["init", "--dry-run"][..], &["init"]] {
+            let mut init = scene.locket(words);
+            init.current_dir(scene.path("project")).env("PATH", "/none");
+            let refused = init.output().unwrap();
+            assert_eq!(refused.status.code(), Some(1), "{words:?}: {}", said(&refused));
+            assert!(
+                said(&refused).contains(&format!("{link} is a link")),
+                "{words:?}: {}",
+                said(&refused)
+            );
+            assert_eq!(everything(scene.base()), before, "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_others_look_into_is_told_before_it_is_shut() {
+    let scene = Scene::empty();
+    fs::create_dir(scene.path("secrets")).unwrap();
+    fs::set_permissions(scene.path("secrets"), fs::Permissions::from_mode(0o755)).unwrap();
+    let init = |words: &[&str]| {
+        let mut init = scene.locket(["init"].iter().chain(words));
+        said(&init.env("PATH", "/none").output().unwrap())
+    };
+    let told = "would make secrets/ its owner's alone, whose mode is 755\n";
+    let dry = init(&["--dry-run"]);
+    assert!(dry.contains(told), "{dry}");
+    init(&[]);
+    let dry = init(&["--dry-run"]);
+    assert!(!dry.contains(told), "{dry}");
 }
 
 #[test]
