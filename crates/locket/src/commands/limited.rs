@@ -1,6 +1,8 @@
 //! Programs of others, waited for no longer than is said.
 
 use std::io;
+#[cfg(feature = "command-rotate")]
+use std::process::ExitStatus;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -24,7 +26,25 @@ pub(super) fn output(
     input: Option<&SecretBytes>,
     limit: Duration,
 ) -> io::Result<Option<Output>> {
-    command.stdout(Stdio::piped()).stdin(match input {
+    command.stdout(Stdio::piped());
+    run(command, input, limit)
+}
+
+/// The same of a program whose standard output goes where ours does: only how it ended is given.
+///
+/// # Errors
+/// As there.
+#[cfg(feature = "command-rotate")]
+pub(super) fn status(
+    command: Command,
+    input: Option<&SecretBytes>,
+    limit: Duration,
+) -> io::Result<Option<ExitStatus>> {
+    Ok(run(command, input, limit)?.map(|output| output.status))
+}
+
+fn run(mut command: Command, input: Option<&SecretBytes>, limit: Duration) -> io::Result<Option<Output>> {
+    command.stdin(match input {
         Some(_) => Stdio::piped(),
         None => Stdio::null(),
     });

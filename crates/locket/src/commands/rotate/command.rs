@@ -73,7 +73,7 @@ pub(super) struct RotateArgs {
     #[arg(long, value_name = "COMMAND")]
     pub(super) exec: Option<String>,
 
-    /// How long each service may take to be well after its restart
+    /// How long the program of `--exec` may take, and each service to be well after its restart
     #[arg(long, value_name = "DUR", default_value = "2m", value_parser = humantime::parse_duration)]
     pub(super) timeout: Duration,
 

@@ -24,6 +24,19 @@ pub(super) enum Step {
     Dependents,
 }
 
+/// What changes the value inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Means {
+    /// What is known of its service; nothing where none is told.
+    #[default]
+    Recipe,
+    /// A program that the project or the configuration names.
+    Configured,
+    /// A program that the command line names. It is not kept: what else stands there is nobody's business.
+    Given,
+}
+
 /// What is kept until a rotation has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {
@@ -62,23 +75,28 @@ pub(super) trait Shelf {
 /// The record of one rotation.
 pub(super) struct Journal<'a>(pub(super) &'a dyn Shelf);
 
-#[derive(Serialize, Deserialize)]
-struct Record {
-    step: Step,
+/// What is known of a rotation that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// How far it came.
+    pub(super) step: Step,
+    /// Who changes the value inside, there and back.
+    #[serde(default)]
+    pub(super) means: Means,
 }
 
 impl Journal<'_> {
-    /// How far an earlier rotation came that did not end.
+    /// What is known of an earlier rotation that did not end.
     ///
     /// # Errors
     /// The record cannot be read.
-    pub(super) fn unfinished(&self) -> Result<Option<Step>, Failure> {
+    pub(super) fn unfinished(&self) -> Result<Option<Record>, Failure> {
         let Some(record) = self.0.get(Item::Record)? else {
             return Ok(None);
         };
         #[expect(clippy::disallowed_methods, reason = "the record holds no value")]
         let record = serde_json::from_slice::<Record>(record.expose());
-        record.map(|record| Some(record.step)).map_err(|error| {
+        record.map(Some).map_err(|error| {
             Failure::work(format!("the record of a rotation in {} cannot be read: {error}", self.0.shown()))
                 .help("Both values of the interrupted rotation are kept beside it; put one in force everywhere, then remove all three.")
         })
@@ -88,18 +106,18 @@ impl Journal<'_> {
     ///
     /// # Errors
     /// They cannot be.
-    pub(super) fn begin(&self, old: &SecretBytes, new: &SecretBytes) -> Result<(), Failure> {
+    pub(super) fn begin(&self, old: &SecretBytes, new: &SecretBytes, means: Means) -> Result<(), Failure> {
         self.0.put(Item::Old, old)?;
         self.0.put(Item::New, new)?;
-        self.reach(Step::Prepared)
+        self.reach(Step::Prepared, means)
     }
 
     /// Says what is about to be done.
     ///
     /// # Errors
     /// It cannot be written, so it must not be done.
-    pub(super) fn reach(&self, step: Step) -> Result<(), Failure> {
-        let text = serde_json::to_vec(&Record { step }).unwrap_or_default();
+    pub(super) fn reach(&self, step: Step, means: Means) -> Result<(), Failure> {
+        let text = serde_json::to_vec(&Record { step, means }).unwrap_or_default();
         self.0.put(Item::Record, &SecretBytes::new(text))
     }
 
@@ -190,20 +208,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_record_of_an_older_release_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(".pw.txt.rotation"), r#"{"step":"inside"}"#).unwrap();
+        let record = Record {
+            step: Step::Inside,
+            means: Means::Recipe,
+        };
+        let files = Files::beside(&directory.path().join("pw.txt"));
+        assert_eq!(Journal(&files).unfinished().unwrap(), Some(record));
+    }
+
+    #[test]
     fn files_that_differ_in_their_endings_alone_have_rotations_of_their_own() {
         let directory = tempfile::tempdir().unwrap();
         let beside = |name: &str| Files::beside(&directory.path().join(name));
         let (text, key, bare) = (beside("app.txt"), beside("app.key"), beside("app"));
         let secret = |value: &[u8]| SecretBytes::copy_from(value);
-        Journal(&text).begin(&secret(b"old"), &secret(b"new")).unwrap();
+        let means = Means::default();
+        Journal(&text)
+            .begin(&secret(b"old"), &secret(b"new"), means)
+            .unwrap();
         assert!(directory.path().join(".app.txt.rotation").exists());
-        assert_eq!(Journal(&text).unfinished().unwrap(), Some(Step::Prepared));
+        let step = Step::Prepared;
+        assert_eq!(Journal(&text).unfinished().unwrap(), Some(Record { step, means }));
         for other in [&key, &bare] {
             assert_eq!(Journal(other).unfinished().unwrap(), None);
             assert_eq!(Journal(other).values().unwrap(), None);
         }
         // The end of one is not the end of the other.
-        Journal(&key).begin(&secret(b"other"), &secret(b"newer")).unwrap();
+        Journal(&key)
+            .begin(&secret(b"other"), &secret(b"newer"), means)
+            .unwrap();
         Journal(&key).end().unwrap();
         let kept = Journal(&text).values().unwrap();
         assert_eq!(kept, Some((secret(b"old"), secret(b"new"))));

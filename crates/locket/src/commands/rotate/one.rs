@@ -9,12 +9,12 @@ use super::super::files::random_value;
 use super::super::project::{Docker, kept_apart};
 use super::command::{Configured, RotateArgs};
 use super::engine::Compose;
-use super::journal::{Files, Journal};
+use super::journal::{Files, Journal, Means};
 use super::keeper::{File, Followed, Keeper, Swarm};
 use super::recipe::Shell;
 use super::steps::Work;
 use super::swarm::{Manager, Seen};
-use super::{subject, variables};
+use super::{steps, subject, variables};
 use crate::context::Context;
 use crate::report::{self, Failure};
 
@@ -252,10 +252,11 @@ impl Rotator<'_> {
             unfinished = None;
         }
         match (unfinished, args.finish || args.undo) {
-            (Some(_), false) => {
-                return Err(Failure::work(format!("an earlier rotation of {name} was interrupted")).help(format!(
-                    "`locket rotate {name} --finish` puts the new value in force, `locket rotate {name} --undo` the old one."
-                )));
+            (Some(record), false) => {
+                return Err(
+                    Failure::work(format!("an earlier rotation of {name} was interrupted"))
+                        .help(steps::ways(name, record.means)),
+                );
             }
             (None, true) => return Err(Failure::usage(format!("no rotation of {name} was interrupted"))),
             _ => {}
@@ -281,6 +282,11 @@ impl Rotator<'_> {
             environment: &self.context.environment,
             directory: self.directory,
             exec: self.exec(plan),
+            means: match (&self.args.exec, &plan.exec) {
+                (Some(_), _) => Means::Given,
+                (None, Some(_)) => Means::Configured,
+                (None, None) => Means::Recipe,
+            },
             limit: args.timeout,
         };
         if args.undo {

@@ -1,16 +1,16 @@
 //! The rotation of one secret, step by step, and the way back from each.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command as Program, Stdio};
+use std::process::Command as Program;
 use std::time::Duration;
 
 use locket_compose::rotate::{Dependent, Inside, Rotation};
 use locket_core::action::split_words;
 use locket_core::{Clock, Environment, SecretBuilder, SecretBytes};
 
+use super::super::limited;
 use super::engine::{Compose, State};
-use super::journal::{Journal, Step};
+use super::journal::{Journal, Means, Record, Step};
 use super::keeper::Keeper;
 use super::recipe::{self, Shell};
 use crate::report::{self, Failure, Problem};
@@ -32,7 +32,9 @@ pub(super) struct Work<'a> {
     pub(super) directory: &'a Path,
     /// The program that changes the value inside, instead of a recipe.
     pub(super) exec: Option<&'a str>,
-    /// How long a dependent may take to be well.
+    /// Where that program is named.
+    pub(super) means: Means,
+    /// How long that program may take, and a dependent to be well.
     pub(super) limit: Duration,
 }
 
@@ -46,7 +48,7 @@ impl Work<'_> {
         let old = self.keeper.value()?;
         self.look_inside(&old, new)?;
         let journal = Journal(self.keeper.shelf());
-        journal.begin(&old, new)?;
+        journal.begin(&old, new, self.means)?;
         self.forward(&journal, &old, new, &running).map_err(|failure| {
             report::tell(&format!("{}: going back to the old value\n", self.plan.secret));
             match self.back(&journal, &old, new) {
@@ -68,6 +70,7 @@ impl Work<'_> {
         let Some((old, new)) = journal.values()? else {
             return Err(Failure::work("the values of the interrupted rotation are gone").help(self.way_out()));
         };
+        self.refuse_without_program(journal.unfinished()?)?;
         let running = self.running()?;
         self.forward(&journal, &old, &new, &running)
             .map_err(|failure| failure.help(self.way_out()))
@@ -82,8 +85,28 @@ impl Work<'_> {
         let Some((old, new)) = journal.values()? else {
             return Err(Failure::work("the values of the interrupted rotation are gone"));
         };
+        // Before that step it has not been run.
+        self.refuse_without_program(journal.unfinished()?.filter(|record| record.step >= Step::Inside))?;
         self.back(&journal, &old, &new)
             .map_err(|failure| self.advised(failure))
+    }
+
+    /// What a program changed inside can be changed by that program alone: without it, the value that is put in force
+    /// elsewhere would be another one.
+    fn refuse_without_program(&self, record: Option<Record>) -> Result<(), Failure> {
+        let is_missing = match record.map(|record| record.means) {
+            None | Some(Means::Recipe) => false,
+            Some(Means::Configured) => self.exec.is_none(),
+            Some(Means::Given) => self.means != Means::Given,
+        };
+        match is_missing {
+            false => Ok(()),
+            true => Err(Failure::usage(format!(
+                "a program changes {} inside, and it is not named",
+                self.plan.secret
+            ))
+            .help(ways(&self.plan.secret, Means::Given))),
+        }
     }
 
     /// With the way out as advice, unless the failure brings advice of its own.
@@ -99,10 +122,7 @@ impl Work<'_> {
     }
 
     fn way_out(&self) -> String {
-        let name = &self.plan.secret;
-        format!(
-            "Run `locket rotate {name} --finish` to put the new value in force, or `locket rotate {name} --undo` for the old one."
-        )
+        ways(&self.plan.secret, self.means)
     }
 
     /// Every dependent must be well before anything changes; those that do not run are left alone.
@@ -175,11 +195,11 @@ impl Work<'_> {
         new: &SecretBytes,
         running: &[&Dependent],
     ) -> Result<(), Failure> {
-        journal.reach(Step::Inside)?;
+        journal.reach(Step::Inside, self.means)?;
         self.change_inside(old, new)?;
-        journal.reach(Step::Kept)?;
+        journal.reach(Step::Kept, self.means)?;
         self.keeper.keep(new)?;
-        journal.reach(Step::Dependents)?;
+        journal.reach(Step::Dependents, self.means)?;
         if let Some(compose) = self.compose {
             let variables = (self.variables)()?;
             for dependent in running {
@@ -196,7 +216,7 @@ impl Work<'_> {
     }
 
     fn back(&self, journal: &Journal<'_>, old: &SecretBytes, new: &SecretBytes) -> Result<(), Failure> {
-        let step = journal.unfinished()?.unwrap_or(Step::Prepared);
+        let step = journal.unfinished()?.map_or(Step::Prepared, |record| record.step);
         if step >= Step::Inside {
             match self.exec {
                 Some(program) => self.run(program, new, old)?,
@@ -283,28 +303,38 @@ impl Work<'_> {
         };
         let name = &words[0];
         let failed = |error: std::io::Error| Failure::work(format!("{name} cannot be run: {error}"));
-        let mut child = Program::new(name)
+        let mut command = Program::new(name);
+        command
             .args(&words[1..])
             .env_clear()
             .envs(crate::providers::without_credentials(self.environment).iter())
             .env("LOCKET_SECRET", &self.plan.secret)
-            .current_dir(self.directory)
-            .stdin(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            let message = message(&self.plan.secret, old, new);
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "a program is told on its standard input"
-            )]
-            let _ = stdin.write_all(message.expose());
-        }
-        match child.wait().map_err(failed)?.success() {
-            true => Ok(()),
-            false => Err(Failure::work(format!("{name} could not change the value"))),
+            .current_dir(self.directory);
+        let message = message(&self.plan.secret, old, new);
+        match limited::status(command, Some(&message), self.limit).map_err(failed)? {
+            Some(status) if status.success() => Ok(()),
+            Some(_) => Err(Failure::work(format!("{name} could not change the value"))),
+            None => Err(Failure::work(format!(
+                "{name} did not end within {} and was killed",
+                humantime::format_duration(self.limit)
+            ))
+            .help("`--timeout` gives it more time.")),
         }
     }
+}
+
+/// How to go on with an interrupted rotation of the secret `name`.
+pub(super) fn ways(name: &str, means: Means) -> String {
+    let (exec, which) = match means {
+        Means::Given => (
+            " --exec COMMAND",
+            " COMMAND is the program that changes the value inside.",
+        ),
+        Means::Recipe | Means::Configured => ("", ""),
+    };
+    format!(
+        "Run `locket rotate {name} --finish{exec}` to put the new value in force, or `locket rotate {name} --undo{exec}` for the old one.{which}"
+    )
 }
 
 /// `{"name":…,"old":…,"new":…}`, a value that is no text as base64 under `old_base64`, `new_base64`.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::super::project::Answer;
-use super::journal::{Journal, Shelf, Step};
+use super::journal::{Journal, Means, Shelf, Step};
 use super::keeper::{File, Keeper};
 use super::recipe::{self, Shell};
 use super::steps::Work;
@@ -154,6 +154,9 @@ struct World {
     directory: TempDir,
     server: Server,
     refused: Option<&'static str>,
+    /// The program that changes the value inside, in words of the shell.
+    exec: Option<&'static str>,
+    limit: Duration,
 }
 
 impl World {
@@ -166,6 +169,8 @@ impl World {
                 changes: Cell::new(usize::MAX),
             },
             refused: None,
+            exec: None,
+            limit: Duration::from_secs(60),
         };
         fs::write(world.path(), kept).unwrap();
         world
@@ -207,8 +212,12 @@ impl World {
             clock: &clock,
             environment: &environment,
             directory: self.directory.path(),
-            exec: None,
-            limit: Duration::from_secs(1),
+            exec: self.exec,
+            means: match self.exec {
+                Some(_) => Means::Given,
+                None => Means::Recipe,
+            },
+            limit: self.limit,
         })
     }
 
@@ -236,8 +245,8 @@ impl World {
     fn interrupt(&self, old: &str, new: &str) {
         self.work(|work| {
             let journal = Journal(work.keeper.shelf());
-            journal.begin(&secret(old), &secret(new)).unwrap();
-            journal.reach(Step::Inside).unwrap();
+            journal.begin(&secret(old), &secret(new), work.means).unwrap();
+            journal.reach(Step::Inside, work.means).unwrap();
         });
     }
 }
@@ -404,4 +413,56 @@ fn what_is_in_force_is_what_images_read_of_a_file() {
         let password = recipe::in_force(&inside(recipe), &secret(kept)).unwrap();
         assert!(password.matches(in_force.as_bytes()), "{recipe:?}: {kept:?}");
     }
+}
+
+/// Notes what it is told in a file beside the directory's others.
+const NOTES: &str = "/bin/sh -c '/bin/cat >>told'";
+
+#[test]
+fn a_program_that_began_a_rotation_is_asked_for_to_end_it_and_is_run() {
+    for way in [World::finish, World::undo] {
+        let mut world = World::new(Recipe::Postgres, "pw", "pw");
+        world.exec = Some(NOTES);
+        world.interrupt("pw", "new");
+        world.exec = None;
+        let refused = told(way(&world));
+        assert!(
+            refused.contains("a program changes pw inside")
+                && refused.contains("`locket rotate pw --undo --exec COMMAND`"),
+            "{refused}"
+        );
+        assert!(world.server.has_only("pw") && world.kept() == "pw");
+        assert_eq!(world.leftovers(), 3, "both values are kept");
+        world.exec = Some(NOTES);
+        way(&world).unwrap();
+        let told = fs::read_to_string(world.directory.path().join("told")).unwrap();
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(told.contains(&format!("\"new\":\"{}\"", world.kept())), "{told}");
+        assert_eq!(world.leftovers(), 1, "what it was told");
+    }
+    // It was not run yet.
+    let mut world = World::new(Recipe::Postgres, "pw", "pw");
+    world.exec = Some(NOTES);
+    world.work(|work| {
+        let journal = Journal(work.keeper.shelf());
+        journal.begin(&secret("pw"), &secret("new"), work.means).unwrap();
+    });
+    world.exec = None;
+    world.undo().unwrap();
+    assert_eq!(world.leftovers(), 0);
+}
+
+#[test]
+fn a_program_that_does_not_end_is_waited_for_no_longer_than_is_said() {
+    let mut world = World::new(Recipe::Postgres, "pw", "pw");
+    world.exec = Some("/bin/sh -c 'exec /usr/bin/tail -f /dev/null'");
+    world.limit = Duration::from_millis(50);
+    let failure = told(world.rotate("new"));
+    assert!(
+        failure.contains("/bin/sh did not end within 50ms and was killed")
+            && failure.contains("`locket rotate pw --undo --exec COMMAND`"),
+        "{failure}"
+    );
+    assert_eq!(world.kept(), "pw");
+    assert_eq!(world.leftovers(), 3, "both values are kept");
 }

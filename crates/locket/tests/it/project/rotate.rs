@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -569,6 +569,63 @@ fn a_mistake_in_what_a_schedule_would_say_is_told_at_once() {
         assert!(said(&refused).contains(told), "{}", said(&refused));
         assert!(refused.stdout.is_empty(), "{}", said(&refused));
     }
+}
+
+#[test]
+fn a_program_that_was_interrupted_is_named_in_the_way_out_and_called_on_it() {
+    let scene = Scene::empty();
+    scene.write(
+        "compose.yaml",
+        "services:\n  api: {image: shop, secrets: [api]}\nsecrets:\n  api: {file: ./secrets/api.txt}\n",
+    );
+    scene.write("secrets/api.txt", "of-the-first-day");
+    scene.write("bin/docker", "#!/bin/sh\nexit 0\n");
+    scene.write("hang", "");
+    scene.write(
+        "change",
+        "#!/bin/sh\ncat >>told\necho printed\nwhile [ -e hang ]; do sleep 0.05; done\n",
+    );
+    for program in ["bin/docker", "change"] {
+        fs::set_permissions(scene.path(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let rotate = |words: &[&str]| {
+        let mut locket = scene.locket(["rotate", "api"].iter().chain(words));
+        locket.env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()));
+        locket
+    };
+    let exec = ["--exec", "./change"];
+    let mut first = rotate(&exec).stdout(Stdio::null()).spawn().unwrap();
+    let told = || scene.read("told").unwrap_or_default().lines().count();
+    eventually("the program has both values", || told() == 1);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let again = rotate(&exec).output().unwrap();
+    let way = "`locket rotate api --undo --exec COMMAND`";
+    assert!(said(&again).contains(way), "{}", said(&again));
+    for word in ["--undo", "--finish"] {
+        let refused = rotate(&[word]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains(way), "{}", said(&refused));
+        assert!(scene.path("secrets/.api.txt.new").exists());
+    }
+    // It hangs on the way back as well.
+    let hangs = rotate(&["--undo", "--timeout=200ms"])
+        .args(exec)
+        .output()
+        .unwrap();
+    assert_eq!(hangs.status.code(), Some(1), "{}", said(&hangs));
+    assert!(
+        said(&hangs).contains("./change did not end within 200ms"),
+        "{}",
+        said(&hangs)
+    );
+    assert_eq!(String::from_utf8_lossy(&hangs.stdout), "printed\n");
+    fs::remove_file(scene.path("hang")).unwrap();
+    let undone = rotate(&["--undo"]).args(exec).output().unwrap();
+    assert!(undone.status.success(), "{}", said(&undone));
+    assert!(!scene.path("secrets/.api.txt.new").exists());
+    let last = scene.read("told").unwrap().lines().last().unwrap().to_owned();
+    assert!(last.contains("\"new\":\"of-the-first-day\""), "{last}");
 }
 
 #[test]
