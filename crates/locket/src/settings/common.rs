@@ -30,6 +30,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A whole one-shot.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The time that a whole one-shot has.
+pub(crate) fn deadline(layers: &mut Layers<'_>) -> Duration {
+    layers.settle(&table::DEADLINE, DEADLINE, values::positive_duration)
+}
+
 /// Settled settings, with what is to be told once the log is open.
 #[derive(Debug)]
 pub(crate) struct Loaded<T> {
@@ -153,7 +158,7 @@ impl Common {
             values::positive_duration,
         );
         Self {
-            deadline: layers.settle(&table::DEADLINE, DEADLINE, values::positive_duration),
+            deadline: deadline(layers),
             providers: providers::settle(layers, request_timeout),
             request_timeout,
         }

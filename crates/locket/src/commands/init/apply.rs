@@ -8,7 +8,7 @@ use locket_core::SecretBytes;
 
 use super::super::files::{random_value, read_text, write_text};
 use super::super::links::refuse_leading_out;
-use super::super::project::{Disk, Docker, Made, SecretFiles, render};
+use super::super::project::{Asked, Disk, Docker, Made, SecretFiles, render};
 use super::found::Found;
 use crate::context::Context;
 use crate::report::{self, Failure};
@@ -238,24 +238,33 @@ fn write_override(outcome: &Outcome<'_>, context: &Context, done: &mut Vec<Strin
     write_text(place, &fresh)?;
     let files: Vec<_> = outcome.base.iter().chain([place]).cloned().collect();
     match Docker::with_compose(&context.environment, outcome.directory, &files) {
-        None => done.push(format!(
+        Asked::Absent => done.push(format!(
             "{name} has the services read their files; there is no Docker Compose to check it"
         )),
-        Some(docker) => match docker.validate()? {
-            Ok(()) => done.push(format!(
-                "{name} has the services read their files, and Compose accepts it"
-            )),
-            Err(told) => {
-                match &outcome.found.present {
-                    Some((_, text)) => write_text(place, text)?,
-                    None => {
-                        let _ = std::fs::remove_file(place);
-                    }
-                }
-                return Err(Failure::work(format!("Compose refuses the project: {told}"))
-                    .help("The override was taken back. Correct the project, then run this again."));
+        Asked::Silent(limit) => done.push(format!(
+            "{name} has the services read their files; docker did not answer within {}, so Compose has not checked it: run \
+             `docker compose config --quiet`",
+            humantime::format_duration(limit)
+        )),
+        Asked::There(docker) => {
+            let refused = match docker.validate() {
+                Ok(Ok(())) => None,
+                Ok(Err(told)) => Some(
+                    Failure::work(format!("Compose refuses the project: {told}"))
+                        .help("The override was taken back. Correct the project, then run this again."),
+                ),
+                Err(failure) => Some(failure.help(
+                    "The override was taken back. Ask `docker info` whether the engine answers, then run this again.",
+                )),
+            };
+            if let Some(failure) = refused {
+                take_back(outcome)?;
+                return Err(failure);
             }
-        },
+            done.push(format!(
+                "{name} has the services read their files, and Compose accepts it"
+            ));
+        }
     }
     if !outcome.found.is_read {
         let list: Vec<_> = files.iter().map(|file| shown(file, outcome.directory)).collect();
@@ -265,6 +274,18 @@ fn write_override(outcome: &Outcome<'_>, context: &Context, done: &mut Vec<Strin
         ));
     }
     Ok(())
+}
+
+/// Puts the override in place that was there before, if any.
+fn take_back(outcome: &Outcome<'_>) -> Result<(), Failure> {
+    let place = &outcome.found.place;
+    match &outcome.found.present {
+        Some((_, text)) => write_text(place, text),
+        None => {
+            let _ = std::fs::remove_file(place);
+            Ok(())
+        }
+    }
 }
 
 fn shown(path: &Path, directory: &Path) -> String {

@@ -1,13 +1,13 @@
 //! What `init` is told, and the order of its steps.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args, ValueHint};
 use locket_compose::init::{self, DEFAULT_PROGRAMS, Fresh, ImageFacts, Options, Plan};
-use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use super::super::project::{Disk, Docker};
+use super::super::project::{Disk, Docker, lock};
 use super::super::{Command, arguments};
 use super::apply::{self, Outcome};
 use super::ask::{self, Asking};
@@ -22,6 +22,9 @@ pub(in super::super) const COMMAND: Command = Command {
     arguments: InitArgs::augment_args,
     run,
 };
+
+/// How long another one in the same directory is waited for.
+const OTHERS: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub(super) struct InitArgs {
@@ -70,7 +73,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
             .map_err(|error| Failure::work(format!("{} cannot be made: {error}", directory.display())))?;
     }
     // Two at once would make two values for one secret.
-    let _only = lock(&directory);
+    let _only = lock(&directory, OTHERS)?;
     let asking = Asking::of(args.guided);
     let found = Found::look(&directory, &args.file)?;
     let mut disk = Disk::default();
@@ -133,14 +136,6 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     }
     apply::apply(&outcome, context)?;
     Ok(Exit::Done)
-}
-
-/// Holds the directory for as long as the result lives; a file system without locks has none.
-pub(in super::super) fn lock(directory: &Path) -> Option<std::os::fd::OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let held = rustix::fs::open(directory, flags, Mode::empty()).ok()?;
-    rustix::fs::flock(&held, FlockOperation::LockExclusive).ok()?;
-    Some(held)
 }
 
 /// Names that can be names of files.

@@ -9,4 +9,4 @@ pub(super) use apply::ignore;
 pub(super) use command::COMMAND;
 pub(super) use found::project;
 #[cfg(feature = "command-rotate")]
-pub(super) use {command::lock, found::project_if_any};
+pub(super) use found::project_if_any;

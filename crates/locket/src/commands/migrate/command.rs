@@ -12,7 +12,7 @@ use locket_core::{Environment, SecretBytes};
 
 use super::super::files::{read_text, write_text};
 use super::super::init::project;
-use super::super::project::{Disk, Docker, SecretFiles};
+use super::super::project::{Asked, CONFIG_LIMIT, Disk, Docker, SecretFiles, silence};
 use super::super::{Command, arguments};
 use super::{backup, diff};
 use crate::context::Context;
@@ -223,10 +223,8 @@ impl Work<'_> {
             .filter(|path| path.exists())
             .map(|path| (path.clone(), read(path)))
             .collect();
-        let said = self
-            .docker(&self.context.environment)
-            .map(|docker| config(&docker))
-            .transpose()?;
+        let docker = self.docker()?;
+        let said = docker.as_ref().map(config).transpose()?;
         let kept = backup::make(&place, self.directory, &before, self.context.clock.wall())?;
         self.store()?;
         for (path, text) in self.texts {
@@ -235,13 +233,13 @@ impl Work<'_> {
                 return Err(failure);
             }
         }
-        if let Some(said) = said {
+        if let Some((docker, said)) = docker.zip(said) {
             let environment = given(self.migration, &self.context.environment);
-            let now = self
-                .docker(&environment)
-                .map(|docker| config(&docker))
-                .transpose()?;
-            if now.as_ref() != Some(&said) {
+            let now = config(&docker.with(environment)).map_err(|failure| {
+                self.restore(&before);
+                failure.help("The files are as they were.")
+            })?;
+            if now != said {
                 self.restore(&before);
                 return Err(
                     Failure::work("`docker compose config` says something else than before")
@@ -306,8 +304,14 @@ impl Work<'_> {
         Err(Failure::usage("this build of locket has no store").help("Use `--to files`, or the full build."))
     }
 
-    fn docker(&self, environment: &Environment) -> Option<Docker> {
-        Docker::with_compose(environment, &self.context.directory, &self.args.file)
+    /// `None` where there is no Compose to be asked.
+    fn docker(&self) -> Result<Option<Docker>, Failure> {
+        let context = self.context;
+        match Docker::with_compose(&context.environment, &context.directory, &self.args.file) {
+            Asked::There(docker) => Ok(Some(docker)),
+            Asked::Absent => Ok(None),
+            Asked::Silent(limit) => Err(silence(limit)),
+        }
     }
 
     fn restore(&self, before: &[(PathBuf, String)]) {
@@ -332,7 +336,7 @@ fn taken(name: &str, place: &str) -> Failure {
 
 /// What Compose makes of the project. It holds every value.
 fn config(docker: &Docker) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
-    let answer = docker.compose(["config", "--format", "json"], None)?;
+    let answer = docker.compose(["config", "--format", "json"], None, CONFIG_LIMIT)?;
     match answer.is_good {
         true => Ok(zeroize::Zeroizing::new(answer.stdout)),
         false => Err(Failure::work(format!(

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{ArgGroup, ArgMatches, Args, ValueHint};
 
-use super::super::init::{lock, project_if_any};
+use super::super::init::project_if_any;
+use super::super::project::lock;
 use super::super::{Command, arguments, systemd};
 use super::all::all;
 use super::one::Rotator;
@@ -89,6 +90,8 @@ pub(super) struct Configured {
     pub(super) swarm: Vec<SwarmSecret>,
     /// The program for what has neither a recipe nor a label.
     pub(super) exec: Option<String>,
+    /// How long another one in the same directory is waited for.
+    pub(super) deadline: Duration,
 }
 
 fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
@@ -108,18 +111,20 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         exec: layers
             .files()
             .find_map(|file| Some(file.rotate.exec.as_ref()?.text.clone())),
+        deadline: settings::deadline(layers),
     })?;
     let directory = match &project {
         Some(project) => project.directory.clone(),
         None => context.directory.clone(),
     };
+    let configured = configured.open(context);
     // Two at once would each put another value in force.
-    let _only = lock(&directory);
+    let _only = lock(&directory, configured.deadline)?;
     let rotator = Rotator {
         args: &args,
         matches,
         context,
-        configured: configured.open(context),
+        configured,
         project: project.as_ref(),
         directory: &directory,
     };

@@ -6,7 +6,7 @@ use locket_compose::rotate::{Dependent, Way};
 use locket_core::{Clock, Environment, SecretBytes};
 use serde::Deserialize;
 
-use super::super::project::{Answer, Docker};
+use super::super::project::{Answer, Docker, WORK_LIMIT};
 use super::recipe::Shell;
 use crate::report::Failure;
 use crate::runtime;
@@ -21,6 +21,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Compose {
     docker: Docker,
+    /// How long a question after a service may take.
+    limit: Duration,
 }
 
 /// How a service is.
@@ -47,8 +49,8 @@ struct Listed {
 }
 
 impl Compose {
-    pub(super) fn new(docker: Docker) -> Self {
-        Self { docker }
+    pub(super) fn new(docker: Docker, limit: Duration) -> Self {
+        Self { docker, limit }
     }
 
     /// How a service is; the worst of its containers counts.
@@ -56,9 +58,12 @@ impl Compose {
     /// # Errors
     /// The engine cannot be asked.
     pub(super) fn state(&self, service: &str) -> Result<State, Failure> {
-        let answer = self
-            .docker
-            .compose(["ps", "--all", "--format", "json", service], None)?;
+        self.state_within(service, self.limit)
+    }
+
+    fn state_within(&self, service: &str, limit: Duration) -> Result<State, Failure> {
+        let words = ["ps", "--all", "--format", "json", service];
+        let answer = self.docker.compose(words, None, limit)?;
         if !answer.is_good {
             return Err(Failure::work(format!(
                 "the state of {service} cannot be had: {}",
@@ -117,7 +122,7 @@ impl Compose {
             Some(variables) => self.docker.with(variables.clone()),
             None => self.docker.clone(),
         };
-        let answer = docker.compose(words.iter().chain([&service]), None)?;
+        let answer = docker.compose(words.iter().chain([&service]), None, WORK_LIMIT)?;
         if !answer.is_good {
             return Err(Failure::work(format!(
                 "{service} cannot be restarted: {}",
@@ -132,7 +137,8 @@ impl Compose {
         let mut running_since = None;
         loop {
             let now = clock.monotonic();
-            match self.state(service)? {
+            let left = limit.saturating_sub(now.saturating_sub(start)).as_secs();
+            match self.state_within(service, Duration::from_secs(left.max(1)))? {
                 State::Healthy => return Ok(()),
                 State::Running => {
                     let since = *running_since.get_or_insert(now);
@@ -166,7 +172,8 @@ impl Shell for Compose {
         input: &SecretBytes,
     ) -> Result<Answer, Failure> {
         let words = ["exec", "-T", service, "sh", "-c", script, "sh"];
-        self.docker.compose(words.iter().chain(arguments), Some(input))
+        self.docker
+            .compose(words.iter().chain(arguments), Some(input), WORK_LIMIT)
     }
 
     fn reach(&self, service: &str) -> Result<(), Failure> {

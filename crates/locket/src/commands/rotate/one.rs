@@ -6,7 +6,7 @@ use locket_compose::rotate::{self, Kept, Refused, Rotation, Way};
 use locket_core::Environment;
 
 use super::super::files::random_value;
-use super::super::project::{Docker, kept_apart};
+use super::super::project::{Asked, Docker, kept_apart, silence};
 use super::command::{Configured, RotateArgs};
 use super::engine::Compose;
 use super::journal::{Files, Journal, Means};
@@ -225,11 +225,12 @@ impl Rotator<'_> {
 
     fn compose(&self) -> Result<Compose, Failure> {
         let context = self.context;
-        let docker = Docker::with_compose(&context.environment, &context.directory, &self.args.file);
-        docker.map(Compose::new).ok_or_else(|| {
-            Failure::work("there is no program `docker` with Compose")
-                .help("Install Docker with Compose, which knows and restarts the services of the project.")
-        })
+        match Docker::with_compose(&context.environment, &context.directory, &self.args.file) {
+            Asked::There(docker) => Ok(Compose::new(docker, self.args.timeout)),
+            Asked::Absent => Err(Failure::work("there is no program `docker` with Compose")
+                .help("Install Docker with Compose, which knows and restarts the services of the project.")),
+            Asked::Silent(limit) => Err(silence(limit)),
+        }
     }
 
     fn exec<'b>(&'b self, plan: &'b Rotation) -> Option<&'b str> {

@@ -12,7 +12,7 @@ use locket_docker::engine::{Client, Endpoint, EngineError, SecretObject, SwarmSe
 use locket_docker::swarm::{BASE, Outcome, Sync, Wanted};
 use serde_json::{Value, json};
 
-use super::super::project::{Answer, Docker};
+use super::super::project::{Answer, Docker, WORK_LIMIT};
 use super::super::swarm::{DRIVEN, LABEL};
 use super::recipe::Shell;
 use crate::report::{self, Failure};
@@ -115,7 +115,7 @@ impl Manager<'_> {
                 let path = grant.secret_path();
                 for container in self.containers(&service.name)? {
                     let words = ["exec", &container, "cat", &path];
-                    let answer = self.docker.docker(words, None)?;
+                    let answer = self.docker.docker(words, None, self.limit)?;
                     if answer.is_good {
                         return Ok(SecretBytes::new(answer.stdout));
                     }
@@ -133,7 +133,7 @@ impl Manager<'_> {
     fn containers(&self, service: &str) -> Result<Vec<String>, Failure> {
         let label = format!("label=com.docker.swarm.service.name={service}");
         let words = ["ps", "--quiet", "--no-trunc", "--filter", &label];
-        let answer = self.docker.docker(words, None)?;
+        let answer = self.docker.docker(words, None, self.limit)?;
         if !answer.is_good {
             return Err(Failure::work(format!(
                 "the containers of {service} cannot be had: {}",
@@ -190,7 +190,8 @@ impl Shell for Manager<'_> {
             return Err(elsewhere(service));
         };
         let words = ["exec", "--interactive", &container, "sh", "-c", script, "sh"];
-        self.docker.docker(words.iter().chain(arguments), Some(input))
+        self.docker
+            .docker(words.iter().chain(arguments), Some(input), WORK_LIMIT)
     }
 
     fn reach(&self, service: &str) -> Result<(), Failure> {

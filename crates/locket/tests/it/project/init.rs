@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use locket_testkit::services::Engine;
 
@@ -98,6 +99,46 @@ fn a_docker_without_compose_checks_nothing_and_stops_nobody() {
         said(&made)
     );
     assert!(scene.path("new/secrets/postgres_password.txt").exists());
+}
+
+/// `locket init` in a new directory, where `docker` is this script; and that directory's override.
+fn beside_docker(script: &str) -> (Output, Option<String>) {
+    let scene = Scene::empty();
+    scene.write("bin/docker", script);
+    fs::set_permissions(scene.path("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(scene.path("new")).unwrap();
+    let mut init = scene.locket(["init"]);
+    init.current_dir(scene.path("new"))
+        .env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()));
+    (init.output().unwrap(), scene.read("new/compose.override.yaml"))
+}
+
+#[test]
+fn a_docker_that_says_nothing_is_told_and_stops_nobody() {
+    let (made, written) = beside_docker("#!/bin/sh\nexec tail -f /dev/null\n");
+    assert!(made.status.success(), "{}", said(&made));
+    let told = "docker did not answer within 5s, so Compose has not checked it";
+    assert!(said(&made).contains(told), "{}", said(&made));
+    assert!(
+        !said(&made).contains("there is no Docker Compose"),
+        "{}",
+        said(&made)
+    );
+    assert!(written.is_some());
+}
+
+#[test]
+fn an_override_that_compose_cannot_be_asked_about_is_taken_back() {
+    // It has Compose, and is gone before it is asked anything else.
+    let script = "#!/bin/sh\n[ \"$1\" = compose ] && rm \"$0\"\nexit 0\n";
+    let (made, written) = beside_docker(script);
+    assert_eq!(made.status.code(), Some(1), "{}", said(&made));
+    assert!(
+        said(&made).contains("docker cannot be run") && said(&made).contains("The override was taken back."),
+        "{}",
+        said(&made)
+    );
+    assert_eq!(written, None);
 }
 
 #[test]

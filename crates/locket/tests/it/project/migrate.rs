@@ -1,6 +1,7 @@
 //! `locket migrate`: what Compose makes of a project is the same before and after, below `locket exec`.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
@@ -284,6 +285,34 @@ fn every_file_has_a_copy_of_its_own_in_the_backup() {
         assert_eq!(fs::read_to_string(kept.join(file)).unwrap(), text, "{file}");
         assert!(!scene.read(&format!("p/{file}")).unwrap().contains("canary"));
     }
+}
+
+#[test]
+fn the_files_are_as_they_were_when_compose_cannot_be_asked_a_second_time() {
+    let scene = Scene::empty();
+    let text = "services:\n  db: {image: db, environment: {DB_PASSWORD: hunter2-canary}}\n";
+    scene.write("p/compose.yaml", text);
+    scene.write(
+        "bin/docker",
+        "#!/bin/sh\n[ \"$2\" = version ] || rm \"$0\"\necho '{}'\n",
+    );
+    fs::set_permissions(scene.path("bin/docker"), Permissions::from_mode(0o755)).unwrap();
+    let mut command = scene.locket(["migrate", "--apply"]);
+    command
+        .current_dir(scene.path("p"))
+        .env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()))
+        .env("HOME", scene.path("home"))
+        .env("XDG_STATE_HOME", scene.path("state"));
+    let failed = command.output().unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+    assert!(
+        said(&failed).contains("docker cannot be run")
+            && said(&failed).contains("The files are as they were."),
+        "{}",
+        said(&failed)
+    );
+    assert_eq!(scene.read("p/compose.yaml").as_deref(), Some(text));
+    assert_eq!(scene.read("p/.env"), None);
 }
 
 #[test]
