@@ -180,14 +180,20 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// Units that start this program with `words` in `directory` every day, to rotate secrets of `project`; the timer is the
-/// last.
+/// last. `credentials` are those of providers with names of their own.
 ///
 /// # Errors
 /// No unit can say the directory, the program or a word.
 #[cfg(feature = "command-rotate")]
-pub(super) fn rotation(project: &str, directory: &Path, words: &[OsString]) -> Result<Vec<Unit>, Failure> {
+pub(super) fn rotation(
+    project: &str,
+    directory: &Path,
+    words: &[OsString],
+    credentials: &BTreeSet<String>,
+) -> Result<Vec<Unit>, Failure> {
     let program = this_program()?;
-    crate::systemd::rotation(&program, project, directory, words).map_err(|wrong| unsayable(&wrong))
+    crate::systemd::rotation(&program, project, directory, words, credentials)
+        .map_err(|wrong| unsayable(&wrong))
 }
 
 fn this_program() -> Result<PathBuf, Failure> {

@@ -371,6 +371,7 @@ impl Units {
 }
 
 /// The units that start `program` with `words` in `directory` every day, to rotate secrets. Each project has its own.
+/// `credentials` are those of providers with names of their own.
 ///
 /// # Errors
 /// A path or word that no unit can hold.
@@ -380,6 +381,7 @@ pub(crate) fn rotation(
     project: &str,
     directory: &Path,
     words: &[OsString],
+    credentials: &BTreeSet<String>,
 ) -> Result<Vec<Unit>, Unsayable> {
     let mut command = vec![grammar::file(program)?];
     for word in words {
@@ -403,7 +405,7 @@ pub(crate) fn rotation(
         .set("ExecStart", grammar::command(command)?)
         .because("Each dependent has its own time to become well; this is for all of them.")
         .set("TimeoutStartSec", "1h");
-    let service = surroundings(service, &BTreeSet::new())
+    let service = surroundings(service, credentials)
         .because("It has `docker` do its work, so that little can be taken from it.")
         .set("NoNewPrivileges", "yes")
         .set("UMask", "0077")

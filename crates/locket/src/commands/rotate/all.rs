@@ -12,7 +12,7 @@ use crate::report::{self, Failure};
 
 pub(super) fn all(rotator: &Rotator<'_>) -> Result<Exit, Failure> {
     let Some(project) = rotator.project else {
-        return Err(Failure::usage("there is no Compose file here").help("`--file` names one."));
+        return Err(no_project());
     };
     let now = rotator.context.clock.wall();
     let mut exit = Exit::Done;
@@ -54,6 +54,11 @@ pub(super) fn all(rotator: &Rotator<'_>) -> Result<Exit, Failure> {
         }
     }
     Ok(exit)
+}
+
+/// What is told where there is nothing to look through for secrets that have grown old.
+pub(super) fn no_project() -> Failure {
+    Failure::usage("there is no Compose file here").help("`--file` names one.")
 }
 
 fn is_older(changed: SystemTime, now: SystemTime, than: Duration) -> bool {

@@ -10,7 +10,7 @@ use clap::{ArgGroup, ArgMatches, Args, ValueHint};
 use super::super::init::project_if_any;
 use super::super::project::lock;
 use super::super::{Command, arguments, systemd};
-use super::all::all;
+use super::all::{all, no_project};
 use super::one::Rotator;
 use crate::config::SwarmSecret;
 use crate::context::Context;
@@ -100,7 +100,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let project = project_if_any(&args.file, &context.directory, &context.environment)?;
     if let Some(place) = &args.schedule {
         let name = project.as_ref().map(|project| project.name.as_str());
-        return schedule(place, name.unwrap_or_default(), &args, matches, context);
+        return schedule(place, name.ok_or_else(no_project)?, &args, matches, context);
     }
     let configured = settings::load_quietly(matches, context, |layers| Configured {
         swarm: layers
@@ -165,13 +165,14 @@ fn schedule(
     context: &Context,
 ) -> Result<Exit, Failure> {
     // What is wrong is told to whoever is here, and not to the log of the service.
-    settings::load_quietly(matches, context, settings::Common::settle)?.open(context);
+    let common = settings::load_quietly(matches, context, settings::Common::settle)?.open(context);
+    let credentials = common.providers.credential_names().collect();
     let mut words = vec![OsString::from("rotate"), OsString::from("--all")];
     let age = matches.get_raw(AGE).into_iter().flatten();
     words.extend(age.flat_map(|age| ["--older-than".into(), age.to_owned()]));
     let command = (COMMAND.arguments)(clap::Command::new(COMMAND.name));
     words.extend(options::again(&command, matches, &context.directory, HERE));
-    let units = systemd::rotation(project, &context.directory, &words)?;
+    let units = systemd::rotation(project, &context.directory, &words, &credentials)?;
     elsewhere(args, context);
     if place == Path::new("-") {
         for unit in &units {

@@ -47,6 +47,7 @@ impl Work<'_> {
         let running = self.look()?;
         let old = self.keeper.value()?;
         self.look_inside(&old, new)?;
+        self.look_at_variables(&running)?;
         let journal = Journal(self.keeper.shelf());
         journal.begin(&old, new, self.means)?;
         self.forward(&journal, &old, new, &running).map_err(|failure| {
@@ -162,6 +163,15 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The containers' variables are had once before anything changes, and anew with the value that is then in force: a
+    /// provider that cannot be asked must not be the reason to go back.
+    fn look_at_variables(&self, running: &[&Dependent]) -> Result<(), Failure> {
+        match self.compose.is_some() && !running.is_empty() {
+            true => (self.variables)().map(drop),
+            false => Ok(()),
+        }
     }
 
     fn dependents(&self) -> impl Iterator<Item = (&Compose, &Dependent)> {

@@ -572,6 +572,37 @@ fn a_mistake_in_what_a_schedule_would_say_is_told_at_once() {
 }
 
 #[test]
+fn no_schedule_is_made_where_there_is_nothing_to_rotate() {
+    let scene = Scene::empty();
+    fs::create_dir(scene.path("empty")).unwrap();
+    let told = |words: &[&str]| {
+        let mut locket = scene.locket(["rotate"].iter().chain(words));
+        locket.current_dir(scene.path("empty")).output().unwrap()
+    };
+    let refused = [told(&["--all"]), told(&["--schedule"])];
+    for refused in &refused {
+        assert_eq!(refused.status.code(), Some(2), "{}", said(refused));
+        assert!(refused.stdout.is_empty(), "{}", said(refused));
+    }
+    assert_eq!(said(&refused[0]), said(&refused[1]));
+    assert!(said(&refused[1]).contains("there is no Compose file here"));
+}
+
+#[test]
+fn a_provider_with_a_name_of_its_own_finds_its_credential_in_a_schedule() {
+    let scene = two_projects();
+    let credential = "LoadCredential=locket.prod.token\n";
+    assert!(!said(&rotate_here(&scene, &["--schedule"])).contains(credential));
+    scene.write("here/locket.toml", "[providers.prod]\ntype = \"bao\"\n");
+    let units = rotate_here(&scene, &["--schedule"]);
+    assert!(
+        units.status.success() && said(&units).contains(credential),
+        "{}",
+        said(&units)
+    );
+}
+
+#[test]
 fn a_program_that_was_interrupted_is_named_in_the_way_out_and_called_on_it() {
     let scene = Scene::empty();
     scene.write(
@@ -626,6 +657,41 @@ fn a_program_that_was_interrupted_is_named_in_the_way_out_and_called_on_it() {
     assert!(!scene.path("secrets/.api.txt.new").exists());
     let last = scene.read("told").unwrap().lines().last().unwrap().to_owned();
     assert!(last.contains("\"new\":\"of-the-first-day\""), "{last}");
+}
+
+#[test]
+fn a_provider_that_cannot_be_asked_ends_a_rotation_before_anything_changes() {
+    let scene = Scene::empty();
+    scene.write(
+        "compose.yaml",
+        "services:\n  app: {image: shop, environment: {TOKEN: \"${TOKEN}\", OTHER: \"${OTHER}\"}}\n",
+    );
+    scene.write(
+        ".env",
+        "TOKEN={{ file://secrets/app.txt }}\nOTHER={{ file://gone.txt }}\n",
+    );
+    scene.write("secrets/app.txt", "of-the-first-day");
+    scene.write(
+        "bin/docker",
+        "#!/bin/sh\n[ \"$2\" = ps ] && echo '{\"State\":\"running\"}'\nexit 0\n",
+    );
+    scene.write("change", "#!/bin/sh\ncat >>told\n");
+    for program in ["bin/docker", "change"] {
+        fs::set_permissions(scene.path(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let rotate = || {
+        let mut locket = scene.locket(["rotate", "app", "--exec", "./change", "--deadline=2s"]);
+        locket.env("PATH", format!("{}:/usr/bin:/bin", scene.path("bin").display()));
+        locket.output().unwrap()
+    };
+    let failed = rotate();
+    assert!(!failed.status.success(), "{}", said(&failed));
+    assert!(said(&failed).contains("gone.txt"), "{}", said(&failed));
+    assert_eq!(scene.read("told"), None, "{}", said(&failed));
+    scene.write("gone.txt", "there");
+    let done = rotate();
+    assert!(done.status.success(), "{}", said(&done));
+    assert_ne!(scene.read("secrets/app.txt").unwrap(), "of-the-first-day");
 }
 
 #[test]
