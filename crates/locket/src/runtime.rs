@@ -1,5 +1,7 @@
 //! The one runtime: current-thread, made when a command first has to wait for something.
 
+use std::pin::{Pin, pin};
+
 use crate::report::Failure;
 
 /// Runs `future` to its end.
@@ -11,8 +13,14 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::work(format!("the runtime cannot start: {error}")))?;
-    let output = runtime.block_on(future);
+    let mut output = None;
+    {
+        let mut work = pin!(async { output = Some(future.await) });
+        // One type for all: the loop is not compiled for each command anew.
+        let work: Pin<&mut dyn Future<Output = ()>> = work.as_mut();
+        runtime.block_on(work);
+    }
     // A helper thread that hangs in a system call must not keep the process.
     runtime.shutdown_background();
-    Ok(output)
+    output.ok_or_else(|| Failure::work("the work ended without an outcome"))
 }

@@ -355,8 +355,9 @@ impl Agent {
         self.watch_audit();
         self.ledger.finish(STOP_PATIENCE).await;
         self.show(cx.observer);
-        // Nobody has to wait until templates and tables are freed.
-        drop(tasks::blocking(move || drop((self.outputs, self.scanner))));
+        // Nobody has to wait until templates and tables are freed. What has to end in order stays here: providers do.
+        let templates = self.scanner.as_mut().map(Scanner::take_templates);
+        drop(tasks::blocking(move || drop((self.outputs, templates))));
         Ending { untold, ..ending }
     }
 

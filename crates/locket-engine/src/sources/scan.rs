@@ -141,6 +141,12 @@ impl Scanner {
         &self.plan
     }
 
+    /// Takes out every template that it has read.
+    pub fn take_templates(&mut self) -> Vec<Arc<Parsed>> {
+        let known = std::mem::take(&mut self.files).into_values();
+        known.filter_map(|known| known.template.ok()).collect()
+    }
+
     /// Takes over what the wildcards gave when they were last read.
     pub fn know(&mut self, listed: Listed) {
         self.listings.know(listed);
