@@ -90,13 +90,27 @@ pub(crate) fn test() -> Result<(), String> {
     Ok(())
 }
 
-/// Builds every set as it is shipped, and writes what each weighs, how soon its container is healthy, what it holds in
-/// memory then, and what processor time the build took, which says the same beside other work.
-pub(crate) fn sizes() -> Result<(), String> {
-    let mut table = String::from(HEAD);
+/// Builds every set as it is shipped, or the `chosen` ones, and writes what each weighs, how soon its container is healthy,
+/// what it holds in memory then, and what processor time the build took, which says the same beside other work. The others
+/// keep the rows that they have.
+pub(crate) fn sizes(chosen: &[&str]) -> Result<(), String> {
+    let page = fs::read_to_string(root().join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))?;
     let full = ("latest", Vec::from(["default"]));
     let slim = SETS.iter().map(|set| (set.name, set.features()));
-    for (name, features) in std::iter::once(full).chain(slim) {
+    let sets: Vec<_> = std::iter::once(full).chain(slim).collect();
+    if let Some(unknown) = chosen
+        .iter()
+        .find(|name| sets.iter().all(|(set, _)| set != *name))
+    {
+        return Err(format!("`{unknown}` is neither a set nor a file"));
+    }
+    let mut table = String::from(HEAD);
+    for (name, features) in sets {
+        if !chosen.is_empty() && !chosen.contains(&name) {
+            let row = row_in(&page, name).ok_or_else(|| format!("{PAGE} has no row of `{name}` to keep"))?;
+            let _ = writeln!(table, "{row}");
+            continue;
+        }
         let before = processor_time()?;
         let binary = dist::build_with(&features)?;
         let took = processor_time()?.saturating_sub(before).as_secs();
@@ -111,7 +125,13 @@ pub(crate) fn sizes() -> Result<(), String> {
         megabytes(weight(&core)?),
         megabytes(compressed(&core)?)
     );
-    write(&table)
+    write(&page, &table)
+}
+
+/// The row of a set on the page.
+fn row_in<'a>(page: &'a str, name: &str) -> Option<&'a str> {
+    let begin = format!("| `{name}` | ");
+    page.lines().find(|line| line.starts_with(&begin))
 }
 
 /// What the programs that were waited for have used, and theirs.
@@ -239,9 +259,8 @@ fn names_in(text: &str, key: &str) -> Vec<String> {
 }
 
 /// Puts the table between the page's marks.
-fn write(table: &str) -> Result<(), String> {
+fn write(page: &str, table: &str) -> Result<(), String> {
     let path = root().join(PAGE);
-    let page = fs::read_to_string(&path).map_err(|error| format!("{PAGE}: {error}"))?;
     let (begin, end) = ("<!-- measured -->\n", "<!-- end of measured -->");
     let (Some(from), Some(to)) = (page.find(begin), page.find(end)) else {
         return Err(format!("{PAGE} has no place for the table"));
@@ -254,7 +273,7 @@ fn write(table: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{names_in, shown, ticks_of_children};
+    use super::{names_in, row_in, shown, ticks_of_children};
 
     #[test]
     fn the_time_of_children_is_found_behind_any_name() {
@@ -268,6 +287,13 @@ mod tests {
         let row = shown("15123456 1234 6000\n").unwrap();
         assert_eq!(row, ["15.1 MB", "1.2 s", "6.1 MB"]);
         assert!(shown("").is_none() && shown("1 2").is_none());
+    }
+
+    #[test]
+    fn the_row_of_a_set_is_found_on_the_page() {
+        let page = "`op` is a set.\n| `op-2` | 1 |\n| `op` | `op`, `a` | 2 |\n";
+        assert_eq!(row_in(page, "op"), Some("| `op` | `op`, `a` | 2 |"));
+        assert_eq!(row_in(page, "bao"), None);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod plugin;
 mod services;
 mod test;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
@@ -30,7 +31,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
              the table of its imports anew
   dist       build the static release binary, check it, and pack it as it is published, in target/dist
   features   compile and test every feature alone; with --sizes, build the slim sets and write what each weighs, how
-             soon it is healthy and what it holds in memory; with --sizes BINARY, only say that of a static binary
+             soon it is healthy and what it holds in memory; with --sizes SET..., only those; with --sizes BINARY,
+             only say that of a static binary
   image      build the container image locket:latest, or locket:SET of the named slim sets, with `docker build`
   plugin     write the directory of the managed plugin, and with a NAME run `docker plugin create NAME` on it
   fuzz       build the fuzz targets and run each, or the named one, for a while: fuzz [TARGET] [--seconds N]
@@ -54,9 +56,9 @@ fn main() -> ExitCode {
             .map(|archive| command::say(&archive.display().to_string())),
         "features" => match arguments.first().map(String::as_str) {
             None => features::check().and_then(|()| features::test()),
-            Some("--sizes") => match arguments.get(1) {
-                None => features::sizes(),
-                Some(binary) => features::size(binary),
+            Some("--sizes") => match &arguments[1..] {
+                [binary] if Path::new(binary).is_file() => features::size(binary),
+                sets => features::sizes(&sets.iter().map(String::as_str).collect::<Vec<_>>()),
             },
             Some(_) => Err(USAGE.to_owned()),
         },
