@@ -17,6 +17,6 @@ pub use error::{SourceError, Trouble};
 pub use listing::{Listed, Listing};
 pub use parse::Parsed;
 pub(crate) use parse::{Located, parse};
-pub use pipe::drain;
+pub use pipe::{drain, has_pipes};
 pub use scan::{Found, Role, Scan, Scanner};
 pub use target::Target;

@@ -3,17 +3,29 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use locket_core::plan::{Plan, Source};
+use locket_core::plan::{Plan, Secret, Source};
 use locket_core::{SecretBuilder, SecretBytes};
 use rustix::fs::{Mode, OFlags};
 use tokio::net::unix::pipe::Receiver;
 use zeroize::Zeroizing;
 
 use super::error::SourceError;
+
+/// Whether any env file of `plan` is a pipe.
+pub fn has_pipes(plan: &Plan) -> bool {
+    pipes(&plan.secrets).next().is_some()
+}
+
+fn pipes(secrets: &[Secret]) -> impl Iterator<Item = &PathBuf> {
+    secrets.iter().filter_map(|secret| match &secret.source {
+        Source::EnvFile(path) if is_pipe(path) => Some(path),
+        _ => None,
+    })
+}
 
 /// Reads the env files of `plan` that are pipes to their end, within `limit` all together, and keeps in the plan what
 /// they held.
@@ -27,14 +39,10 @@ pub async fn drain(plan: &mut Plan, limit: Duration) -> Result<(), SourceError> 
         max_file_size,
         ..
     } = plan;
-    let env_files = secrets.iter().filter_map(|secret| match &secret.source {
-        Source::EnvFile(path) if is_pipe(path) => Some(path),
-        _ => None,
-    });
     // They are read one after the other, so that the one in question is known when the time is over.
     let mut current = Path::new("");
     let reading = async {
-        for path in env_files {
+        for path in pipes(secrets) {
             current = path;
             if !piped.contains_key(path) {
                 let text = read(path, *max_file_size).await?;

@@ -51,8 +51,11 @@ pub(super) fn setup(
     let (to, generations) = mpsc::unbounded_channel();
     let program = variables.program;
     let mut plan = program.plan.clone();
-    runtime::block_on(sources::drain(&mut plan, program.common.deadline))?
-        .map_err(|error| Failure::work(error.to_string()).help(error.hint()))?;
+    // A loop is not made for nothing: a program waits for it.
+    if sources::has_pipes(&plan) {
+        runtime::block_on(sources::drain(&mut plan, program.common.deadline))?
+            .map_err(|error| Failure::work(error.to_string()).help(error.hint()))?;
+    }
     let instances = program.common.providers.instances(context);
     let setup = Setup {
         surroundings: Surroundings {
