@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::outputs::modified;
 use super::report::{Trouble, TroubleKind};
 use crate::notify::{Fingerprint, Journal, Promise};
-use crate::sink::{Applied, Generation, Removed, Sink, SinkError, Stamp, Swept, place};
+use crate::sink::{Applied, Approach, Generation, Removed, Sink, SinkError, Stamp, Swept, place};
 use crate::sources::{Parsed, Target};
 use crate::telemetry::Fingerprints;
 
@@ -198,11 +198,12 @@ impl Applier {
         } in ready
         {
             let (target, access) = (&job.target, &job.settings.access);
-            let result = match job.settings.equal {
-                Equal::Keep if self.is_new(target) => sink.apply_new(target, &bytes, access),
-                Equal::Keep => sink.apply(target, &bytes, access),
-                Equal::Replace => sink.apply_anew(target, &bytes, access),
+            let approach = match job.settings.equal {
+                Equal::Keep if self.is_new(target) => Approach::Create,
+                Equal::Keep => Approach::Compare,
+                Equal::Replace => Approach::Replace,
             };
+            let result = sink.apply_by(target, &bytes, access, approach);
             let result = result.map_err(|error| vec![unwritten(&error)]).map(|written| {
                 self.stamps.insert(job.target.clone(), written.stamp);
                 let is_new = !matches!(written.applied, Applied::Unchanged | Applied::Access);

@@ -16,7 +16,7 @@ pub(crate) use generation::place;
 pub use generation::{Generation, LINK, Member};
 pub use inspect::{Facts, inspect};
 pub use phase::Phase;
-pub use session::{Applied, Removed, Sink, Written};
+pub use session::{Applied, Approach, Removed, Sink, Written};
 pub use sweep::Swept;
 
 #[cfg(test)]

@@ -81,13 +81,13 @@ struct Staged {
 }
 
 /// What is known before an output is looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Approach {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approach {
     /// Nothing: what is in place is compared.
     Compare,
-    /// Nothing is likely to be in place: it is found out by putting something there.
+    /// Nothing is likely to be in place: it is compared only where something is.
     Create,
-    /// Whatever is in place makes way.
+    /// A new file is wanted even where an equal one is.
     Replace,
 }
 
@@ -121,39 +121,23 @@ impl Sink {
         bytes: &SecretBytes,
         access: &Access,
     ) -> Result<Written, SinkError> {
-        #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
-        let bytes = bytes.expose();
-        self.settle(target, bytes, access, Approach::Compare)
+        self.apply_by(target, bytes, access, Approach::Compare)
     }
 
-    /// As [`Sink::apply`], for a place where nothing is likely to be: it is looked at only where something is.
+    /// As [`Sink::apply`], with what is known before it is looked at.
     ///
     /// # Errors
     /// The output is as it was, and no temporary file is left.
-    pub fn apply_new(
+    pub fn apply_by(
         &mut self,
         target: &Target,
         bytes: &SecretBytes,
         access: &Access,
+        approach: Approach,
     ) -> Result<Written, SinkError> {
         #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
         let bytes = bytes.expose();
-        self.settle(target, bytes, access, Approach::Create)
-    }
-
-    /// As [`Sink::apply`], but puts a new file in place even where an equal one is.
-    ///
-    /// # Errors
-    /// The output is as it was, and no temporary file is left.
-    pub fn apply_anew(
-        &mut self,
-        target: &Target,
-        bytes: &SecretBytes,
-        access: &Access,
-    ) -> Result<Written, SinkError> {
-        #[expect(clippy::disallowed_methods, reason = "the sink puts the value in its file")]
-        let bytes = bytes.expose();
-        self.settle(target, bytes, access, Approach::Replace)
+        self.settle(target, bytes, access, approach)
     }
 
     fn settle(

@@ -7,7 +7,7 @@ use locket_core::plan::Access;
 use rustix::fs::{CWD, FlockOperation, Mode};
 use tempfile::TempDir;
 
-use super::{Applied, Removed, Sink, SinkError, SinkErrorKind, Written, inspect};
+use super::{Applied, Approach, Removed, Sink, SinkError, SinkErrorKind, Written, inspect};
 use crate::sources::Target;
 
 const ACCESS: Access = Access {
@@ -228,7 +228,8 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
 fn a_place_that_is_taken_for_empty_is_treated_as_what_it_is() {
     let put_new = |root: &Path, name: &str| {
         let mut sink = Sink::new();
-        let written = sink.apply_new(&target(root, name), &SecretBytes::copy_from(b"v"), &ACCESS)?;
+        let value = SecretBytes::copy_from(b"v");
+        let written = sink.apply_by(&target(root, name), &value, &ACCESS, Approach::Create)?;
         assert_eq!(sink.finish(), []);
         Ok::<_, SinkError>(written)
     };
