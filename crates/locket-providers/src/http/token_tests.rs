@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Mutex as SyncMutex;
 
 use futures_util::future::join_all;
@@ -143,6 +144,43 @@ async fn a_refused_login_is_not_repeated_at_once_but_in_time() {
     pass(&clock, 31);
     *cache.authority.answer.lock().unwrap() = Ok(Lifetime::Endless);
     assert!(cache.current(&cx).await.is_ok());
+}
+
+/// A desk that reads a file to log in.
+#[derive(Debug)]
+struct OfFile(Desk, PathBuf);
+
+impl Authority for OfFile {
+    fn login<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, Result<Grant, ProviderError>> {
+        self.0.login(cx)
+    }
+
+    fn source<'a>(&'a self, _: &'a FetchCx) -> BoxFuture<'a, Result<Vec<Stamp>, ProviderError>> {
+        Box::pin(async { Ok(vec![Stamp::of(&self.1).unwrap()]) })
+    }
+}
+
+#[tokio::test]
+async fn who_waited_for_a_login_that_failed_tries_with_what_was_written_since() {
+    let (_, cx) = cx();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret-id");
+    for is_rotated in [false, true] {
+        std::fs::write(&file, "old").unwrap();
+        let cache = TokenCache::new(OfFile(Desk::new(Lifetime::Endless), file.clone()));
+        *cache.authority.0.answer.lock().unwrap() = Err(refusal());
+        let mut first = Box::pin(cache.current(&cx));
+        assert!(futures_util::poll!(&mut first).is_pending(), "inside the login");
+        let mut second = Box::pin(cache.current(&cx));
+        assert!(futures_util::poll!(&mut second).is_pending(), "waiting for it");
+        first.await.unwrap_err();
+        if is_rotated {
+            std::fs::write(&file, "another").unwrap();
+        }
+        *cache.authority.0.answer.lock().unwrap() = Ok(Lifetime::Endless);
+        assert_eq!(second.await.is_ok(), is_rotated);
+        assert_eq!(cache.authority.0.logins(), 1 + u64::from(is_rotated));
+    }
 }
 
 #[tokio::test]
