@@ -36,44 +36,56 @@ pub fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 /// Items that a thread takes at a time: work on fewer is done before another thread has begun.
 const STRETCH: usize = 64;
 
-/// Does `work` on each of `items` on as many threads as there are cores, and gives what came of them in their order.
-/// Each thread has a `state` of its own and takes the next stretch as soon as it is done with one.
-pub(crate) fn side_by_side<I: Sync, S, T: Send>(
+/// Does `work` on each of `items` on as many threads as there are cores, and gives what came of them in their order, and
+/// the states that the threads had. This thread has `own`; each other has a state of its own and takes the next stretch
+/// as soon as it is done with one.
+pub(crate) fn side_by_side<I: Sync, S: Send, T: Send>(
     items: &[I],
+    own: S,
     state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, &I) -> T + Sync,
-) -> Vec<T> {
+) -> (Vec<T>, Vec<S>) {
     let stretches: Vec<&[I]> = items.chunks(STRETCH).collect();
     let next = AtomicUsize::new(0);
-    let take = || {
-        let mut state = state();
+    let take = |mut state: S| {
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(stretch) = stretches.get(index) else {
-                return done;
+                return (done, state);
             };
             let results: Vec<T> = stretch.iter().map(|item| work(&mut state, item)).collect();
             done.push((index, results));
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut done = std::thread::scope(|scope| {
+    let (mut done, states) = std::thread::scope(|scope| {
         // Where no thread is to be had it takes longer, that is all.
         let others: Vec<_> = (1..cores.min(stretches.len()))
-            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, take).ok())
+            .map_while(|_| {
+                std::thread::Builder::new()
+                    .spawn_scoped(scope, || take(state()))
+                    .ok()
+            })
             .collect();
-        let mut done = take();
+        let (mut done, own) = take(own);
+        let mut states = vec![own];
         for other in others {
             match other.join() {
-                Ok(results) => done.extend(results),
+                Ok((results, state)) => {
+                    done.extend(results);
+                    states.push(state);
+                }
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        done
+        (done, states)
     });
     done.sort_unstable_by_key(|(index, _)| *index);
-    done.into_iter().flat_map(|(_, results)| results).collect()
+    (
+        done.into_iter().flat_map(|(_, results)| results).collect(),
+        states,
+    )
 }
 
 #[cfg(test)]
@@ -85,11 +97,12 @@ mod tests {
         for count in [0, 1, STRETCH - 1, STRETCH, 10 * STRETCH + 1] {
             let items: Vec<usize> = (0..count).collect();
             let seen = AtomicUsize::new(0);
-            let results = side_by_side(
+            let (results, states) = side_by_side(
                 &items,
+                0,
                 || 0,
-                |before, item| {
-                    *before += 1;
+                |done, item| {
+                    *done += 1;
                     seen.fetch_add(1, Ordering::Relaxed);
                     // What one thread does takes longer than what the others do.
                     if item.is_multiple_of(STRETCH) {
@@ -101,6 +114,7 @@ mod tests {
             let expected: Vec<usize> = items.iter().map(|item| item * 2).collect();
             assert_eq!(results, expected);
             assert_eq!(seen.into_inner(), count, "each once");
+            assert_eq!(states.iter().sum::<usize>(), count, "no state is lost");
         }
     }
 }

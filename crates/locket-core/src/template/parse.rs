@@ -1,7 +1,7 @@
 //! From text to segments.
 
 use memchr::memmem::Finder;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::model::{Delimiters, Expression, Segment};
 use super::tag::{Reader, Tag};
@@ -11,6 +11,9 @@ use crate::{Diagnostic, Reference, Schemes, Span};
 
 /// Longer than any reference, in bytes.
 pub(super) const MAX_REFERENCE: usize = 4096;
+
+/// Tags that most templates have no more of: room for them is made at once.
+const USUAL: usize = 7;
 
 /// Errors after which reading stops, and warnings that are kept: nobody reads more, and one slip may stand a hundred
 /// thousand times.
@@ -97,10 +100,10 @@ impl<'a> Parser<'a> {
             delimiters,
             schemes,
             reader: Reader::new(source, delimiters, schemes),
-            segments: Vec::new(),
+            segments: Vec::with_capacity(2 * USUAL),
             expressions: Interner::new(),
             references: Interner::new(),
-            seen: FxHashMap::default(),
+            seen: FxHashMap::with_capacity_and_hasher(USUAL, FxBuildHasher),
             known,
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -314,7 +317,7 @@ const FEW: usize = 16;
 impl<T: PartialEq + std::hash::Hash> Interner<T> {
     fn new() -> Self {
         Self {
-            items: Vec::new(),
+            items: Vec::with_capacity(USUAL),
             index: FxHashMap::default(),
         }
     }

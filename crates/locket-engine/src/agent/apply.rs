@@ -16,8 +16,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::outputs::modified;
 use super::report::{Trouble, TroubleKind};
 use crate::notify::{Fingerprint, Journal, Promise};
-use crate::sink::{Applied, Approach, Generation, Removed, Sink, SinkError, Stamp, Swept, place};
+use crate::sink::{Applied, Approach, Generation, Removed, Sink, SinkError, Stamp, Swept, Written, place};
 use crate::sources::{Parsed, Target};
+use crate::tasks;
 use crate::telemetry::Fingerprints;
 
 /// A present output larger than this is not searched for password hashes.
@@ -187,31 +188,17 @@ impl Applier {
             }
         }
         self.promise(&mut ready, actions);
-        for Ready {
-            job,
-            bytes,
-            valid_until,
-            is_change,
-            is_passthrough,
-            promised,
-            ..
-        } in ready
-        {
-            let (target, access) = (&job.target, &job.settings.access);
-            let approach = match job.settings.equal {
-                Equal::Keep if self.is_new(target) => Approach::Create,
-                Equal::Keep => Approach::Compare,
-                Equal::Replace => Approach::Replace,
-            };
-            let result = sink.apply_by(target, &bytes, access, approach);
+        let (results, failures) = self.write(sink, &ready);
+        for (ready, result) in ready.into_iter().zip(results) {
+            let Ready { job, bytes, .. } = ready;
             let result = result.map_err(|error| vec![unwritten(&error)]).map(|written| {
                 self.stamps.insert(job.target.clone(), written.stamp);
                 let is_new = !matches!(written.applied, Applied::Unchanged | Applied::Access);
                 Outcome {
                     applied: written.applied,
-                    is_change: is_new && is_change.unwrap_or(true),
-                    promised,
-                    is_passthrough,
+                    is_change: is_new && ready.is_change.unwrap_or(true),
+                    promised: ready.promised,
+                    is_passthrough: ready.is_passthrough,
                 }
             });
             let earlier = if result.is_err() {
@@ -224,11 +211,10 @@ impl Applier {
                 fingerprint: self.fingerprint(&bytes, &result),
                 result,
                 stale: job.stale,
-                valid_until,
+                valid_until: ready.valid_until,
                 earlier,
             });
         }
-        let failures = sink.finish();
         if failures.is_empty() {
             return done;
         }
@@ -245,6 +231,40 @@ impl Applier {
             }
         }
         done
+    }
+
+    /// Writes what is ready, much of it side by side, and gives what came of each, and what went wrong after that.
+    fn write(&self, sink: Sink, ready: &[Ready]) -> (Vec<Result<Written, SinkError>>, Vec<SinkError>) {
+        let approaches = ready.iter().map(|ready| (ready, self.approach(&ready.job)));
+        let approaches: Vec<_> = approaches.collect();
+        let write = |sink: &mut Sink, (ready, approach): &(&Ready, Approach)| {
+            let job = &ready.job;
+            sink.apply_by(&job.target, &ready.bytes, &job.settings.access, *approach)
+        };
+        let (mut results, sinks) = tasks::side_by_side(&approaches, sink, Sink::new, write);
+        let were_several = sinks.len() > 1;
+        let mut failures: Vec<_> = sinks.into_iter().flat_map(Sink::finish).collect();
+        let lacks_space =
+            |result: &Result<_, SinkError>| matches!(result, Err(error) if error.is_lack_of_space());
+        if were_several && results.iter().any(lacks_space) {
+            // Old and new content of each thread's output were there at once. Now only of one.
+            let mut sink = Sink::new();
+            for (result, item) in results.iter_mut().zip(&approaches) {
+                if lacks_space(result) {
+                    *result = write(&mut sink, item);
+                }
+            }
+            failures.extend(sink.finish());
+        }
+        (results, failures)
+    }
+
+    fn approach(&self, job: &Job) -> Approach {
+        match job.settings.equal {
+            Equal::Keep if self.is_new(&job.target) => Approach::Create,
+            Equal::Keep => Approach::Compare,
+            Equal::Replace => Approach::Replace,
+        }
     }
 
     /// Removes an output that this process wrote.

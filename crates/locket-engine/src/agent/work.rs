@@ -16,7 +16,7 @@ use crate::tasks;
 use crate::watch::Change;
 
 /// Outputs that one visit to the writing thread takes, so that results keep coming.
-const JOBS_PER_VISIT: usize = 256;
+const JOBS_PER_VISIT: usize = 128;
 
 impl Agent {
     /// Hands out whatever can be done now.

@@ -116,7 +116,7 @@ impl Ledger {
         lease: Option<Lease>,
         provider: &Arc<dyn Provider>,
         asked: Duration,
-        draw: f64,
+        draw: impl FnOnce() -> f64,
     ) {
         let before = self.held.remove(key);
         let short = before.as_ref().map_or(0, |held| held.short);
@@ -130,7 +130,7 @@ impl Ledger {
         } else {
             self.backoff.limit(short).max(SHORT)
         };
-        let at = asked + point(lease.lasts, draw).max(pause);
+        let at = asked + point(lease.lasts, draw()).max(pause);
         let step = match lease.handle {
             Some(_) if lease.renewable => Step::Renew(at),
             _ => Step::Reread(at),

@@ -29,7 +29,7 @@ impl Desk {
     }
 
     fn take(&mut self, item: &str, lease: Option<Lease>, at: Duration) {
-        self.ledger.take(&key(item), lease, &self.provider, at, 0.0);
+        self.ledger.take(&key(item), lease, &self.provider, at, || 0.0);
     }
 
     fn renewals(&mut self, now: Duration) -> Vec<(ItemKey, LeaseHandle)> {
@@ -101,7 +101,9 @@ fn jitter_moves_a_renewal_forward_and_never_back() {
     let provider = desk.provider.clone();
     for (draw, seconds) in [(0.0, 40.0), (0.5, 37.0), (1.0, 34.0)] {
         desk.ledger
-            .take(&key("db"), Some(lease(MINUTE)), &provider, Duration::ZERO, draw);
+            .take(&key("db"), Some(lease(MINUTE)), &provider, Duration::ZERO, || {
+                draw
+            });
         let due = desk.ledger.next_due().unwrap();
         assert!((due.as_secs_f64() - seconds).abs() < 0.001, "{due:?}");
     }

@@ -314,8 +314,7 @@ impl Resolver {
         }
         if let Some(provider) = provider {
             for (item, lease) in leases {
-                self.leases
-                    .take(&item, lease, &provider, asked, chance::fraction());
+                self.leases.take(&item, lease, &provider, asked, chance::fraction);
             }
             // What was forgotten while it was asked for is not used.
             self.leases.retain(|item| self.board.is_wanted(item));

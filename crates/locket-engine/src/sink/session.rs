@@ -17,7 +17,7 @@ use super::error::{Fault, SinkError, SinkErrorKind};
 use super::file::{Look, Present, Stamp, is_equal, write_all};
 use super::phase::Phase;
 use super::sweep::{Swept, sweep};
-use super::temporary::{Names, Temporary, is_temporary};
+use super::temporary::{Names, Naming, Temporary, Unnamed, is_temporary};
 use crate::sources::Target;
 
 /// Replacements on a disk that wait to be flushed together. Each holds a file open.
@@ -34,6 +34,7 @@ const BUFFER: usize = 32 << 10;
 pub struct Sink {
     pub(super) directories: Directories,
     pub(super) names: Names,
+    naming: Naming,
     staged: Vec<Staged>,
     failed: Vec<SinkError>,
     buffer: Zeroizing<Vec<u8>>,
@@ -104,6 +105,7 @@ impl Sink {
         Self {
             directories: Directories::default(),
             names: Names::new(),
+            naming: Naming::default(),
             staged: Vec::new(),
             failed: Vec::new(),
             buffer: Zeroizing::new(Vec::new()),
@@ -243,6 +245,7 @@ impl Sink {
             .get(&target.root, parent, Missing::Make(access), &mut self.names)?
             .ok_or(Errno::NOENT)?;
         if approach == Approach::Create
+            && self.naming != Naming::Refused
             && directory.filesystem == Filesystem::Memory
             && let Ok(stamp) = self.create(&directory, target, bytes, access)
         {
@@ -304,7 +307,7 @@ impl Sink {
         })
     }
 
-    /// Puts an output where nothing is.
+    /// Puts an output in memory where nothing is.
     fn create(
         &mut self,
         directory: &Arc<Directory>,
@@ -312,10 +315,14 @@ impl Sink {
         bytes: &[u8],
         access: &Access,
     ) -> Result<Stamp, Fault> {
-        let mut staged = self.stage(directory, target, bytes, access)?;
+        Phase::Temporary.reached(target);
+        let unnamed = Unnamed::create(directory, access).inspect_err(|_| self.naming = Naming::Refused)?;
+        write_all(&unnamed.file, bytes, 0)?;
         Phase::Rename.reached(target);
-        staged.temporary.rename_to_nothing(name_of(target))?;
-        self.settled(&staged)
+        unnamed.link(name_of(target), &mut self.naming)?;
+        Phase::Settled.reached(target);
+        let (_, look) = Look::of(&unnamed.file)?;
+        Ok(look.stamp)
     }
 
     /// Writes the new content to a file of its own.

@@ -1,12 +1,12 @@
 //! The file that new content is written to before it takes its place. It is removed unless it gets there.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use locket_core::plan::Access;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::directory::{Directory, set_access};
@@ -35,6 +35,24 @@ pub(super) struct Temporary {
     /// The mode that it was made with, where that is known: a directory may have its own say.
     mode: Option<u32>,
     in_place: bool,
+}
+
+/// A file without a name, which a kill leaves no trace of. It can only get a name that nothing has.
+pub(super) struct Unnamed {
+    pub(super) file: OwnedFd,
+    directory: Arc<Directory>,
+}
+
+/// How a file without a name gets one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// By its descriptor, for which Linux before 6.10 wants a capability.
+    #[default]
+    Descriptor,
+    /// By its entry in `/proc`.
+    Proc,
+    /// Not here.
+    Refused,
 }
 
 /// Whether `name` is one of ours.
@@ -107,30 +125,13 @@ impl Temporary {
 
     /// Gives the file its mode and owner.
     pub(super) fn set_access(&self, access: &Access) -> Result<(), Errno> {
-        if access.owner.is_none() && self.mode == Some(access.file_mode) {
-            return Ok(());
-        }
-        set_access(&self.file, access.owner, access.file_mode)
+        bring_to(&self.file, self.mode, access)
     }
 
     /// Puts the file where it belongs, in the place of what is there.
     pub(super) fn rename(&mut self, name: &OsStr) -> Result<(), Errno> {
         let directory = &self.directory.fd;
         rustix::fs::renameat(directory, self.name.as_str(), directory, name)?;
-        self.in_place = true;
-        Ok(())
-    }
-
-    /// Puts the file where it belongs, unless anything is there.
-    pub(super) fn rename_to_nothing(&mut self, name: &OsStr) -> Result<(), Errno> {
-        let directory = &self.directory.fd;
-        rustix::fs::renameat_with(
-            directory,
-            self.name.as_str(),
-            directory,
-            name,
-            RenameFlags::NOREPLACE,
-        )?;
         self.in_place = true;
         Ok(())
     }
@@ -147,6 +148,46 @@ impl Temporary {
             Err(_) => true,
         }
     }
+}
+
+impl Unnamed {
+    /// Creates an empty file with this mode and owner. Nobody else can open it yet.
+    pub(super) fn create(directory: &Arc<Directory>, access: &Access) -> Result<Self, Errno> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(access.file_mode);
+        let file = rustix::fs::openat(&directory.fd, ".", flags, mode)?;
+        let mode = rustix::fs::fstat(&file)?.st_mode & 0o7777;
+        bring_to(&file, Some(mode), access)?;
+        Ok(Self {
+            file,
+            directory: directory.clone(),
+        })
+    }
+
+    /// Puts the file where it belongs, unless anything is there. Finds out on the way how that can be done here.
+    pub(super) fn link(&self, name: &OsStr, naming: &mut Naming) -> Result<(), Errno> {
+        let directory = &self.directory.fd;
+        if *naming == Naming::Descriptor {
+            match rustix::fs::linkat(&self.file, "", directory, name, AtFlags::EMPTY_PATH) {
+                Err(Errno::NOENT | Errno::PERM | Errno::INVAL) => *naming = Naming::Proc,
+                result => return result,
+            }
+        }
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let result = rustix::fs::linkat(CWD, own, directory, name, AtFlags::SYMLINK_FOLLOW);
+        if matches!(result, Err(error) if error != Errno::EXIST) {
+            *naming = Naming::Refused;
+        }
+        result
+    }
+}
+
+/// Gives a file of `mode` its mode and owner, unless it has them.
+fn bring_to(file: &OwnedFd, mode: Option<u32>, access: &Access) -> Result<(), Errno> {
+    if access.owner.is_none() && mode == Some(access.file_mode) {
+        return Ok(());
+    }
+    set_access(file, access.owner, access.file_mode)
 }
 
 impl Drop for Temporary {

@@ -1,9 +1,11 @@
 //! What is wrong with a plan before anything is asked or written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::Entry;
 use std::path::{Component, Path, PathBuf};
 
 use locket_core::plan::{Map, OnError, Plan, Source};
+use rustc_hash::FxHashMap;
 use rustix::fs::{Access, access};
 
 use super::scan::Scan;
@@ -150,8 +152,8 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
             }),
     );
     let templates = single_files(plan);
-    let mut targets: HashMap<PathBuf, String> = HashMap::new();
-    let mut parents: HashMap<PathBuf, PathBuf> = HashMap::new();
+    let mut targets: FxHashMap<PathBuf, &Source> = FxHashMap::default();
+    let mut parents: FxHashMap<PathBuf, PathBuf> = FxHashMap::default();
     for found in scan.found.iter().filter(|found| !found.target.is_variable()) {
         // A link at the target itself is replaced and not followed: the directory decides which file it is.
         let path = found.target.path();
@@ -167,22 +169,24 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
             },
             _ => settled(&path),
         };
-        let source = found.source.shown();
         // A link there that leads to a template may be the way to it, so that it is not to be replaced, either.
         if !templates.is_empty()
             && (templates.contains(&target) || target.is_symlink() && templates.contains(&settled(&target)))
         {
             errors.push(PlanError::OverSource {
                 target: path,
-                of: source.clone(),
+                of: found.source.shown(),
             });
         }
-        if let Some(first) = targets.insert(target.clone(), source.clone()) {
-            errors.push(PlanError::SameTarget {
-                target,
-                first,
-                second: source,
-            });
+        match targets.entry(target) {
+            Entry::Vacant(place) => {
+                place.insert(&found.source);
+            }
+            Entry::Occupied(mut place) => errors.push(PlanError::SameTarget {
+                target: place.key().clone(),
+                first: place.insert(&found.source).shown(),
+                second: found.source.shown(),
+            }),
         }
     }
     let mut destinations: Vec<_> = plan.maps.iter().map(|map| map.destination.clone()).collect();

@@ -390,9 +390,10 @@ impl Scanner {
             .collect();
         self.files.reserve(unknown.len());
         let scanner = &*self;
-        let read = tasks::side_by_side(&unknown, Located::default, |located, path| {
-            scanner.read(path, settings, located)
-        });
+        let (read, _) =
+            tasks::side_by_side(&unknown, Located::default(), Located::default, |located, path| {
+                scanner.read(path, settings, located)
+            });
         let mut read = read.into_iter();
         let templates = paths.iter().zip(known);
         templates

@@ -96,23 +96,30 @@ impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, segment) in self.path.iter().enumerate() {
             let separator = if index == 0 { "" } else { "/" };
-            write!(f, "{separator}{}", encoded(segment))?;
+            write!(f, "{separator}{}", Encoded(segment))?;
         }
         if let Some(version) = self.version {
             write!(f, "?version={version}")?;
         }
         for (index, (name, value)) in self.body.iter().enumerate() {
             let separator = if index == 0 { '?' } else { '&' };
-            write!(f, "{separator}{}={}", encoded(name), encoded(value))?;
+            write!(f, "{separator}{}={}", Encoded(name), Encoded(value))?;
         }
         Ok(())
     }
 }
 
-fn encoded(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('/', "%2F")
-        .replace('?', "%3F")
-        .replace('&', "%26")
-        .replace('=', "%3D")
+/// Text in which the marks between its neighbours stand for themselves.
+struct Encoded<'a>(&'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(['%', '/', '?', '&', '=']) {
+            let (plain, marked) = rest.split_at(at);
+            write!(f, "{plain}%{:02X}", marked.as_bytes()[0])?;
+            rest = &marked[1..];
+        }
+        f.write_str(rest)
+    }
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use locket_core::{FetchCx, ProviderError};
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use reqwest::redirect::{Attempt, Policy};
 
 use crate::http::dns::Resolver;
-use crate::http::error::{transport_error, unfinished};
+use crate::http::error::{no_answer, transport_error, unfinished};
 use crate::http::proxy::Proxies;
+use crate::http::request::Place;
 use crate::http::stamp::GLANCE;
 use crate::http::tls::{TlsFiles, TlsStamp};
 use crate::http::{Body, Request, Response};
@@ -98,7 +101,7 @@ impl Client {
     /// # Errors
     /// There is no whole answer within the request's time limit or what the deadline leaves.
     pub(crate) async fn send(&self, request: Request, cx: &FetchCx) -> Result<Response, ProviderError> {
-        let place = request.place();
+        let place = Place::of(&request.url);
         let late = || ProviderError::unavailable(format!("no time was left to ask {place}"));
         if cx.remaining().is_zero() {
             return Err(late());
@@ -111,13 +114,26 @@ impl Client {
         let method = request.method.clone();
         let started = cx.clock.monotonic();
         cx.count_request();
-        let outcome = exchange(&client, request, limit, cx, &place).await;
+        // One timer for the whole of it, where the HTTP client would set two.
+        let outcome = match tokio::time::timeout(limit, exchange(&client, request, &place)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(no_answer(&place, limit)),
+        };
         let ms = cx.clock.monotonic().saturating_sub(started).as_millis();
         match &outcome {
-            Ok(response) => tracing::debug!(%method, place, status = response.status.as_u16(), ms, "request"),
-            Err(error) => tracing::debug!(%method, place, error = error.kind.name(), ms, "request"),
+            Ok(answer) => {
+                let status = answer.status.as_u16();
+                tracing::debug!(%method, %place, status, ms, "request");
+            }
+            Err(error) => tracing::debug!(%method, %place, error = error.kind.name(), ms, "request"),
         }
-        outcome
+        outcome.map(|answer| Response {
+            status: answer.status,
+            headers: answer.headers,
+            body: answer.body,
+            place: place.into(),
+            arrived: cx.clock.wall(),
+        })
     }
 
     /// Closes the connections that nobody uses now. The next request makes new ones.
@@ -260,20 +276,23 @@ impl Client {
     }
 }
 
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Body,
+}
+
 /// One request and its whole answer.
 async fn exchange(
     client: &reqwest::Client,
     request: Request,
-    limit: Duration,
-    cx: &FetchCx,
-    place: &str,
-) -> Result<Response, ProviderError> {
-    let url = request.url.clone();
-    let failed = |error: reqwest::Error| transport_error(&error, &url, limit);
+    place: &Place,
+) -> Result<Answer, ProviderError> {
+    let failed = |error: reqwest::Error| transport_error(&error, place);
     let mut sent = client
         .request(request.method, request.url)
-        .headers(request.headers)
-        .timeout(limit);
+        .headers(request.headers);
     if let Some(body) = request.body {
         sent = sent.body(Bytes::from_owner(body));
     }
@@ -284,12 +303,10 @@ async fn exchange(
             return Err(unfinished(place));
         }
     }
-    Ok(Response {
+    Ok(Answer {
         status: answer.status(),
         headers: std::mem::take(answer.headers_mut()),
         body,
-        place: place.to_owned(),
-        arrived: cx.clock.wall(),
     })
 }
 

@@ -13,7 +13,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use crate::http::body::LIMIT;
 use crate::http::dns::DnsError;
-use crate::http::request::{host, place};
+use crate::http::request::Place;
 use crate::retry_after::retry_after;
 
 /// What a server says that wants another client certificate, or one at all.
@@ -69,9 +69,17 @@ fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     retry_after(text(RETRY_AFTER)?, theirs.unwrap_or(now))
 }
 
-/// What it means that there is no whole answer from `url` within `limit`.
-pub(crate) fn transport_error(error: &reqwest::Error, url: &Url, limit: Duration) -> ProviderError {
-    let (host, place) = (&host(url), &place(url));
+/// What it means that there is no whole answer from `place` within `limit`.
+pub(super) fn no_answer(place: &Place, limit: Duration) -> ProviderError {
+    let limit = Duration::from_millis(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    let limit = humantime::format_duration(limit);
+    ProviderError::unavailable(format!("{place} gave no answer within {limit}"))
+        .hint("Set `timeout` higher if the server is known to be slow.")
+}
+
+/// What it means that a request to `place` failed on the way.
+pub(super) fn transport_error(error: &reqwest::Error, place: &Place) -> ProviderError {
+    let host = place.host();
     let unavailable = |text: String| ProviderError::unavailable(text);
     if let Some(dns) = chain(error).find_map(found::<DnsError>) {
         return unavailable(format!("the name of {host} has no address: {dns}"))
@@ -93,16 +101,9 @@ pub(crate) fn transport_error(error: &reqwest::Error, url: &Url, limit: Duration
         return tunnel_error(&words, host);
     }
     if error.is_timeout() {
-        let limit = humantime::format_duration(Duration::from_millis(
-            u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-        ));
-        return if error.is_connect() {
-            unavailable(format!("no connection to {host} in time"))
-                .hint("Check the address, the port, this machine's name servers, and whether a firewall or proxy stands between.")
-        } else {
-            unavailable(format!("{place} gave no answer within {limit}"))
-                .hint("Set `timeout` higher if the server is known to be slow.")
-        };
+        // Of the client's own limits there is one alone: for the way there.
+        return unavailable(format!("no connection to {host} in time"))
+            .hint("Check the address, the port, this machine's name servers, and whether a firewall or proxy stands between.");
     }
     match chain(error)
         .find_map(|error| error.downcast_ref::<io::Error>())
@@ -115,7 +116,7 @@ pub(crate) fn transport_error(error: &reqwest::Error, url: &Url, limit: Duration
         }
         _ if error.is_connect() => unavailable(format!("no connection to {host}: {words}"))
             .hint("Check the address, and the proxy if one is set."),
-        _ if error.is_request() && url.scheme() == "https" => {
+        _ if error.is_request() && place.is_secure => {
             // A server that refuses the client's certificate may hang up before its reason is read.
             unavailable(format!("{host} closed the connection without an answer: {words}")).hint(
                 "If the server asks for client certificates, set `client-cert-file` and `client-key-file` to one that it trusts.",
@@ -147,7 +148,7 @@ fn tunnel_error(words: &str, host: &str) -> ProviderError {
 }
 
 /// A body that goes on past what any secret needs.
-pub(crate) fn unfinished(place: &str) -> ProviderError {
+pub(super) fn unfinished(place: &Place) -> ProviderError {
     ProviderError::unavailable(format!(
         "{place} answered with more than {} MiB",
         LIMIT / (1 << 20)

@@ -16,6 +16,16 @@ pub(crate) struct Request {
     pub(super) body: Option<Zeroizing<Vec<u8>>>,
 }
 
+/// Host, port where it is not the usual one, and path: what messages and logs may show of an address.
+#[derive(Debug)]
+pub(super) struct Place {
+    text: String,
+    /// Where the path begins.
+    path: usize,
+    /// Whether it is spoken to over TLS.
+    pub(super) is_secure: bool,
+}
+
 /// What a server answered, whatever the status.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -154,10 +164,34 @@ impl Request {
         self.body = body;
         self
     }
+}
 
-    /// Host and path: what messages and logs may show of an address.
-    pub(super) fn place(&self) -> String {
-        place(&self.url)
+impl Place {
+    pub(super) fn of(url: &Url) -> Self {
+        let mut text = host(url);
+        let path = text.len();
+        text.push_str(url.path());
+        Self {
+            text,
+            path,
+            is_secure: url.scheme() == "https",
+        }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.text[..self.path]
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> Self {
+        place.text
     }
 }
 
@@ -171,11 +205,6 @@ impl Response {
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
-}
-
-/// Host, port where it is not the usual one, and path.
-pub(super) fn place(url: &Url) -> String {
-    format!("{}{}", host(url), url.path())
 }
 
 /// Host, and port where it is not the usual one.
