@@ -20,6 +20,11 @@ const FLAGS: &str = "-C target-feature=+crt-static --cfg getrandom_backend=\"lin
 /// Packs relocations, which are half a megabyte and read at every start otherwise.
 const PACKED: &str = "-C link-arg=-Wl,-z,pack-relative-relocs";
 
+/// Keeps one of several functions that are the same instructions, which generic code has many of: a hundred kilobytes.
+/// Only LLVM's linker can do it, which the compiler brings along for this target.
+const FOLDED: &str = "-C link-arg=-Wl,--icf=all";
+const LINKED_BY_LLVM: &str = "x86_64-unknown-linux-gnu";
+
 /// The first glibc whose static programs can unpack them: those of an earlier one would end before they begin.
 const UNPACKS: (u32, u32) = (2, 36);
 
@@ -28,7 +33,7 @@ pub(crate) fn build() -> Result<PathBuf, String> {
     let target = host()?;
     let mut build = cargo(&["build", "--release", "--locked", "--target", &target]);
     build.args(["--package", "locket", "--package", "locket-bench"]);
-    run(build.env("RUSTFLAGS", flags()))?;
+    run(build.env("RUSTFLAGS", flags(&target)))?;
     let binary = root().join("target").join(target).join("release/locket");
     check(&binary)?;
     accompany(&binary)?;
@@ -57,20 +62,23 @@ pub(crate) fn build_with(features: &[&str]) -> Result<PathBuf, String> {
     ]);
     build.arg("--target-dir").arg(&home);
     build.env("CARGO_BUILD_WARNINGS", "allow");
-    run(build.env("RUSTFLAGS", flags()))?;
+    run(build.env("RUSTFLAGS", flags(&target)))?;
     let binary = home.join(target).join("release/locket");
     check(&binary)?;
     Ok(binary)
 }
 
-/// What the compiler is told on this machine.
-fn flags() -> String {
+/// What the compiler is told on this machine, which is a `target`.
+fn flags(target: &str) -> String {
     let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    match text.ok().as_deref().and_then(version) {
-        Some(version) if version >= UNPACKS => format!("{FLAGS} {PACKED}"),
-        _ => FLAGS.to_owned(),
-    }
+    let version = text.ok().as_deref().and_then(version);
+    let packed = version
+        .is_some_and(|version| version >= UNPACKS)
+        .then_some(PACKED);
+    let folded = (target == LINKED_BY_LLVM).then_some(FOLDED);
+    let flags: Vec<_> = [Some(FLAGS), packed, folded].into_iter().flatten().collect();
+    flags.join(" ")
 }
 
 /// The version in `glibc 2.36`.

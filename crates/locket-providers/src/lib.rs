@@ -39,6 +39,8 @@ mod signing;
 pub mod store;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "http")]
+mod turn;
 
 #[cfg(feature = "http")]
 pub use http::outbound;

@@ -334,16 +334,14 @@ impl Resolver {
                 } => {
                     let cx = cx.clone().counting(self.counter(&key.instance));
                     let call = lease::renew(key, handle, provider, cx);
-                    self.in_flight
-                        .push(Box::pin(async { Returned::Lease(call.await) }));
+                    self.in_flight.push(Box::pin(call.map(Returned::Lease)));
                 }
                 Due::Reread(reread) => self.reread(&reread),
             }
         }
         for revocation in self.leases.revocations(now) {
             let call = lease::revoke(revocation, cx.clone());
-            self.in_flight
-                .push(Box::pin(async { Returned::Lease(call.await) }));
+            self.in_flight.push(Box::pin(call.map(Returned::Lease)));
         }
     }
 
@@ -391,8 +389,7 @@ impl Resolver {
             let cx = self.call_cx(now).counting(self.counter(&batch.instance));
             let call = call(instances.clone(), batch, cx);
             self.calls += 1;
-            self.in_flight
-                .push(Box::pin(async { Returned::Answered(call.await) }));
+            self.in_flight.push(Box::pin(call.map(Returned::Answered)));
         }
     }
 

@@ -2,6 +2,7 @@
 //! are read differently; the server is asked once for each mount.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use locket_core::{ErrorKind, FetchCx, ProviderError};
@@ -10,6 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::bao::session::Session;
 use crate::bao::wire::{self, Absence, Engine};
+use crate::turn::turn;
 
 /// After this time a secret that is missing is reason to ask again: the mount may have moved or been upgraded.
 const SETTLED_FOR: Duration = Duration::from_secs(60);
@@ -20,14 +22,14 @@ pub(super) struct Mounts(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    mounts: Vec<Mount>,
+    mounts: Vec<Arc<Mount>>,
     /// Paths whose mount the server would not tell, and when it was asked. Of other paths this says nothing, however
     /// they begin: what a token may not see, and what is mounted nowhere, is not told either.
     untold: HashMap<Vec<String>, Duration>,
 }
 
 /// One mount.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Mount {
     /// Its path, in components.
     pub(super) path: Vec<String>,
@@ -46,7 +48,7 @@ impl Mounts {
         path: &[String],
         session: &Session,
         cx: &FetchCx,
-    ) -> Result<Option<Mount>, ProviderError> {
+    ) -> Result<Option<Arc<Mount>>, ProviderError> {
         let mut known = self.lock(cx).await?;
         if let Some(mount) = known.find(path) {
             return Ok(Some(mount.clone()));
@@ -81,7 +83,7 @@ impl Mounts {
         path: &[String],
         session: &Session,
         cx: &FetchCx,
-    ) -> Result<Option<Mount>, ProviderError> {
+    ) -> Result<Option<Arc<Mount>>, ProviderError> {
         if cx.clock.monotonic() < before.seen + SETTLED_FOR {
             return Ok(None);
         }
@@ -101,20 +103,18 @@ impl Mounts {
     }
 
     async fn lock(&self, cx: &FetchCx) -> Result<MutexGuard<'_, Known>, ProviderError> {
-        tokio::time::timeout(cx.remaining(), self.0.lock())
-            .await
-            .map_err(|_| ProviderError::unavailable("looking up the mount took all the time there was"))
+        turn(&self.0, cx, "looking up the mount took all the time there was").await
     }
 }
 
 impl Known {
-    fn find(&self, path: &[String]) -> Option<&Mount> {
+    fn find(&self, path: &[String]) -> Option<&Arc<Mount>> {
         // No mount lies inside another: the server refuses that.
         self.mounts.iter().find(|mount| path.starts_with(&mount.path))
     }
 
     /// Takes in what the server told of `path` when it was asked at `asked`.
-    fn learn(&mut self, path: &[String], told: Option<Mount>, asked: Duration) -> Option<Mount> {
+    fn learn(&mut self, path: &[String], told: Option<Arc<Mount>>, asked: Duration) -> Option<Arc<Mount>> {
         match &told {
             Some(mount) => {
                 self.mounts.retain(|known| known.path != mount.path);
@@ -129,7 +129,7 @@ impl Known {
 }
 
 /// What the server tells of the mount that `path` is in; `None` when it does not tell.
-async fn ask(path: &[String], session: &Session, cx: &FetchCx) -> Result<Option<Mount>, ProviderError> {
+async fn ask(path: &[String], session: &Session, cx: &FetchCx) -> Result<Option<Arc<Mount>>, ProviderError> {
     let asked: Vec<&str> = ["sys", "internal", "ui", "mounts"]
         .into_iter()
         .chain(path.iter().map(String::as_str))
@@ -147,11 +147,11 @@ async fn ask(path: &[String], session: &Session, cx: &FetchCx) -> Result<Option<
         Err(error) => return Err(error),
     };
     let answer = wire::mount(&response)?;
-    let mount = Mount {
+    let mount = Arc::new(Mount {
         path: answer.path.split('/').map(str::to_owned).collect(),
         engine: answer.engine,
         seen: now,
-    };
+    });
     if !path.starts_with(&mount.path) {
         return Err(ProviderError::unavailable(format!(
             "{} told of a mount that the path is not in",

@@ -97,9 +97,9 @@ impl Bao {
         item: &Item,
         cx: &FetchCx,
     ) -> Result<Answer, ProviderError> {
-        let name = mount.join("/");
-        let rest = &item.path[mount.len()..];
-        if rest.is_empty() {
+        let name = || mount.join("/");
+        if item.path.len() == mount.len() {
+            let name = name();
             return Err(
                 ProviderError::invalid(format!("`{name}` is a mount, and no secret in it is named"))
                     .hint(format!("Write the secret's path between `{name}` and the field.")),
@@ -109,16 +109,17 @@ impl Bao {
         let mut segments: Vec<&str> = item.path.iter().map(String::as_str).collect();
         match engine {
             // A store that is asked by a body would be written to.
-            Engine::Kv1 | Engine::Kv2 if !item.body.is_empty() => return Err(no_options(&name, item)),
+            Engine::Kv1 | Engine::Kv2 if !item.body.is_empty() => return Err(no_options(&name(), item)),
             Engine::Kv2 => segments.insert(mount.len(), "data"),
             Engine::Kv1 if version.is_some() => {
-                return Err(ProviderError::invalid(format!("`{name}` keeps no versions"))
+                return Err(ProviderError::invalid(format!("`{}` keeps no versions", name()))
                     .hint("Leave `version` out, or upgrade the mount with `bao kv enable-versioning`."));
             }
             Engine::Kv1 => {}
             Engine::Other(kind) if version.is_some() => {
                 return Err(ProviderError::invalid(format!(
-                    "`{name}` is a `{kind}` engine and keeps no versions"
+                    "`{}` is a `{kind}` engine and keeps no versions",
+                    name()
                 ))
                 .hint("Leave `version` out."));
             }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::bao::client::Api;
 use crate::bao::wire::{self, Member};
 use crate::http::{Authority, OnNewSource, Request, Response, Token, TokenCache};
+use crate::turn::turn;
 
 /// How long the answer to "does this token still count?" is good for: long enough for all the paths of a round that
 /// are denied at once, short enough not to outlive the token by much.
@@ -212,11 +213,12 @@ impl Session {
     }
 
     async fn standing(&self, token: &Token, cx: &FetchCx) -> Result<Standing, ProviderError> {
-        let mut verdict = tokio::time::timeout(cx.remaining(), self.verdict.lock())
-            .await
-            .map_err(|_| {
-                ProviderError::unavailable("the server took too long to say whether the token counts")
-            })?;
+        let mut verdict = turn(
+            &self.verdict,
+            cx,
+            "the server took too long to say whether the token counts",
+        )
+        .await?;
         let now = cx.clock.monotonic();
         if let Some(known) = *verdict
             && known.token == token.serial()

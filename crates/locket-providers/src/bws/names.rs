@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::reference::{Project, Uuid};
 use super::session::Session;
+use crate::turn::turn;
 
 /// The lists that were read so far.
 #[derive(Debug, Default)]
@@ -180,9 +181,7 @@ impl Names {
 }
 
 async fn lock<'l>(list: &'l List, cx: &FetchCx) -> Result<MutexGuard<'l, Option<Listing>>, ProviderError> {
-    tokio::time::timeout(cx.remaining(), list.lock())
-        .await
-        .map_err(|_| ProviderError::unavailable("looking up names took all the time there was"))
+    turn(list, cx, "looking up names took all the time there was").await
 }
 
 /// What an old list knows, if that is enough.

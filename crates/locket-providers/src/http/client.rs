@@ -16,6 +16,7 @@ use crate::http::request::Place;
 use crate::http::stamp::GLANCE;
 use crate::http::tls::{TlsFiles, TlsStamp};
 use crate::http::{Body, Request, Response};
+use crate::turn::turn;
 use crate::{BuildCx, ConfigError};
 
 /// Time limit of one request unless the setting `timeout` gives another.
@@ -194,8 +195,12 @@ impl Client {
     }
 
     async fn making(&self, cx: &FetchCx) -> Result<tokio::sync::MutexGuard<'_, ()>, ProviderError> {
-        let making = tokio::time::timeout(cx.remaining(), self.making.lock()).await;
-        making.map_err(|_| ProviderError::unavailable("the files for TLS took all the time that there was"))
+        turn(
+            &self.making,
+            cx,
+            "the files for TLS took all the time that there was",
+        )
+        .await
     }
 
     /// Reads the files, which `stamp` is the state of, and makes a pool of them.

@@ -11,6 +11,7 @@ use locket_core::{BoxFuture, ErrorKind, FetchCx, ProviderError, SecretBytes};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::http::stamp::{GLANCE, Stamp};
+use crate::turn::turn;
 
 /// How long a refused login is not tried again while nothing about it changed. Servers lock accounts out after a
 /// few failures, and a round would otherwise try once for each of its items.
@@ -312,9 +313,7 @@ impl<A: Authority> TokenCache<A> {
     }
 
     async fn lock(&self, cx: &FetchCx) -> Result<MutexGuard<'_, State>, ProviderError> {
-        tokio::time::timeout(cx.remaining(), self.state.lock())
-            .await
-            .map_err(|_| ProviderError::unavailable("the login took all the time there was"))
+        turn(&self.state, cx, "the login took all the time there was").await
     }
 
     async fn take(

@@ -9,6 +9,7 @@ use super::client::{Api, not_the_protocol};
 use super::folder::Place;
 use super::reference::Sharing;
 use crate::http::{Authority, Request, Response, TokenCache};
+use crate::turn::turn;
 
 /// Requests in flight at once unless the user says otherwise.
 const MAX_CONCURRENT: usize = 8;
@@ -174,10 +175,11 @@ impl Session {
     }
 
     async fn generation(&self, cx: &FetchCx) -> Result<MutexGuard<'_, Option<Generation>>, ProviderError> {
-        tokio::time::timeout(cx.remaining(), self.generation.lock())
-            .await
-            .map_err(|_| {
-                ProviderError::unavailable("finding out what the server speaks took all the time there was")
-            })
+        turn(
+            &self.generation,
+            cx,
+            "finding out what the server speaks took all the time there was",
+        )
+        .await
     }
 }

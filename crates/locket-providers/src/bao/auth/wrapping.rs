@@ -14,6 +14,7 @@ use crate::Credential;
 use crate::bao::client::Api;
 use crate::bao::wire::{self, Member};
 use crate::http::Stamp;
+use crate::turn::turn;
 
 /// A wrapping token in a file, and what came out of it.
 pub(super) struct Wrapped {
@@ -64,11 +65,12 @@ impl Wrapped {
         api: &Arc<Api>,
         cx: &FetchCx,
     ) -> Result<Arc<SecretBytes>, ProviderError> {
-        let mut state = tokio::time::timeout(cx.remaining(), self.state.lock())
-            .await
-            .map_err(|_| {
-                ProviderError::unavailable("unwrapping the secret id took all the time there was")
-            })?;
+        let mut state = turn(
+            &self.state,
+            cx,
+            "unwrapping the secret id took all the time there was",
+        )
+        .await?;
         let looked = Stamp::of_each(self.file().into_iter().collect(), cx).await;
         if let Some(opened) = &state.opened {
             // A file that is gone, or cannot be looked at, holds no other token: this one is spent and often removed.
