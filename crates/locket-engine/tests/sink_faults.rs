@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use locket_core::SecretBytes;
 use locket_core::plan::{Access, Owner};
-use locket_engine::sink::{Applied, Sink, SinkError, SinkErrorKind, Written, inspect};
+use locket_engine::sink::{Applied, Approach, Sink, SinkError, SinkErrorKind, Written, inspect};
 use locket_engine::sources::Target;
 use rustix::fs::{CWD, Gid, Mode, Uid};
 use rustix::mount::MountFlags;
@@ -242,6 +242,28 @@ fn another_users_link_in_the_path_of_the_destination_is_not_followed() {
 }
 
 #[test]
+fn a_user_without_rights_puts_new_outputs_in_place() {
+    let Some(directory) = private_directory() else {
+        return;
+    };
+    let out = directory.path().join("out");
+    mount_memory(&out, "64k");
+    chown(&out, Some(NOBODY), Some(NOBODY)).unwrap();
+    as_nobody(|| {
+        let mut sink = Sink::new();
+        for name in ["a", "b"] {
+            let value = SecretBytes::copy_from(name.as_bytes());
+            let created = sink.apply_by(&target(&out, name), &value, &ACCESS, Approach::Create);
+            assert_eq!(created.unwrap().applied, Applied::Created);
+        }
+        assert_eq!(sink.finish(), []);
+    });
+    assert_eq!(fs::metadata(out.join("a")).unwrap().uid(), NOBODY);
+    assert_eq!(fs::read(out.join("b")).unwrap(), b"b");
+    assert_eq!(names(&out), [Path::new("a"), Path::new("b")]);
+}
+
+#[test]
 fn modes_are_exact_whatever_the_umask() {
     let Some(directory) = private_directory() else {
         return;
@@ -255,6 +277,13 @@ fn modes_are_exact_whatever_the_umask() {
         assert_eq!(mode(&out), 0o755, "umask {mask:o}");
         put(&out, "dir/a", b"other", &ACCESS).unwrap();
         assert_eq!(mode(&out.join("dir/a")), 0o644, "umask {mask:o}");
+
+        let memory = directory.path().join(format!("memory-{mask:o}"));
+        mount_memory(&memory, "64k");
+        let (place, value) = (target(&memory, "a"), SecretBytes::copy_from(b"secret"));
+        let created = Sink::new().apply_by(&place, &value, &ACCESS, Approach::Create);
+        assert_eq!(created.unwrap().applied, Applied::Created);
+        assert_eq!(mode(&memory.join("a")), 0o644, "umask {mask:o}");
     }
     rustix::process::umask(Mode::from_raw_mode(0o022));
 }

@@ -34,7 +34,7 @@ const BUFFER: usize = 32 << 10;
 pub struct Sink {
     pub(super) directories: Directories,
     pub(super) names: Names,
-    naming: Naming,
+    pub(super) naming: Naming,
     staged: Vec<Staged>,
     failed: Vec<SinkError>,
     buffer: Zeroizing<Vec<u8>>,

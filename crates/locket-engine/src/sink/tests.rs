@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -5,8 +6,11 @@ use std::path::Path;
 use locket_core::SecretBytes;
 use locket_core::plan::Access;
 use rustix::fs::{CWD, FlockOperation, Mode};
+use rustix::io::Errno;
 use tempfile::TempDir;
 
+use super::directory::{Directories, Missing};
+use super::temporary::{Names, Naming, Unnamed};
 use super::{Applied, Approach, Removed, Sink, SinkError, SinkErrorKind, Written, inspect};
 use crate::sources::Target;
 
@@ -267,6 +271,56 @@ fn a_place_that_is_taken_for_empty_is_treated_as_what_it_is() {
         assert_eq!(put_new(root, "pipe").unwrap_err().kind, SinkErrorKind::Special);
         assert_eq!(names(root), ["directory", "far", "link", "other", "pipe"]);
     }
+}
+
+#[test]
+fn what_is_put_where_nothing_is_can_be_seen_only_when_it_is_whole() {
+    let root = tempfile::tempdir_in("/dev/shm").unwrap();
+    let mut directories = Directories::default();
+    let directory = directories.get(
+        &root.path().into(),
+        Path::new(""),
+        Missing::Leave,
+        &mut Names::new(),
+    );
+    let directory = directory.unwrap().unwrap();
+    for (way, name) in [(Naming::Descriptor, "a"), (Naming::Proc, "b")] {
+        let before = names(root.path());
+        let unnamed = Unnamed::create(&directory, &ACCESS).unwrap();
+        rustix::io::write(&unnamed.file, name.as_bytes()).unwrap();
+        assert_eq!(names(root.path()), before, "{way:?}");
+        let mut naming = way;
+        unnamed.link(OsStr::new(name), &mut naming).unwrap();
+        assert_eq!(
+            fs::read_to_string(root.path().join(name)).unwrap(),
+            name,
+            "{way:?}"
+        );
+        assert_eq!(mode(&root.path().join(name)), ACCESS.file_mode);
+
+        let second = Unnamed::create(&directory, &ACCESS).unwrap();
+        assert_eq!(second.link(OsStr::new(name), &mut naming), Err(Errno::EXIST));
+        assert_eq!(naming, way, "something being there says nothing about the way");
+        drop(second);
+        assert_eq!(
+            fs::read_to_string(root.path().join(name)).unwrap(),
+            name,
+            "{way:?}"
+        );
+    }
+    assert_eq!(names(root.path()), ["a", "b"]);
+}
+
+#[test]
+fn where_files_without_a_name_cannot_get_one_outputs_are_put_in_place_as_ever() {
+    let root = tempfile::tempdir_in("/dev/shm").unwrap();
+    let mut sink = Sink::new();
+    sink.naming = Naming::Refused;
+    let value = SecretBytes::copy_from(b"v");
+    let written = sink.apply_by(&target(root.path(), "a"), &value, &ACCESS, Approach::Create);
+    assert_eq!(written.unwrap().applied, Applied::Created);
+    assert_eq!(fs::read(root.path().join("a")).unwrap(), b"v");
+    assert_eq!(names(root.path()), ["a"]);
 }
 
 #[test]

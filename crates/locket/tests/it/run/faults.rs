@@ -75,6 +75,41 @@ fn a_full_file_system_loses_nothing_and_says_what_to_do() {
 }
 
 #[test]
+fn what_fits_one_after_another_fits_when_much_is_written_at_once() {
+    let scene = Scene::new();
+    let _mount = Mount::tmpfs(&scene.path("out"), "10m");
+    // Enough of them that two threads share the work, and a large one in the part of each.
+    scene.write("in/a", "{{ file://secrets/large }}\n---\n");
+    scene.write("in/z", "{{ file://secrets/large }}\n---\n");
+    for index in 0..64 {
+        scene.write(&format!("in/m{index:02}"), "{{ file://secrets/small }}\n---\n");
+    }
+    let inject = |letter: &str, megabytes: usize| {
+        scene.write("secrets/large", letter.repeat(megabytes << 20));
+        scene.write("secrets/small", letter);
+        let done = scene.locket(["inject", "--map", "in:out"]).output().unwrap();
+        (
+            done.status.code(),
+            String::from_utf8_lossy(&done.stderr).into_owned(),
+        )
+    };
+    for letter in ["a", "b", "c", "d", "e", "f"] {
+        let (code, log) = inject(letter, 3);
+        assert_eq!(code, Some(0), "{letter}: {log}");
+        for output in ["out/a", "out/z"] {
+            let text = scene.read(output).unwrap();
+            assert!(text.starts_with(letter) && text.len() > 3 << 20, "{output}");
+        }
+    }
+    let (code, log) = inject("g", 6);
+    assert_eq!(code, Some(1), "{log}");
+    assert!(
+        scene.read("out/a").unwrap().starts_with('f'),
+        "old and new do not fit"
+    );
+}
+
+#[test]
 fn a_read_only_destination_is_refused_at_the_start() {
     let scene = Scene::new();
     scene.write("in/t", "text");
