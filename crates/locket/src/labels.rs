@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use locket_core::action::ContainerOrder;
@@ -14,13 +14,16 @@ use locket_docker::allow::Allowance;
 use locket_docker::engine::{Client, Endpoint, EngineError};
 use locket_docker::labels::{Wish, wishes};
 use locket_engine::Instances;
-use locket_engine::agent::{Command as Order, Later, Setup};
+use locket_engine::agent::{Command as Order, Later, Setup, Unseen};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
 
 /// Quiet time after a container came or went: Compose makes many at once.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// How long the first round waits for an engine that may be coming up: what does not need it is put in place then.
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// Pauses between looks at an engine that does not answer: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -40,7 +43,11 @@ pub(crate) struct LabelSettings {
 #[derive(Debug)]
 pub(crate) struct Labels<'a> {
     context: &'a Context,
+    /// For how long a single round looks; a run that stays does so for ever.
+    patience: Option<Duration>,
     known: Mutex<Vec<Wish>>,
+    /// Why a single round knows of no container yet.
+    unread: Mutex<Option<EngineError>>,
     /// Labels that are no labels of ours.
     wrong: Told,
     /// Labels that may not have what they ask for.
@@ -68,17 +75,34 @@ impl Told {
 }
 
 impl<'a> Labels<'a> {
-    /// Nothing is known yet.
-    pub(crate) fn new(context: &'a Context) -> Self {
+    /// Nothing is known yet. A single round looks at labels for as long as `patience` lasts.
+    pub(crate) fn new(context: &'a Context, patience: Option<Duration>) -> Self {
         Self {
             context,
+            patience,
             known: Mutex::default(),
+            unread: Mutex::default(),
             wrong: Told::default(),
             refused: Told::default(),
         }
     }
 
     /// Looks once, so that the first round has what can be had.
+    pub(crate) async fn first_look(&self) {
+        let left = self.patience.map_or(GLANCE, |patience| patience.min(GLANCE));
+        match (self.look_for(left).await, self.patience) {
+            (Ok(()), _) => {}
+            (Err(error), None) => {
+                tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
+            }
+            (Err(error), Some(_)) => {
+                tracing::debug!("labels of containers cannot be read: {error}; this is tried again");
+                *self.unread() = Some(error);
+            }
+        }
+    }
+
+    /// Looks once, as whoever stays for no longer does.
     ///
     /// # Errors
     /// The engine does not answer.
@@ -86,29 +110,50 @@ impl<'a> Labels<'a> {
         self.look(&mut None).await.map(drop)
     }
 
-    /// The same for a run that does not look again: it is tried for as long as `patience` lasts.
-    ///
-    /// # Errors
-    /// The engine did not answer until then.
-    pub(crate) async fn look_within(&self, patience: Duration) -> Result<(), EngineError> {
+    async fn look_for(&self, limit: Duration) -> Result<(), EngineError> {
+        match tokio::time::timeout(limit, self.look_once()).await {
+            Ok(looked) => looked,
+            Err(_) => Err(EngineError::Unavailable("it gave no answer in time".to_owned())),
+        }
+    }
+
+    /// Why a single round does not know what containers ask for.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let unread = self.unread();
+        let error = unread.as_ref()?;
+        Some(format!(
+            "the labels of containers could not be read, so that what they ask for is not there: {error}"
+        ))
+    }
+
+    fn unread(&self) -> MutexGuard<'_, Option<EngineError>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks again and again for as long as `patience` lasts, and whether that was of use.
+    async fn look_within(&self, patience: Duration) -> bool {
         let clock = &self.context.clock;
         let until = clock.monotonic() + patience;
         let mut pause = PAUSES.0;
         loop {
-            let left = until.saturating_sub(clock.monotonic());
-            let error = match tokio::time::timeout(left, self.look_once()).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => error,
-                Err(_) => EngineError::Unavailable("it gave no answer in time".to_owned()),
-            };
             // The last look has a moment, too.
             let left = until.saturating_sub(clock.monotonic());
             let Some(spare) = left.checked_sub(PAUSES.0).filter(|spare| !spare.is_zero()) else {
-                return Err(error);
+                return false;
             };
-            tracing::debug!("labels of containers cannot be read: {error}; this is tried again");
             tokio::time::sleep(pause.min(spare)).await;
             pause = (pause * 2).min(PAUSES.1);
+            let left = until.saturating_sub(clock.monotonic());
+            match self.look_for(left).await {
+                Ok(()) => {
+                    *self.unread() = None;
+                    return true;
+                }
+                Err(error) => {
+                    tracing::debug!("labels of containers cannot be read: {error}; this is tried again");
+                    *self.unread() = Some(error);
+                }
+            }
         }
     }
 
@@ -122,6 +167,10 @@ impl<'a> Labels<'a> {
             outputs: vec![(settings.out.clone(), settings.outputs.access)],
             consumers: vec![setup.notifier.courier.reach(&any)],
         };
+        setup.surroundings.unseen = self.reason().map(|reason| Unseen {
+            place: settings.out.clone(),
+            reason,
+        });
         self.add_to(&mut setup.plan, &setup.instances, settings);
     }
 
@@ -158,6 +207,13 @@ impl<'a> Labels<'a> {
 
     /// Follows containers, and asks the agent to look at its plan again when what they ask for has changed.
     pub(crate) async fn follow(&self, orders: &mpsc::Sender<Order>) {
+        if let Some(patience) = self.patience {
+            // A single round is over when it has seen them.
+            if self.reason().is_some() && self.look_within(patience).await {
+                let _ = orders.send(Order::Replan).await;
+            }
+            return std::future::pending().await;
+        }
         let mut engine = None;
         let mut pause = PAUSES.0;
         let mut is_lost = false;

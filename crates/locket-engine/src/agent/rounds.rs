@@ -85,7 +85,11 @@ impl Agent {
             || self.scanning.is_some()
             || self.rescan.is_some()
             || !self.resolver.is_idle();
-        let patient = now < round.deadline && self.resolver.may_improve_before(round.deadline);
+        // A single round may yet see what it could not look at; one that stays sees it in a later one.
+        let may_see_more =
+            self.setup.schedule.mode == Mode::OneShot && self.setup.surroundings.unseen.is_some();
+        let may_improve = may_see_more || self.resolver.may_improve_before(round.deadline);
+        let patient = now < round.deadline && may_improve;
         if patient || (busy && (!is_first || now < round.deadline)) {
             return None;
         }

@@ -7,9 +7,7 @@ use clap::ArgMatches;
 use locket_core::Diagnostic;
 use locket_core::diagnostic::Severity;
 use locket_engine::Instances;
-use locket_engine::agent::{
-    self, AgentCx, Command as Order, Ending, Mode, Observer, Setup, Surroundings, Unseen,
-};
+use locket_engine::agent::{self, AgentCx, Command as Order, Ending, Mode, Observer, Setup, Surroundings};
 use locket_engine::notify::Notifier;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -59,17 +57,16 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
     let mode = settings.schedule.mode;
     let files = config::places(matches, context);
     let instances = settings.common.providers.instances(context);
-    let labels = settings.labels.is_some().then(|| Labels::new(context));
-    let unseen = match &labels {
-        Some(labels) => first_look(labels, &settings)?,
-        None => None,
-    };
+    let patience = (mode == Mode::OneShot).then_some(settings.schedule.deadline);
+    let labels = settings.labels.is_some().then(|| Labels::new(context, patience));
+    if let Some(labels) = &labels {
+        runtime::block_on(labels.first_look())?;
+    }
     let planned = |settings: &RunSettings, instances| {
         let mut setup = setup(settings, instances, &files, context);
         if let (Some(labels), Some(settings)) = (&labels, &settings.labels) {
             labels.extend(&mut setup, settings);
         }
-        setup.surroundings.unseen.clone_from(&unseen);
         setup
     };
     let first = planned(&settings, instances.clone());
@@ -85,32 +82,13 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
         providers = settings.common.providers;
         Some(setup)
     };
-    let followed = labels.as_ref().filter(|_| unseen.is_none());
-    let ending = drive(first, &mut reload, &screen, followed, context)?;
-    match (outcome(ending, mode)?, unseen) {
-        (Exit::Done, Some(unseen)) => Err(Failure::work(unseen.reason).help(
+    let ending = drive(first, &mut reload, &screen, labels.as_ref(), context)?;
+    match (outcome(ending, mode)?, labels.and_then(|labels| labels.reason())) {
+        (Exit::Done, Some(reason)) => Err(Failure::work(reason).help(
             "Check that the engine runs and that this user may use its socket (`DOCKER_HOST`), or raise `--deadline`.",
         )),
         (exit, _) => Ok(exit),
     }
-}
-
-/// Looks at the labels of containers, so that the first round has what can be had. A run that stays looks again by
-/// itself; of a single round it is told what it did not see.
-fn first_look(labels: &Labels<'_>, settings: &RunSettings) -> Result<Option<Unseen>, Failure> {
-    let (Mode::OneShot, Some(of_labels)) = (settings.schedule.mode, &settings.labels) else {
-        if let Err(error) = runtime::block_on(labels.look_once())? {
-            tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
-        }
-        return Ok(None);
-    };
-    let looked = runtime::block_on(labels.look_within(settings.schedule.deadline))?;
-    Ok(looked.err().map(|error| Unseen {
-        place: of_labels.out.clone(),
-        reason: format!(
-            "the labels of containers could not be read, so that what they ask for is not there: {error}"
-        ),
-    }))
 }
 
 /// Runs an agent to its end; signals of the process are its orders, and containers whose `labels` are followed.

@@ -102,7 +102,7 @@ fn look_at_labels(
     let Some(wanted) = &settings.labels else {
         return Ok(LabelsRead::Unwanted);
     };
-    let labels = Labels::new(context);
+    let labels = Labels::new(context, None);
     Ok(match runtime::block_on(labels.look_once())? {
         Ok(()) => {
             labels.add_to(&mut settings.plan, instances, wanted);

@@ -329,7 +329,7 @@ fn an_audit_log_that_cannot_be_opened_is_found_by_doctor_and_leaves_no_status_fi
 }
 
 #[test]
-fn a_single_round_waits_for_an_engine_that_comes_up() {
+fn a_single_round_waits_for_an_engine_that_comes_up_and_does_the_rest_meanwhile() {
     let scene = Scene::new();
     scene.write("locket.toml", "[labels]\nallow = ['env://A']\n");
     let socket = scene.path("engine");
@@ -346,6 +346,7 @@ fn a_single_round_waits_for_an_engine_that_comes_up() {
     ]);
     let agent = Agent::start(agent.env("DOCKER_HOST", format!("unix://{}", socket.display())));
     agent.says("labels of containers cannot be read");
+    scene.becomes("out/x", "1");
     let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
     #[expect(clippy::disallowed_methods, reason = "plays an engine without containers")]
     let _engine = std::thread::spawn(move || {
@@ -359,5 +360,17 @@ fn a_single_round_waits_for_an_engine_that_comes_up() {
     });
     let (status, log) = agent.wait();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert_eq!(scene.read("out/x").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_single_round_that_waits_for_an_engine_can_be_stopped() {
+    let scene = Scene::new();
+    scene.write("locket.toml", "[labels]\nallow = ['env://A']\n");
+    let mut agent = scene.locket(["run", "--mode", "one-shot", "--docker-labels"]);
+    agent.args(["--config", "locket.toml", "--secret", "x=1", "--out", "out"]);
+    agent.args(["--deadline", "1h"]);
+    let agent = Agent::start(agent.env("DOCKER_HOST", "unix:///none"));
+    scene.becomes("out/x", "1");
+    let (status, log) = agent.stop();
+    assert_eq!(status.code(), Some(1), "{log}");
 }
