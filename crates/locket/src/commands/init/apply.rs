@@ -29,6 +29,8 @@ pub(super) struct Outcome<'a> {
 /// Lists in which the directory must not be missing.
 const IGNORED_BY: &[&str] = &[".gitignore", ".dockerignore"];
 
+const AS_IT_SHOULD_BE: &str = "everything is as it should be\n";
+
 pub(super) fn apply(outcome: &Outcome<'_>, context: &Context) -> Result<(), Failure> {
     let mut done = Vec::new();
     let files = SecretFiles::of(outcome.directory);
@@ -47,7 +49,7 @@ pub(super) fn apply(outcome: &Outcome<'_>, context: &Context) -> Result<(), Fail
         done.extend(told(planned, made, &files));
     }
     for name in outcome.more {
-        if !outcome.plan.secrets.iter().any(|planned| planned.name == *name)
+        if !outcome.is_planned(name)
             && files.make(name, random_value, &std::collections::BTreeSet::new(), false)? == Made::New
         {
             done.push(format!("{DIRECTORY}/{name}.txt has a new value"));
@@ -68,7 +70,7 @@ pub(super) fn apply(outcome: &Outcome<'_>, context: &Context) -> Result<(), Fail
         report::tell(&format!("{}\n", left_line(left)));
     }
     if done.is_empty() {
-        report::tell("everything is as it should be\n");
+        report::tell(AS_IT_SHOULD_BE);
     }
     Ok(())
 }
@@ -81,6 +83,11 @@ impl Outcome<'_> {
             refuse_leading_out(&self.directory.join(name), self.directory)?;
         }
         SecretFiles::of(self.directory).open_mode()
+    }
+
+    /// Whether the project itself wants a secret of this name.
+    fn is_planned(&self, name: &str) -> bool {
+        self.plan.secrets.iter().any(|planned| planned.name == name)
     }
 
     /// What would be done, in lines.
@@ -96,14 +103,17 @@ impl Outcome<'_> {
                 "would make {DIRECTORY}/ its owner's alone, whose mode is {mode:o}"
             );
         }
-        for planned in &self.plan.secrets {
-            if !files.path(&planned.name).exists() {
-                let _ = writeln!(
-                    text,
-                    "would make {DIRECTORY}/{}.txt: {}",
-                    planned.name,
-                    kind(planned)
-                );
+        for name in IGNORED_BY {
+            if completed(&self.directory.join(name))?.is_some() {
+                let _ = writeln!(text, "would have {name} keep {DIRECTORY}/ out");
+            }
+        }
+        let planned = self.plan.secrets.iter();
+        let planned = planned.map(|planned| (&planned.name, kind(planned)));
+        let more = self.more.iter().filter(|name| !self.is_planned(name));
+        for (name, what) in planned.chain(more.map(|name| (name, "a new value".to_owned()))) {
+            if !files.path(name).exists() {
+                let _ = writeln!(text, "would make {DIRECTORY}/{name}.txt: {what}");
             }
         }
         for path in self.disk.drafts.keys() {
@@ -119,6 +129,9 @@ impl Outcome<'_> {
         }
         for left in &self.plan.left {
             let _ = writeln!(text, "{}", left_line(left));
+        }
+        if text.is_empty() {
+            text.push_str(AS_IT_SHOULD_BE);
         }
         Ok(text)
     }
@@ -201,22 +214,25 @@ pub(in super::super) fn ignore(path: &Path) -> Result<bool, Failure> {
     if let Some(directory) = path.parent() {
         refuse_leading_out(path, directory)?;
     }
+    match completed(path)? {
+        Some(text) => write_text(path, &text).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// The list with the directory in it, unless it is in it already.
+fn completed(path: &Path) -> Result<Option<String>, Failure> {
     let text = read_text(path)?.unwrap_or_default();
     let is_in = text.lines().any(|line| {
         let line = line.trim();
         let line = line.strip_prefix('/').unwrap_or(line);
         matches!(line.strip_prefix(DIRECTORY), Some("" | "/" | "/*" | "/**"))
     });
-    if is_in {
-        return Ok(false);
-    }
-    let between = if text.is_empty() || text.ends_with('\n') {
-        ""
-    } else {
-        "\n"
+    let between = match text.is_empty() || text.ends_with('\n') {
+        true => "",
+        false => "\n",
     };
-    write_text(path, &format!("{text}{between}{DIRECTORY}/\n"))?;
-    Ok(true)
+    Ok((!is_in).then(|| format!("{text}{between}{DIRECTORY}/\n")))
 }
 
 /// Writes the override unless it is there, and takes it back when Compose refuses the project with it.

@@ -166,6 +166,42 @@ fn no_link_of_a_project_leads_init_to_another_directory() {
 }
 
 #[test]
+fn a_dry_run_tells_of_every_file_that_a_run_makes_or_changes() {
+    let scene = Scene::empty();
+    scene.write(
+        "compose.yaml",
+        "services:\n  a:\n    image: postgres\n    environment: {POSTGRES_PASSWORD: hunter2}\n",
+    );
+    scene.write(".gitignore", "*.log");
+    let init = |words: &[&str]| {
+        let words = ["init", "--also", "session_key"].iter().chain(words);
+        said(&scene.locket(words).env("PATH", "/none").output().unwrap())
+    };
+    let before = everything(scene.base());
+    let dry = init(&["--dry-run"]);
+    assert_eq!(everything(scene.base()), before, "{dry}");
+    init(&[]);
+    let after = everything(scene.base());
+    let made = after
+        .iter()
+        .filter(|(path, file)| before.get(*path) != Some(file));
+    let made: Vec<_> = made.map(|(path, _)| path.display().to_string()).collect();
+    for name in [
+        ".gitignore",
+        ".dockerignore",
+        "session_key",
+        "postgres_password",
+        "override",
+    ] {
+        assert!(made.iter().any(|path| path.contains(name)), "{name}: {made:?}");
+        assert!(dry.contains(name), "{name}: {dry}");
+    }
+    let files = fs::read_dir(scene.path("secrets")).unwrap().count();
+    assert_eq!(dry.matches("would make").count(), files, "{dry}");
+    assert_eq!(init(&["--dry-run"]), "everything is as it should be\n");
+}
+
+#[test]
 fn a_directory_that_others_look_into_is_told_before_it_is_shut() {
     let scene = Scene::empty();
     fs::create_dir(scene.path("secrets")).unwrap();
