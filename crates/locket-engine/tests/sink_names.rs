@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use locket_core::SecretBytes;
 use locket_core::plan::{Access, Owner};
-use locket_engine::sink::{LINK, Member, Phase, Sink};
+use locket_engine::sink::{Approach, LINK, Member, Phase, Sink};
 use locket_engine::sources::Target;
 use rustix::fs::Mode;
 use tracing_subscriber::filter::LevelFilter;
@@ -41,6 +41,25 @@ fn mode_and_owner_are_set_before_the_name_appears() {
     };
     let memory = directory.path().join("memory");
     mount_memory(&memory, "1m");
+    let new = memory.join("new");
+    let seen = before_each_rename(&new, || {
+        let target = Target {
+            root: new.as_path().into(),
+            relative: Path::new("a").into(),
+        };
+        let mut sink = Sink::new();
+        let value = SecretBytes::copy_from(b"one");
+        sink.apply_by(&target, &value, &access, Approach::Create).unwrap();
+    });
+    assert!(matches!(&seen[..], [before] if before.is_empty()), "{seen:?}");
+    let mut files = Vec::new();
+    look(&new, &mut files);
+    let whole: Vec<_> = files.iter().map(Seen::whole).collect();
+    assert_eq!(
+        whole,
+        [((1000, 2000, 0o644), "one")],
+        "nothing was set after it had its name"
+    );
     for place in [directory.path().join("disk"), memory] {
         let (out, switched) = (place.join("out"), place.join("switched"));
         let seen = before_each_rename(&out, || {

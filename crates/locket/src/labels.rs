@@ -22,7 +22,7 @@ use crate::context::Context;
 /// Quiet time after a container came or went: Compose makes many at once.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// How long the first round waits for an engine that may be coming up: what does not need it is put in place then.
+/// How long a single round waits for an engine that may be coming up before it puts in place what does not need it.
 const GLANCE: Duration = Duration::from_secs(2);
 
 /// Pauses between looks at an engine that does not answer: the first, and the longest.
@@ -89,16 +89,13 @@ impl<'a> Labels<'a> {
 
     /// Looks once, so that the first round has what can be had.
     pub(crate) async fn first_look(&self) {
-        let left = self.patience.map_or(GLANCE, |patience| patience.min(GLANCE));
-        match (self.look_for(left).await, self.patience) {
-            (Ok(()), _) => {}
-            (Err(error), None) => {
-                tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
-            }
-            (Err(error), Some(_)) => {
-                tracing::debug!("labels of containers cannot be read: {error}; this is tried again");
-                *self.unread() = Some(error);
-            }
+        let looked = match self.patience {
+            Some(patience) => self.look_for(patience.min(GLANCE)).await,
+            None => self.look_once().await,
+        };
+        if let Err(error) = looked {
+            tracing::warn!("labels of containers cannot be read: {error}; this is tried again");
+            *self.unread() = self.patience.map(|_| error);
         }
     }
 
@@ -118,7 +115,7 @@ impl<'a> Labels<'a> {
     }
 
     /// Why a single round does not know what containers ask for.
-    pub(crate) fn reason(&self) -> Option<String> {
+    fn reason(&self) -> Option<String> {
         let unread = self.unread();
         let error = unread.as_ref()?;
         Some(format!(

@@ -24,6 +24,9 @@ use crate::telemetry::Fingerprints;
 /// A present output larger than this is not searched for password hashes.
 pub(super) const PRESENT_LIMIT: u64 = 64 << 20;
 
+/// Outputs that are written at once: each may hold a file open until a disk has it.
+const MOST_AT_ONCE: usize = 128;
+
 /// Renders and writes outputs, and remembers what it wrote.
 #[derive(Debug)]
 pub(super) struct Applier {
@@ -241,16 +244,25 @@ impl Applier {
             let job = &ready.job;
             sink.apply_by(&job.target, &ready.bytes, &job.settings.access, *approach)
         };
-        let (mut results, sinks) = tasks::side_by_side(&approaches, sink, Sink::new, write);
-        let were_several = sinks.len() > 1;
-        let mut failures: Vec<_> = sinks.into_iter().flat_map(Sink::finish).collect();
-        let lacks_space =
-            |result: &Result<_, SinkError>| matches!(result, Err(error) if error.is_lack_of_space());
-        if were_several && results.iter().any(lacks_space) {
-            // Old and new content of each thread's output were there at once. Now only of one.
+        let mut results = Vec::with_capacity(ready.len());
+        let mut failures = Vec::new();
+        let (mut own, mut were_several) = (Some(sink), false);
+        for some in approaches.chunks(MOST_AT_ONCE) {
+            let (written, sinks) =
+                tasks::side_by_side(some, own.take().unwrap_or_default(), Sink::new, write);
+            results.extend(written);
+            were_several |= sinks.len() > 1;
+            let mut sinks = sinks.into_iter();
+            own = sinks.next();
+            failures.extend(sinks.flat_map(Sink::finish));
+        }
+        failures.extend(own.into_iter().flat_map(Sink::finish));
+        if were_several && results.iter().any(Result::is_err) {
+            // Threads may have been in each other's way: old and new content of each one's output want space at once,
+            // and not every file system makes a directory for two. Now there is one alone.
             let mut sink = Sink::new();
             for (result, item) in results.iter_mut().zip(&approaches) {
-                if lacks_space(result) {
+                if result.is_err() {
                     *result = write(&mut sink, item);
                 }
             }

@@ -115,9 +115,8 @@ fn rules(setup: &Setup, scan: &Scan) -> Result<Rules, Open> {
         }
         reach.files.iter().for_each(|file| follow(file, &mut rules.read));
         rules.read.extend(reach.fixed.iter().cloned());
-        if let (Some(referenced), Mode::Watch | Mode::Park | Mode::Repeat) =
-            (&reach.referenced, setup.schedule.mode)
-        {
+        let may_see_more = setup.schedule.mode != Mode::OneShot || surroundings.unseen.is_some();
+        if let (Some(referenced), true) = (&reach.referenced, may_see_more) {
             rules.read.insert(SECRETS.into());
             // Relative paths count from there. Whoever starts the agent in the root directory does not mean all of it.
             rules

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use locket_core::{Action, Diagnostic};
 
+use super::setup::Unseen;
 use crate::sources::SourceError;
 use crate::state::Status;
 
@@ -92,6 +93,8 @@ pub struct Ending {
     pub changed: usize,
     /// Consumers that could not be told in time.
     pub untold: Vec<Action>,
+    /// What could not be looked at until then, so that outputs may be missing that nobody knows of.
+    pub unseen: Option<Unseen>,
     /// Whether a command ended it.
     pub was_stopped: bool,
     /// Why nothing was done at all.

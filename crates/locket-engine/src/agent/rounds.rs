@@ -80,11 +80,11 @@ impl Agent {
         let now = self.clock.monotonic();
         let is_first = self.rounds == 1;
         let round = self.round.as_ref()?;
-        let busy = !self.dirty.is_empty()
-            || self.applying.is_some()
-            || self.scanning.is_some()
-            || self.rescan.is_some()
-            || !self.resolver.is_idle();
+        // What is wanted at all is known soon, whatever time is left.
+        if self.scanning.is_some() || self.rescan.is_some() {
+            return None;
+        }
+        let busy = !self.dirty.is_empty() || self.applying.is_some() || !self.resolver.is_idle();
         // A single round may yet see what it could not look at; one that stays sees it in a later one.
         let may_see_more =
             self.setup.schedule.mode == Mode::OneShot && self.setup.surroundings.unseen.is_some();

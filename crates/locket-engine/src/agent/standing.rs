@@ -12,7 +12,10 @@ use crate::state::{Failing, State, Status};
 
 impl Agent {
     pub(super) fn ending(&self) -> Ending {
-        let mut ending = Ending::default();
+        let mut ending = Ending {
+            unseen: self.setup.surroundings.unseen.clone(),
+            ..Ending::default()
+        };
         for (target, output) in self.outputs.iter() {
             if output.found.settings.on_error == OnError::Ignore {
                 continue;

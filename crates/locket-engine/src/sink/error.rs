@@ -77,11 +77,6 @@ struct Subject<'a> {
 }
 
 impl SinkError {
-    /// Whether it may succeed when other outputs have been replaced.
-    pub fn is_lack_of_space(&self) -> bool {
-        self.kind.is_lack_of_space()
-    }
-
     /// What to do, in full sentences.
     pub fn hint(&self) -> String {
         let at = self.at.display();
@@ -145,12 +140,6 @@ impl SinkError {
     }
 }
 
-impl SinkErrorKind {
-    fn is_lack_of_space(self) -> bool {
-        matches!(self, Self::Full | Self::Quota)
-    }
-}
-
 impl Fault {
     pub(super) fn named(self, target: &Path) -> SinkError {
         SinkError {
@@ -167,7 +156,7 @@ impl Fault {
     }
 
     pub(super) fn is_lack_of_space(&self) -> bool {
-        self.kind.is_lack_of_space()
+        matches!(self.kind, SinkErrorKind::Full | SinkErrorKind::Quota)
     }
 }
 

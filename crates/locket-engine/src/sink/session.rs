@@ -316,7 +316,8 @@ impl Sink {
         access: &Access,
     ) -> Result<Stamp, Fault> {
         Phase::Temporary.reached(target);
-        let unnamed = Unnamed::create(directory, access).inspect_err(|_| self.naming = Naming::Refused)?;
+        let mut unnamed =
+            Unnamed::create(directory, access).inspect_err(|_| self.naming = Naming::Refused)?;
         write_all(&unnamed.file, bytes, 0)?;
         Phase::Rename.reached(target);
         unnamed.link(name_of(target), &mut self.naming)?;

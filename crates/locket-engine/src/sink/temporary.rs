@@ -41,6 +41,7 @@ pub(super) struct Temporary {
 pub(super) struct Unnamed {
     pub(super) file: OwnedFd,
     directory: Arc<Directory>,
+    in_place: bool,
 }
 
 /// How a file without a name gets one.
@@ -161,25 +162,35 @@ impl Unnamed {
         Ok(Self {
             file,
             directory: directory.clone(),
+            in_place: false,
         })
     }
 
     /// Puts the file where it belongs, unless anything is there. Finds out on the way how that can be done here.
-    pub(super) fn link(&self, name: &OsStr, naming: &mut Naming) -> Result<(), Errno> {
+    pub(super) fn link(&mut self, name: &OsStr, naming: &mut Naming) -> Result<(), Errno> {
         let directory = &self.directory.fd;
+        let mut linked = Err(Errno::OPNOTSUPP);
         if *naming == Naming::Descriptor {
-            match rustix::fs::linkat(&self.file, "", directory, name, AtFlags::EMPTY_PATH) {
-                Err(Errno::NOENT | Errno::PERM | Errno::INVAL) => *naming = Naming::Proc,
-                result => return result,
+            linked = rustix::fs::linkat(&self.file, "", directory, name, AtFlags::EMPTY_PATH);
+            if is_refusal(linked) {
+                *naming = Naming::Proc;
             }
         }
-        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        let result = rustix::fs::linkat(CWD, own, directory, name, AtFlags::SYMLINK_FOLLOW);
-        if matches!(result, Err(error) if error != Errno::EXIST) {
-            *naming = Naming::Refused;
+        if *naming == Naming::Proc {
+            let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            linked = rustix::fs::linkat(CWD, own, directory, name, AtFlags::SYMLINK_FOLLOW);
+            if is_refusal(linked) {
+                *naming = Naming::Refused;
+            }
         }
-        result
+        self.in_place = linked.is_ok();
+        linked
     }
+}
+
+/// Whether the way is closed, rather than the place taken.
+fn is_refusal(linked: Result<(), Errno>) -> bool {
+    matches!(linked, Err(error) if error != Errno::EXIST)
 }
 
 /// Gives a file of `mode` its mode and owner, unless it has them.
@@ -190,12 +201,24 @@ fn bring_to(file: &OwnedFd, mode: Option<u32>, access: &Access) -> Result<(), Er
     set_access(file, access.owner, access.file_mode)
 }
 
+/// Gives back what a file takes up that got no place. A child that was forked but has not started its program yet still
+/// holds it open, and the next content may need the space.
+fn empty(file: &OwnedFd) {
+    let _ = rustix::fs::ftruncate(file, 0);
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if !self.in_place {
+            empty(&self.file);
+        }
+    }
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.in_place {
-            // A child that was forked but has not started its program yet still holds the file open: what it takes up
-            // is given back now, since the next content may need it.
-            let _ = rustix::fs::ftruncate(&self.file, 0);
+            empty(&self.file);
             let _ = rustix::fs::unlinkat(&self.directory.fd, self.name.as_str(), AtFlags::empty());
         }
     }

@@ -286,7 +286,7 @@ fn what_is_put_where_nothing_is_can_be_seen_only_when_it_is_whole() {
     let directory = directory.unwrap().unwrap();
     for (way, name) in [(Naming::Descriptor, "a"), (Naming::Proc, "b")] {
         let before = names(root.path());
-        let unnamed = Unnamed::create(&directory, &ACCESS).unwrap();
+        let mut unnamed = Unnamed::create(&directory, &ACCESS).unwrap();
         rustix::io::write(&unnamed.file, name.as_bytes()).unwrap();
         assert_eq!(names(root.path()), before, "{way:?}");
         let mut naming = way;
@@ -298,9 +298,10 @@ fn what_is_put_where_nothing_is_can_be_seen_only_when_it_is_whole() {
         );
         assert_eq!(mode(&root.path().join(name)), ACCESS.file_mode);
 
-        let second = Unnamed::create(&directory, &ACCESS).unwrap();
+        let found = naming;
+        let mut second = Unnamed::create(&directory, &ACCESS).unwrap();
         assert_eq!(second.link(OsStr::new(name), &mut naming), Err(Errno::EXIST));
-        assert_eq!(naming, way, "something being there says nothing about the way");
+        assert_eq!(naming, found, "something being there says nothing about the way");
         drop(second);
         assert_eq!(
             fs::read_to_string(root.path().join(name)).unwrap(),

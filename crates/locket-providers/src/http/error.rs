@@ -101,9 +101,12 @@ pub(super) fn transport_error(error: &reqwest::Error, place: &Place) -> Provider
         return tunnel_error(&words, host);
     }
     if error.is_timeout() {
-        // Of the client's own limits there is one alone: for the way there.
-        return unavailable(format!("no connection to {host} in time"))
-            .hint("Check the address, the port, this machine's name servers, and whether a firewall or proxy stands between.");
+        // The client has one limit of its own, for the way there; the kernel gives up a peer that is gone.
+        return match error.is_connect() {
+            true => unavailable(format!("no connection to {host} in time"))
+                .hint("Check the address, the port, this machine's name servers, and whether a firewall or proxy stands between."),
+            false => unavailable(format!("{place} broke off: nothing came from {host} any more")),
+        };
     }
     match chain(error)
         .find_map(|error| error.downcast_ref::<io::Error>())

@@ -82,9 +82,10 @@ fn run(form: Form, matches: &ArgMatches, context: &Context) -> Result<Exit, Fail
         providers = settings.common.providers;
         Some(setup)
     };
-    let ending = drive(first, &mut reload, &screen, labels.as_ref(), context)?;
-    match (outcome(ending, mode)?, labels.and_then(|labels| labels.reason())) {
-        (Exit::Done, Some(reason)) => Err(Failure::work(reason).help(
+    let mut ending = drive(first, &mut reload, &screen, labels.as_ref(), context)?;
+    let unseen = ending.unseen.take();
+    match (outcome(ending, mode)?, unseen) {
+        (Exit::Done, Some(unseen)) => Err(Failure::work(unseen.reason).help(
             "Check that the engine runs and that this user may use its socket (`DOCKER_HOST`), or raise `--deadline`.",
         )),
         (exit, _) => Ok(exit),
