@@ -95,6 +95,20 @@ impl Allowance {
         self.0.push(grant);
     }
 
+    /// Whether `service` may be given what a label with these references stands for. One without any would put a text of
+    /// its own in the place of a secret, for which nobody has a pattern.
+    ///
+    /// # Errors
+    /// Why not, for whoever wrote the label.
+    pub fn permits_all(&self, references: &[Reference], service: &str) -> Result<(), String> {
+        if references.is_empty() {
+            return Err("it refers to no secret".to_owned());
+        }
+        references
+            .iter()
+            .try_for_each(|reference| self.permits(reference, service))
+    }
+
     /// Whether `service` may be given what `reference` names.
     ///
     /// # Errors
@@ -139,6 +153,17 @@ mod tests {
         let mut allowance = Allowance::default();
         allowance.add(Grant::parse(pattern, None).unwrap());
         allowance.permits(&reference(text), "web").is_ok()
+    }
+
+    #[test]
+    fn what_refers_to_no_secret_is_granted_to_nobody() {
+        let mut allowance = Allowance::default();
+        allowance.add(Grant::parse("bao://**", None).unwrap());
+        assert!(allowance.permits_all(&[], "web").is_err());
+        let one = reference("bao://kv/a/b");
+        assert_eq!(allowance.permits_all(std::slice::from_ref(&one), "web"), Ok(()));
+        let mixed = [one, reference("file:///etc/shadow")];
+        assert!(allowance.permits_all(&mixed, "web").is_err());
     }
 
     #[test]

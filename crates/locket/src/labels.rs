@@ -2,14 +2,14 @@
 //! written by whoever may start containers, so that they get only what `[labels] allow` names.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use locket_core::action::ContainerOrder;
 use locket_core::plan::{OutputSettings, Place, Plan, Secret, Source};
 use locket_core::template::TemplateOptions;
-use locket_core::{Action, Template};
+use locket_core::{Action, Diagnostic, Template};
 use locket_docker::allow::Allowance;
 use locket_docker::engine::{Client, Endpoint, EngineError};
 use locket_docker::labels::{Wish, wishes};
@@ -177,14 +177,18 @@ impl<'a> Labels<'a> {
         let mut refused = BTreeSet::new();
         for wish in known.iter() {
             for (name, text) in &wish.secrets {
-                if let Err(reason) = may(text, &wish.owner, settings, instances) {
+                let path = settings.out.join(wish.directory()).join(name);
+                let reason = match may(text, &wish.owner, settings, instances) {
+                    Ok(()) => taken_by(plan, &path).map(|other| format!("its place is that of {other}")),
+                    Err(reason) => Some(format!("{reason} (`[labels]`)")),
+                };
+                if let Some(reason) = reason {
                     refused.insert(format!(
-                        "the label locket.secret.{name} of {} gets nothing: {reason} (`[labels]`)",
+                        "the label locket.secret.{name} of {} gets nothing: {reason}",
                         wish.owner
                     ));
                     continue;
                 }
-                let path = settings.out.join(wish.directory()).join(name);
                 plan.secrets.push(Secret {
                     name: path.to_string_lossy().into_owned(),
                     place: Place::File,
@@ -292,19 +296,105 @@ fn may(text: &str, owner: &str, settings: &LabelSettings, instances: &Instances)
         &TemplateOptions::default(),
         instances.schemes(),
     );
-    let template = template.map_err(|found| {
+    let told = |found: Vec<Diagnostic>| {
         let messages: Vec<_> = found.into_iter().map(|finding| finding.message).collect();
         messages.join("; ")
-    })?;
-    template
-        .references()
-        .iter()
-        .try_for_each(|reference| settings.allow.permits(reference, owner))
+    };
+    let template = template.map_err(told)?;
+    settings.allow.permits_all(template.references(), owner)?;
+    // Whoever writes labels stops nobody else: what would be refused at a start is left out.
+    template.references().iter().try_for_each(|reference| {
+        let key = instances.locate(reference).map_err(told)?;
+        let provider = instances.provider(&key.instance);
+        provider.map(drop).map_err(|error| error.to_string())
+    })
+}
+
+/// What of the plan has `path` as its place, or one that it cannot be beside: the configuration comes before labels.
+fn taken_by(plan: &Plan, path: &Path) -> Option<String> {
+    let meets = |other: &Path| path.starts_with(other) || other.starts_with(path);
+    let mut secrets = plan.secrets.iter().filter(|secret| {
+        let (directory, name) = secret.output(&plan.out);
+        !matches!(secret.source, Source::Every { .. })
+            && secret.place == Place::File
+            && meets(&directory.join(name))
+    });
+    if let Some(secret) = secrets.next() {
+        return Some(format!("the secret {}", secret.name));
+    }
+    let mut maps = plan.maps.iter().filter(|map| {
+        if !map.source.is_dir() {
+            return meets(&map.destination);
+        }
+        let Ok(relative) = path.strip_prefix(&map.destination) else {
+            return map.destination.starts_with(path);
+        };
+        // A directory that both have is no conflict, but for the place of the file itself.
+        let template = map.source.join(relative);
+        let above = template
+            .ancestors()
+            .skip(1)
+            .take_while(|above| *above != map.source);
+        template.symlink_metadata().is_ok() || above.into_iter().any(Path::is_file)
+    });
+    maps.next()
+        .map(|map| format!("the map of {}", map.source.display()))
 }
 
 #[cfg(test)]
 mod tests {
+    use locket_core::plan::Map;
+
     use super::*;
+
+    #[test]
+    fn the_place_of_another_output_is_taken() {
+        let scene = tempfile::tempdir().unwrap();
+        let source = scene.path().join("in");
+        std::fs::create_dir_all(source.join("conf/deep")).unwrap();
+        std::fs::write(source.join("conf/app.ini"), "").unwrap();
+        let out = Path::new("/out");
+        let secret = |name: &str| Secret {
+            name: name.to_owned(),
+            place: Place::File,
+            source: Source::Inline {
+                name: name.to_owned(),
+                text: String::new(),
+            },
+            settings: OutputSettings::default(),
+        };
+        let map = |source: PathBuf, destination: &str| Map {
+            source,
+            destination: destination.into(),
+            settings: OutputSettings::default(),
+        };
+        let plan = Plan {
+            maps: vec![
+                map(source.clone(), "/out"),
+                map(source.join("conf/app.ini"), "/out/one/file"),
+            ],
+            secrets: vec![secret("web"), secret("/out/shop/db/own")],
+            out: out.to_owned(),
+            ..Plan::default()
+        };
+        for (path, is_taken) in [
+            ("conf/app.ini", true),
+            ("conf/app.ini/below", true),
+            ("conf/deep", true),
+            ("conf/deep/other", false),
+            ("conf/other", false),
+            ("one/file", true),
+            ("one/file/below", true),
+            ("one/other", false),
+            ("web/password", true),
+            ("webs/password", false),
+            ("shop/db/own", true),
+            ("shop/db", true),
+            ("shop/db/password", false),
+        ] {
+            assert_eq!(taken_by(&plan, &out.join(path)).is_some(), is_taken, "{path}");
+        }
+    }
 
     #[test]
     fn what_is_told_is_told_once_and_forgotten_with_the_container_that_it_is_about() {

@@ -15,6 +15,7 @@ use crate::engine::{Client, Container, Endpoint, EngineError, Listed};
 
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
+const ONE_OFF: &str = "com.docker.compose.oneoff";
 
 /// `SERVICE:CONDITION:RESTART` between commas, of what a container's service depends on.
 const DEPENDS_ON: &str = "com.docker.compose.depends_on";
@@ -77,7 +78,9 @@ impl ContainerCourier {
                 order,
             } => {
                 let labels = [format!("{PROJECT}={project}"), format!("{SERVICE}={service}")];
-                let containers = engine.labelled(&labels).await?;
+                let mut containers = engine.labelled(&labels).await?;
+                // `docker compose run` has another task than the service, and ends with it.
+                containers.retain(|container| !is_one_off(container));
                 if containers.is_empty() {
                     return Err(EngineError::Missing);
                 }
@@ -163,6 +166,11 @@ async fn one(engine: &Client, container: &str, order: ContainerOrder) -> Result<
 
 /// Whether there is somebody to tell. A paused container is told as `container:NAME` tells it: the engine takes signals
 /// and restarts of it.
+fn is_one_off(container: &Listed) -> bool {
+    let labels = container.labels.as_ref();
+    labels.is_some_and(|labels| labels.get(ONE_OFF).is_some_and(|value| value == "True"))
+}
+
 fn has_process(container: &Listed) -> bool {
     matches!(container.state.as_str(), "running" | "paused")
 }

@@ -26,7 +26,7 @@ pub struct Lock(#[expect(dead_code, reason = "it is held, not read")] File);
 pub enum SocketError {
     /// Another plugin listens there.
     Taken(PathBuf),
-    /// Another plugin uses the state directory.
+    /// Another plugin uses the directory.
     Locked(PathBuf),
     /// The system refuses.
     Io(PathBuf, io::Error),
@@ -102,10 +102,24 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(failed)?;
+        Self::locked(file, &path, directory)
+    }
+
+    /// Takes a directory that is there, and in which every name is somebody's.
+    ///
+    /// # Errors
+    /// Another plugin has it, or the system refuses.
+    pub fn hold(directory: &Path) -> Result<Self, SocketError> {
+        let failed = |error| SocketError::Io(directory.to_owned(), error);
+        let file = File::open(directory).map_err(failed)?;
+        Self::locked(file, directory, directory)
+    }
+
+    fn locked(file: File, path: &Path, directory: &Path) -> Result<Self, SocketError> {
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(fs::TryLockError::WouldBlock) => Err(SocketError::Locked(directory.to_owned())),
-            Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+            Err(fs::TryLockError::Error(error)) => Err(SocketError::Io(path.to_owned(), error)),
         }
     }
 }
@@ -129,7 +143,7 @@ impl fmt::Display for SocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Taken(path) => write!(f, "another plugin listens at {}", path.display()),
-            Self::Locked(path) => write!(f, "another plugin uses the state directory {}", path.display()),
+            Self::Locked(path) => write!(f, "another plugin uses the directory {}", path.display()),
             Self::Io(path, error) => write!(f, "{} cannot be used: {error}", path.display()),
         }
     }

@@ -5,4 +5,4 @@ mod sync;
 
 pub(crate) use change::uses;
 pub use change::{BASE, Wanted};
-pub use sync::{Outcome, Sync};
+pub use sync::{Outcome, Purpose, Sync};

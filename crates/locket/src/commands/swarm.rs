@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args};
+use locket_core::suggest::nearest;
 use locket_core::template::TemplateOptions;
 use locket_core::{SecretBytes, Template, spec};
 use locket_docker::allow::Allowance;
 use locket_docker::engine::{Client, Endpoint, SecretObject, SwarmService};
-use locket_docker::swarm::{Outcome, Sync, Wanted};
+use locket_docker::swarm::{Outcome, Purpose, Sync, Wanted};
 use locket_engine::{Instances, once, tasks};
 use tokio::sync::mpsc;
 
@@ -140,7 +141,11 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
             timeout: args.timeout,
             tell: &tell,
         };
-        let fingerprints = swarm.fingerprints().await.map_err(Failure::work)?;
+        let purpose = match args.dry_run {
+            true => Purpose::Rehearse,
+            false => Purpose::Bring,
+        };
+        let fingerprints = swarm.fingerprints(purpose).await.map_err(Failure::work)?;
         let mut changed = 0;
         for (wish, value) in wishes.into_iter().zip(values) {
             let value = match value {
@@ -200,6 +205,18 @@ fn wishes(
             template: secret.template.text.clone(),
         })
         .collect();
+    for wish in &wishes {
+        let there = || services.iter().map(SwarmService::name);
+        for name in wish
+            .services
+            .iter()
+            .filter(|name| !there().any(|there| there == *name))
+        {
+            let near =
+                nearest(name, there()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            tracing::warn!("{}: the swarm has no service `{name}` yet{near}", wish.name);
+        }
+    }
     let mut ask = |wish: Wish, for_whom: &[&str]| {
         if let Err(reason) = may(&wish.template, for_whom, &settings.allow, instances) {
             failed.push(format!("{}: {reason}", wish.name));
@@ -207,6 +224,7 @@ fn wishes(
             wishes.push(wish);
         }
     };
+    let mut misnamed = Vec::new();
     for service in services {
         let labels = service.spec["Labels"].as_object().into_iter().flatten();
         for (label, template) in labels {
@@ -222,7 +240,11 @@ fn wishes(
             };
             match spec::file_name(name) {
                 Ok(()) => ask(wish, &[service.name()]),
-                Err(wrong) => tracing::error!("the label {label} of {}: {}", service.name(), wrong.message),
+                Err(wrong) => misnamed.push(format!(
+                    "the label {label} of {}: {}",
+                    service.name(),
+                    wrong.message
+                )),
             }
         }
     }
@@ -248,6 +270,7 @@ fn wishes(
         };
         ask(wish, &users);
     }
+    failed.extend(misnamed);
     wishes
 }
 
@@ -270,12 +293,9 @@ fn template(text: &str, instances: &Instances) -> Result<Template, String> {
 /// Whether a label may ask for this.
 fn may(text: &str, services: &[&str], allow: &Allowance, instances: &Instances) -> Result<(), String> {
     let template = template(text, instances)?;
-    for reference in template.references() {
-        for service in services {
-            allow.permits(reference, service)?;
-        }
-    }
-    Ok(())
+    services
+        .iter()
+        .try_for_each(|service| allow.permits_all(template.references(), service))
 }
 
 /// The value of each wish, or why it has none. They are asked for side by side, so that none waits for another.

@@ -70,6 +70,8 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         ))
         .help("Run the plugin as root, or name another `--runtime-dir`.")
     })?;
+    // Whatever is mounted there and not in its own state, it would take for a leftover.
+    let mounts = Lock::hold(&settings.runtime_dir).map_err(refused)?;
     let bound = Socket::bind(&settings.socket).map_err(refused)?;
     tracing::info!(
         "listening at {}; volumes are mounted below {}",
@@ -91,7 +93,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         context,
     };
     let done = runtime::block_on(tasks::on_this_thread(plugin.serve(settings, bound, again)))?;
-    drop(lock);
+    drop((lock, mounts));
     done.map(|()| Exit::Done)
 }
 

@@ -9,6 +9,22 @@ use locket_sys::mount::{self, Memory};
 
 use crate::settings::Writing;
 
+/// Something below the directory that no plugin made.
+fn foreign(runtime: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(runtime)? {
+        let path = entry?.path();
+        let is_volume = fs::symlink_metadata(&path)?.is_dir()
+            && fs::read_dir(&path)?.flatten().all(|below| {
+                let name = below.file_name();
+                name == "rw" || name == "ro"
+            });
+        if !is_volume {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
 /// The directory below which volumes are mounted.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
@@ -22,6 +38,12 @@ impl Places {
     /// The system refuses.
     pub(super) fn make(runtime: &Path) -> io::Result<Self> {
         make(runtime)?;
+        if let Some(foreign) = foreign(runtime)? {
+            let foreign = foreign.display();
+            return Err(io::Error::other(format!(
+                "it is shut for others, and {foreign} is no volume"
+            )));
+        }
         // Whoever made it before may have been less careful.
         fs::set_permissions(runtime, Permissions::from_mode(0o700))?;
         Ok(Self {

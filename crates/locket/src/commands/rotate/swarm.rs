@@ -9,7 +9,7 @@ use std::time::Duration;
 use locket_compose::{Files, Project, Request, Unreadable, load};
 use locket_core::{Clock, Environment, SecretBytes};
 use locket_docker::engine::{Client, Endpoint, EngineError, SecretObject, SwarmService};
-use locket_docker::swarm::{BASE, Outcome, Sync, Wanted};
+use locket_docker::swarm::{BASE, Outcome, Purpose, Sync, Wanted};
 use serde_json::{Value, json};
 
 use super::super::project::{Answer, Docker, WORK_LIMIT};
@@ -81,7 +81,7 @@ impl Manager<'_> {
     /// Some service is not well with it.
     pub(super) fn bring(&self, name: &str, value: &SecretBytes) -> Result<(), Failure> {
         let outcome = self.sync(async |sync| {
-            let digest = sync.fingerprints().await?.of(value);
+            let digest = sync.fingerprints(Purpose::Bring).await?.of(value);
             Ok(sync.bring(&wanted(name, digest), value).await)
         })?;
         match outcome.failed.is_empty() {

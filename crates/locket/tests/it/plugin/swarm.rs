@@ -77,8 +77,13 @@ fn a_new_value_is_a_new_object_that_services_get_under_the_same_name() {
     let Some(world) = World::new() else { return };
     world.swarm();
     world.keep_db();
+    let configs = || world.engine.run(&["config", "ls", "--format", "{{.Name}}"]);
+    let (code, said) = world.synced(&["--dry-run"]);
+    assert_eq!((code, said.trim()), (3, "would create db.v1"));
+    assert_eq!(configs().trim(), "", "nothing in the swarm was made");
     let (code, said) = world.synced(&[]);
     assert_eq!((code, said.trim()), (3, "created db.v1"));
+    assert_eq!(configs().lines().count(), 1, "the key of digests");
     world.app("web", &[], APP);
     world.app("worker", &[], APP);
     assert_eq!(world.synced(&[]), (0, String::new()), "nothing is new");

@@ -95,6 +95,19 @@ fn told(names: &[&str], what: &str) -> BTreeMap<String, Vec<String>> {
 const RESTART: &str = "compose:shop/mail:restart";
 
 #[tokio::test]
+async fn what_compose_run_started_has_another_task_and_is_left_alone() {
+    let service = Service::new();
+    for (name, is_one_off) in [("four", "False"), ("migrate", "True")] {
+        let mut labels = LABELS.to_vec();
+        labels.push(("com.docker.compose.oneoff", is_one_off));
+        service.docker.add(name, "app", &labels);
+    }
+    let (delivery, reached) = service.tried(RESTART).await;
+    assert!(matches!(delivery, Ok(Delivery::Told)), "{delivery:?}");
+    assert_eq!(reached, told(&["one", "two", "three", "four"], "restart"));
+}
+
+#[tokio::test]
 async fn a_container_that_cannot_be_told_keeps_no_other_from_it_and_no_try_repeats_what_another_did() {
     let service = Service::new();
     // Neither the first nor the last whose turn it is.
