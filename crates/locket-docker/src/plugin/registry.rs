@@ -106,7 +106,21 @@ struct Volume {
     unseen: u32,
     /// What containers may have of it that the plugin cannot reach.
     left: Left,
+    /// Where the run has ended by itself while containers use it.
+    stopped: Option<Stopped>,
 }
+
+/// A run that has ended by itself, and another that is to take its place.
+#[derive(Clone, Copy, Debug)]
+struct Stopped {
+    /// When that begins.
+    again: Duration,
+    /// How often one was begun in vain.
+    tries: u32,
+}
+
+/// Pauses before a run that has ended by itself is begun anew: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10 * 60));
 
 /// What became of containers whose mount went away below them. They keep the files that they have, and nobody can give
 /// them new ones: that happens to a managed plugin that is disabled by force, and can only be told.
@@ -213,6 +227,15 @@ impl<H: Host> Registry<H> {
             ));
         }
         if let Some(known) = self.volumes.get(name) {
+            let then = match &known.phase {
+                Phase::Ending { then, .. } => Some(then),
+                _ => None,
+            };
+            if matches!(then, Some(Then::Remove)) {
+                return Err(format!(
+                    "the volume {name} is just being removed; make it in a moment"
+                ));
+            }
             return match known.stored.options == options {
                 true => Ok(()),
                 false => Err(format!(
@@ -345,6 +368,7 @@ impl<H: Host> Registry<H> {
         };
         let waiters = std::mem::take(waiters);
         volume.phase = Phase::Mounted { run: Some(run) };
+        volume.stopped = None;
         if missing.is_empty() {
             self.hand_over(&name, waiters).await;
         } else {
@@ -355,17 +379,23 @@ impl<H: Host> Registry<H> {
 
     /// A run has come to its end, with what is wrong if it did so by itself.
     pub async fn ended(&mut self, run: Run, why: &[String]) {
+        let now = self.host.now();
         let Some(name) = self.name_of(run) else { return };
         let Some(volume) = self.volumes.get_mut(&name) else {
             return;
         };
         match std::mem::replace(&mut volume.phase, Phase::Mounted { run: None }) {
             Phase::Starting { waiters, .. } => {
-                let reason = format!("the volume {name} cannot be used: {}", why.join("; "));
+                let pause = volume.postpone(now);
+                let why = why.join("; ");
+                if waiters.is_empty() {
+                    tell_stopped(&name, &why, pause);
+                }
+                let reason = format!("the volume {name} cannot be used: {why}");
                 self.turn_away(&name, waiters, &reason).await;
             }
             Phase::Mounted { .. } => {
-                tracing::error!("{name} is not kept fresh any more: {}", why.join("; "));
+                tell_stopped(&name, &why.join("; "), volume.postpone(now));
                 self.end_if_unused(&name, None).await;
             }
             Phase::Ending {
@@ -375,7 +405,7 @@ impl<H: Host> Registry<H> {
         }
     }
 
-    /// Time has passed: whoever waited too long is told.
+    /// Time has passed: whoever waited too long is told, and what has ended by itself is begun anew.
     pub async fn tick(&mut self) {
         let now = self.host.now();
         let limit = PATIENCE + Duration::from_secs(5);
@@ -393,6 +423,39 @@ impl<H: Host> Registry<H> {
             let waiters = std::mem::take(waiters);
             let reason = format!("the volume {name} has no values: nothing was heard of them in time");
             self.turn_away(&name, waiters, &reason).await;
+        }
+        self.begin_stopped(now).await;
+    }
+
+    /// Has runs that have ended by themselves begun anew now: what stopped them may be mended.
+    pub fn try_again(&mut self) {
+        let now = self.host.now();
+        for stopped in self
+            .volumes
+            .values_mut()
+            .filter_map(|volume| volume.stopped.as_mut())
+        {
+            stopped.again = now;
+        }
+    }
+
+    /// When [`Registry::tick`] next begins a run anew that has ended by itself.
+    pub fn next_try(&self) -> Option<Duration> {
+        let stopped = self.volumes.values().filter(|volume| volume.is_stopped());
+        stopped.filter_map(|volume| Some(volume.stopped?.again)).min()
+    }
+
+    /// Begins anew what has ended by itself, when it is time to.
+    async fn begin_stopped(&mut self, now: Duration) {
+        let due = self.volumes.iter().filter(|(_, volume)| {
+            volume.is_stopped() && volume.stopped.is_some_and(|stopped| stopped.again <= now)
+        });
+        let due: Vec<_> = due.map(|(name, _)| name.clone()).collect();
+        for name in due {
+            self.begin(&name, Vec::new()).await;
+            if let Some(volume) = self.volumes.get_mut(&name).filter(|volume| volume.is_stopped()) {
+                volume.postpone(now);
+            }
         }
     }
 
@@ -721,7 +784,24 @@ impl Volume {
             mounted: now,
             unseen: 0,
             left: Left::Nothing,
+            stopped: None,
         }
+    }
+
+    /// Has a run take the place of one that has ended by itself, in a while. Gives the pause.
+    fn postpone(&mut self, now: Duration) -> Duration {
+        let tries = self.stopped.map_or(0, |stopped| stopped.tries);
+        let pause = (PAUSES.0 * 2_u32.saturating_pow(tries)).min(PAUSES.1);
+        self.stopped = Some(Stopped {
+            again: now + pause,
+            tries: tries.saturating_add(1),
+        });
+        pause
+    }
+
+    /// Whether containers use it and nobody keeps it fresh.
+    fn is_stopped(&self) -> bool {
+        matches!(self.phase, Phase::Mounted { run: None }) && !self.stored.mounts.is_empty()
     }
 
     fn run(&self) -> Option<Run> {
@@ -742,6 +822,13 @@ fn is_name(name: &str) -> bool {
     bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
         && name.len() <= 255
+}
+
+fn tell_stopped(name: &str, why: &str, pause: Duration) {
+    tracing::error!(
+        "{name} is not kept fresh any more: {why}. This is tried again in {}",
+        humantime::format_duration(pause)
+    );
 }
 
 fn missing(name: &str) -> String {

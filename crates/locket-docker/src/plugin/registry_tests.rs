@@ -312,6 +312,57 @@ async fn a_run_that_ends_by_itself_says_why_and_the_next_mount_begins_another() 
 }
 
 #[tokio::test]
+async fn a_run_that_ends_below_containers_is_begun_anew_with_pauses() {
+    let mut world = World::new().await;
+    world.create("v", &[]).await.unwrap();
+    let first = world.mount("v", "a").await;
+    world.ready("v").await;
+    now(first).unwrap();
+    let starts = |world: &World| world.machine.0.borrow().starts.len();
+    for (pause, before) in [(30, 1), (60, 2), (120, 3), (240, 4), (480, 5), (600, 6), (600, 7)] {
+        let run = world.run_of("v");
+        world.machine.0.borrow_mut().running.clear();
+        world.registry.ended(run, &["no answer".to_owned()]).await;
+        assert!(world.is_mounted("v"), "its files stay");
+        world.pass(pause - 1);
+        world.registry.tick().await;
+        assert_eq!(starts(&world), before, "not before {pause} s");
+        world.pass(1);
+        world.registry.tick().await;
+        assert_eq!(starts(&world), before + 1, "after {pause} s");
+    }
+    world.ready("v").await;
+    assert_eq!(world.registry.next_try(), None);
+
+    let run = world.run_of("v");
+    world.machine.0.borrow_mut().running.clear();
+    world.registry.ended(run, &["no answer".to_owned()]).await;
+    world.registry.try_again();
+    world.registry.tick().await;
+    assert_eq!(starts(&world), 9, "a reload waits for no pause");
+    world.ready("v").await;
+    world.unmount("v", "a").await;
+    world.let_end().await;
+    assert!(!world.is_mounted("v"));
+    assert_eq!(world.registry.next_try(), None, "nobody uses it");
+}
+
+#[tokio::test]
+async fn a_volume_that_is_being_removed_is_not_made_again_before_that_is_done() {
+    let mut world = World::new().await;
+    world.create("v", &[]).await.unwrap();
+    let first = world.mount("v", "a").await;
+    world.ready("v").await;
+    now(first).unwrap();
+    let _unmounted = world.unmount("v", "a").await;
+    let _removed = world.remove("v").await;
+    let refused = world.create("v", &[]).await.unwrap_err();
+    assert!(refused.contains("just being removed"), "{refused}");
+    world.let_end().await;
+    world.create("v", &[]).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_engine_that_did_not_wait_leaves_no_mount_behind() {
     let mut world = World::new().await;
     world.create("v", &[]).await.unwrap();

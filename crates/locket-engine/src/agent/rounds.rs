@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::apply::{Job, Work};
 use super::dispatch::Agent;
-use super::outputs::{Stage, Standing};
+use super::outputs::{Stage, Standing, modified};
 use super::report::{Ending, Failing, Observer, Phase, Trouble, TroubleKind, warn_about_unlocked_memory};
 use super::setup::{Mode, Schedule};
 use super::standing::is_unresolved;
@@ -136,6 +136,7 @@ impl Agent {
             let Ok(parsed) = &output.found.template else {
                 continue;
             };
+            let earlier = modified(target, output.found.settings.atomic);
             let awaited = parsed.template.references().iter().zip(&parsed.keys);
             output.troubles = awaited
                 .filter(|(_, key)| self.resolver.is_awaited(key))
@@ -149,6 +150,7 @@ impl Agent {
                     },
                 })
                 .collect();
+            output.notice(earlier);
             output.fall_behind();
         }
     }

@@ -154,6 +154,10 @@ impl Plugin<'_> {
                 true => TICK,
                 false => looks.pause(now),
             };
+            let pause = match registry.next_try() {
+                Some(at) => pause.min(at.saturating_sub(now)),
+                None => pause,
+            };
             let event = tokio::select! {
                 biased;
                 order = signals.next() => match order {
@@ -187,6 +191,7 @@ impl Plugin<'_> {
                 Event::Reload => {
                     tracing::info!("told to read the configuration again");
                     registry.host().reload();
+                    registry.try_again();
                     if let Some(settings) = again() {
                         secrets.reload(settings.allow, settings.common);
                     }

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use locket_testkit::canary::{Canary, assert_absent};
 
-use super::World;
+use super::{World, signal};
 use crate::support::eventually;
 
 #[test]
@@ -64,6 +64,37 @@ fn a_volume_holds_its_secrets_as_the_options_say() {
         String::from_utf8_lossy(&refused.stderr).contains("Read-only file system"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn containers_get_new_values_again_when_what_stopped_that_is_over() {
+    let Some(world) = World::new() else { return };
+    let plugin = world.plugin();
+    let db = world.secret("db", "one");
+    let template = format!("password = {{{{ {db} | trim }}}}\n");
+    world.scene.write("in/app.conf", &template);
+    let path = world.place("in/app.conf");
+    world.create("vol", &[("template", &path), ("refresh", "1s")]);
+    world.start("app", "vol");
+    plugin.stop();
+    std::fs::remove_file(world.scene.path("in/app.conf")).unwrap();
+    world.secret("db", "two");
+    let plugin = world.plugin();
+    plugin.says("vol is not kept fresh any more");
+    assert_eq!(
+        world.read("app", "app.conf"),
+        "password = one",
+        "the old file stays"
+    );
+    world.scene.write("in/app.conf", &template);
+    signal(plugin.id, "HUP");
+    eventually("the new value is there", || {
+        world.read("app", "app.conf") == "password = two"
+    });
+    world.secret("db", "three");
+    eventually("and the next one", || {
+        world.read("app", "app.conf") == "password = three"
+    });
 }
 
 #[test]
