@@ -25,6 +25,9 @@ const QUIET: Duration = Duration::from_millis(300);
 /// How long a single round waits for an engine that may be coming up before it puts in place what does not need it.
 const GLANCE: Duration = Duration::from_secs(2);
 
+/// How long nothing may be heard before somebody looks all the same.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
+
 /// Pauses between looks at an engine that does not answer: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -251,8 +254,11 @@ impl<'a> Labels<'a> {
             if std::mem::take(is_lost) {
                 tracing::info!("containers are followed again");
             }
-            if changes.next().await.is_none() {
-                return Ok(());
+            match tokio::time::timeout(SILENCE, changes.next()).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) => {}
+                // A connection that has broken unnoticed looks the same.
+                Err(_) => continue,
             }
             while let Ok(more) = tokio::time::timeout(QUIET, changes.next()).await {
                 if more.is_none() {

@@ -118,7 +118,11 @@ impl Client {
         let filters = json!({ "type": ["container"], "event": ["create", "rename", "destroy"] }).to_string();
         let filters = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
         let request = self.http.get(format!("{}/events?filters={filters}", self.base));
-        let answer = request.send().await.map_err(|error| self.unreached(&error))?;
+        // The engine answers at once, and goes on with its answer for ever.
+        let answer = tokio::time::timeout(LIMIT, request.send()).await;
+        let answer = answer
+            .map_err(|_| EngineError::Unavailable(format!("{} gave no answer in time", self.endpoint)))?;
+        let answer = answer.map_err(|error| self.unreached(&error))?;
         match answer.status().is_success() {
             true => Ok(Changes(answer)),
             false => Err(EngineError::Unavailable(format!(

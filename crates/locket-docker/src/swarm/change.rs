@@ -28,6 +28,8 @@ pub struct Wanted {
     pub target: String,
     /// Services that get it; beside them all that use an earlier version, or a secret of its name.
     pub services: Vec<String>,
+    /// Ids of services that are left as they are.
+    pub left_out: Vec<String>,
     /// The keyed digest of its value.
     pub digest: String,
 }
@@ -222,6 +224,7 @@ mod tests {
 
     fn wanted(digest: &str) -> Wanted {
         Wanted {
+            left_out: Vec::new(),
             name: "db".into(),
             target: "db".into(),
             services: vec![],

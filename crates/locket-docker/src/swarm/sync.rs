@@ -83,7 +83,7 @@ impl Sync<'_> {
     /// Brings one secret and its services to where they should be.
     pub async fn bring(&self, wanted: &Wanted, value: &SecretBytes) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut given_up = Vec::new();
+        let mut given_up = wanted.left_out.clone();
         let mut conflicts = 0;
         loop {
             let (secrets, services) = match self.look().await {
@@ -176,7 +176,7 @@ impl Sync<'_> {
         let (mut secrets, mut services) = self.look().await.map_err(|error| error.to_string())?;
         let mut outcome = Outcome::default();
         loop {
-            let line = match next(wanted, &secrets, &services, &[]) {
+            let line = match next(wanted, &secrets, &services, &wanted.left_out) {
                 Step::Done => return Ok(outcome),
                 Step::Create { name, labels } => {
                     let line = format!("would create {name}");

@@ -78,6 +78,8 @@ struct Wish {
     name: String,
     target: String,
     services: Vec<String>,
+    /// Ids of those that use it and may not have it.
+    left_out: Vec<String>,
     template: String,
 }
 
@@ -160,6 +162,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
                 name: wish.name,
                 target: wish.target,
                 services: wish.services,
+                left_out: wish.left_out,
             };
             let outcome = match args.dry_run {
                 true => swarm.rehearse(&wanted).await.map_err(Failure::work)?,
@@ -202,6 +205,7 @@ fn wishes(
             name: secret.name.text.clone(),
             target: secret.target.as_ref().unwrap_or(&secret.name).text.clone(),
             services: secret.services.iter().map(|given| given.text.clone()).collect(),
+            left_out: Vec::new(),
             template: secret.template.text.clone(),
         })
         .collect();
@@ -224,7 +228,7 @@ fn wishes(
             wishes.push(wish);
         }
     };
-    let mut misnamed = Vec::new();
+    let mut refused = Vec::new();
     for service in services {
         let labels = service.spec["Labels"].as_object().into_iter().flatten();
         for (label, template) in labels {
@@ -236,11 +240,12 @@ fn wishes(
                 name: format!("{}.{name}", service.name()),
                 target: name.to_owned(),
                 services: vec![service.name().to_owned()],
+                left_out: Vec::new(),
                 template: template.to_owned(),
             };
             match spec::file_name(name) {
                 Ok(()) => ask(wish, &[service.name()]),
-                Err(wrong) => misnamed.push(format!(
+                Err(wrong) => refused.push(format!(
                     "the label {label} of {}: {}",
                     service.name(),
                     wrong.message
@@ -258,7 +263,13 @@ fn wishes(
             continue;
         };
         let users = services.iter().filter(|service| service.uses(&secret.id));
-        let users: Vec<_> = users.map(SwarmService::name).collect();
+        let (users, strangers): (Vec<_>, Vec<_>) =
+            users.partition(|service| may(template, &[service.name()], &settings.allow, instances).is_ok());
+        for service in &strangers {
+            if let Err(reason) = may(template, &[service.name()], &settings.allow, instances) {
+                refused.push(format!("{}: {reason}", secret.name));
+            }
+        }
         if users.is_empty() {
             continue;
         }
@@ -266,11 +277,13 @@ fn wishes(
             name: secret.name.clone(),
             target: secret.name.clone(),
             services: Vec::new(),
+            left_out: strangers.iter().map(|service| service.id.clone()).collect(),
             template: template.clone(),
         };
+        let users: Vec<_> = users.into_iter().map(SwarmService::name).collect();
         ask(wish, &users);
     }
-    failed.extend(misnamed);
+    failed.extend(refused);
     wishes
 }
 

@@ -99,9 +99,13 @@ impl Host for Machine {
     }
 
     fn stop(&mut self, run: Run) {
-        if let Some(orders) = self.running.get(&run) {
-            // A full queue is emptied by a writer that then finds that nobody gives orders.
-            let _ = orders.try_send(Order::Stop);
+        if let Some(orders) = self.running.get(&run)
+            && let Err(mpsc::error::TrySendError::Full(stop)) = orders.try_send(Order::Stop)
+        {
+            let orders = orders.clone();
+            drop(tasks::here(async move {
+                let _ = orders.send(stop).await;
+            }));
         }
     }
 

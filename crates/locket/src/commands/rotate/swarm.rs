@@ -298,6 +298,7 @@ fn literal(value: &Value) -> Value {
 
 fn wanted(name: &str, digest: String) -> Wanted {
     Wanted {
+        left_out: Vec::new(),
         name: name.to_owned(),
         target: name.to_owned(),
         services: Vec::new(),

@@ -53,6 +53,7 @@ async fn run(answer: impl Fn(Request) -> Response + Send + std::marker::Sync + '
         tell: &tell,
     };
     let wanted = Wanted {
+        left_out: Vec::new(),
         name: "db".to_owned(),
         target: "db".to_owned(),
         services: Vec::new(),

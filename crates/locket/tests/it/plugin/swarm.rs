@@ -334,6 +334,24 @@ fn labels_of_services_ask_for_what_they_may_and_driven_secrets_reach_new_tasks()
     assert!(said.contains("updated app with driven"), "{said}");
     eventually("the next task has it", || world.logs("app").contains("new"));
     assert_eq!(world.synced(&[]).0, 0);
+
+    world.scene.write(
+        "locket.toml",
+        format!("[swarm]\nallow = [{{ reference = \"{own}\", service = \"app\" }}]\n"),
+    );
+    world.engine.run(&[
+        "service", "create", "--detach", "--name", "stranger", "--secret", "driven", "busybox", "sh", "-c",
+        script,
+    ]);
+    world.secret("own", "last");
+    let (code, said) = world.synced(&[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("is not allowed for the service stranger"), "{said}");
+    assert!(
+        said.contains("updated app with driven") && !said.contains("updated stranger"),
+        "one that may not have it holds up nobody: {said}"
+    );
+    eventually("the next task has it", || world.logs("app").contains("last"));
 }
 
 #[test]
