@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use locket_core::action::ContainerOrder;
@@ -51,6 +51,8 @@ pub(crate) struct Labels<'a> {
     known: Mutex<Vec<Wish>>,
     /// Why a single round knows of no container yet.
     unread: Mutex<Option<EngineError>>,
+    /// The engine that has answered once. Another knows nothing of these containers.
+    endpoint: OnceLock<Endpoint>,
     /// Labels that are no labels of ours.
     wrong: Told,
     /// Labels that may not have what they ask for.
@@ -85,6 +87,7 @@ impl<'a> Labels<'a> {
             patience,
             known: Mutex::default(),
             unread: Mutex::default(),
+            endpoint: OnceLock::new(),
             wrong: Told::default(),
             refused: Told::default(),
         }
@@ -270,7 +273,9 @@ impl<'a> Labels<'a> {
 
     /// Whether containers ask for something else than before.
     async fn look(&self, engine: &mut Option<Client>) -> Result<bool, EngineError> {
-        let containers = self.engine(engine)?.containers().await?;
+        let client = self.engine(engine)?;
+        let containers = client.containers().await?;
+        self.endpoint.get_or_init(|| client.endpoint().clone());
         let (wishes, wrong) = wishes(&containers);
         let wrong = wrong.into_iter().map(|wrong| {
             format!(
@@ -288,7 +293,10 @@ impl<'a> Labels<'a> {
     fn engine<'e>(&self, kept: &'e mut Option<Client>) -> Result<&'e Client, EngineError> {
         if kept.is_none() {
             let environment = &self.context.environment;
-            let endpoint = Endpoint::find(environment).map_err(EngineError::Unavailable)?;
+            let endpoint = match self.endpoint.get() {
+                Some(known) => known.clone(),
+                None => Endpoint::find(environment).map_err(EngineError::Unavailable)?,
+            };
             *kept = Some(Client::new(endpoint, environment)?);
         }
         kept.as_ref().ok_or(EngineError::Missing)

@@ -37,6 +37,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Where the engine is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// A client of the engine at `endpoint`; connects when it is first asked.
     ///
     /// # Errors

@@ -63,6 +63,9 @@ pub trait Host {
     /// Asks a run to end; [`Registry::ended`] tells when it has.
     fn stop(&mut self, run: Run);
 
+    /// Asks a run to look at everything anew; [`Registry::closed`] tells what came of it.
+    fn refresh(&mut self, run: Run);
+
     /// Removes what was kept for a volume that is gone.
     fn forget(&self, name: &str);
 
@@ -299,7 +302,17 @@ impl<H: Host> Registry<H> {
             // What is missing may be there meanwhile.
             Phase::Mounted { run: Some(run) } => {
                 let run = *run;
-                self.again(name, run, vec![waiter]);
+                if volume.stored.mounts.len() > 1 {
+                    // The end of the run would end the leases of what others use.
+                    volume.phase = Phase::Starting {
+                        run,
+                        since: now,
+                        waiters: vec![waiter],
+                    };
+                    self.host.refresh(run);
+                } else {
+                    self.again(name, run, vec![waiter]);
+                }
             }
             Phase::Idle | Phase::Mounted { run: None } | Phase::Ending { .. } => {
                 self.begin(name, vec![waiter]).await;

@@ -21,6 +21,7 @@ struct Inside {
     attached: BTreeSet<String>,
     running: BTreeMap<Run, String>,
     stopping: Vec<Run>,
+    refreshed: Vec<Run>,
     kept: State,
     is_full: bool,
     now: Duration,
@@ -73,6 +74,10 @@ impl Host for Machine {
         );
         inside.running.insert(run, name.to_owned());
         inside.starts.push((name.to_owned(), is_new));
+    }
+
+    fn refresh(&mut self, run: Run) {
+        self.0.borrow_mut().refreshed.push(run);
     }
 
     fn stop(&mut self, run: Run) {
@@ -294,6 +299,27 @@ async fn missing_values_fail_the_mount_by_name_and_leave_nothing_mounted() {
     let again = world.mount("v", "b").await;
     world.ready("v").await;
     assert!(now(again).is_ok(), "the next try begins anew");
+}
+
+#[tokio::test]
+async fn a_mount_that_lacks_a_value_does_not_end_the_run_of_those_who_have_theirs() {
+    let mut world = World::new().await;
+    world.create("v", &[]).await.unwrap();
+    let first = world.mount("v", "a").await;
+    world.ready("v").await;
+    now(first).unwrap();
+    world.lacks("v", "new: nothing is there").await;
+    let run = world.run_of("v");
+    let second = world.mount("v", "b").await;
+    assert!(world.machine.0.borrow().stopping.is_empty(), "its leases go on");
+    assert_eq!(world.machine.0.borrow().refreshed, [run]);
+    world.lacks("v", "new: still nothing").await;
+    assert!(now(second).unwrap_err().contains("still nothing"));
+    assert_eq!(world.ids("v"), ["a"]);
+    let third = world.mount("v", "c").await;
+    world.ready("v").await;
+    assert!(now(third).is_ok());
+    assert!(world.machine.0.borrow().stopping.is_empty());
 }
 
 #[tokio::test]

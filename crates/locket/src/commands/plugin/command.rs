@@ -147,6 +147,7 @@ impl Plugin<'_> {
         let mut registry = Registry::recover(machine, self.state).await;
         let (server, mut calls) = plugin::serve(listener)
             .map_err(|error| Failure::work(format!("the engine cannot be served: {error}")))?;
+        let engine = Rc::default();
         let mut looks = Looks::new(context.clock.monotonic());
         loop {
             let now = context.clock.monotonic();
@@ -199,7 +200,7 @@ impl Plugin<'_> {
                 Event::Tick => {
                     registry.tick().await;
                     if looks.is_due(context.clock.monotonic()) && registry.is_in_doubt() {
-                        look::ask(&context.environment, to_used.clone());
+                        look::ask(&context.environment, &engine, to_used.clone());
                     }
                 }
             }

@@ -1,6 +1,8 @@
 //! When the engine is asked who uses what is mounted: after each start of either, and now and then.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use locket_core::Environment;
@@ -59,16 +61,31 @@ impl Looks {
     }
 }
 
-/// Asks the engine, and sends what it says; nothing where it says nothing.
-pub(super) fn ask(environment: &Environment, to: mpsc::UnboundedSender<BTreeSet<String>>) {
-    let environment = environment.clone();
+/// Asks the engine, and sends what it says; nothing where it says nothing. The `engine` that has answered once stays the
+/// one that is asked: another knows nothing of these volumes.
+pub(super) fn ask(
+    environment: &Environment,
+    engine: &Rc<OnceCell<Endpoint>>,
+    to: mpsc::UnboundedSender<BTreeSet<String>>,
+) {
+    let (environment, engine) = (environment.clone(), engine.clone());
     drop(tasks::here(async move {
-        let client = match Endpoint::find(&environment) {
+        let endpoint = match engine.get() {
+            Some(known) => Ok(known.clone()),
+            None => Endpoint::find(&environment),
+        };
+        let client = match endpoint {
             Ok(endpoint) => Client::new(endpoint, &environment).map_err(|error| error.to_string()),
             Err(error) => Err(error),
         };
         let used = match client {
-            Ok(client) => client.volumes_in_use().await.map_err(|error| error.to_string()),
+            Ok(client) => {
+                let used = client.volumes_in_use().await;
+                if used.is_ok() {
+                    let _ = engine.set(client.endpoint().clone());
+                }
+                used.map_err(|error| error.to_string())
+            }
             Err(error) => Err(error),
         };
         match used {

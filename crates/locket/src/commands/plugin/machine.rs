@@ -31,10 +31,9 @@ impl Machine {
     }
 
     /// Lets every writer read the configuration again, and ask its providers.
-    pub(super) fn reload(&self) {
-        for orders in self.running.values() {
-            // A full queue holds the same order already.
-            let _ = orders.try_send(Order::Reload);
+    pub(super) fn reload(&mut self) {
+        for run in self.running.keys().copied().collect::<Vec<_>>() {
+            self.refresh(run);
         }
     }
 
@@ -106,6 +105,13 @@ impl Host for Machine {
             drop(tasks::here(async move {
                 let _ = orders.send(stop).await;
             }));
+        }
+    }
+
+    fn refresh(&mut self, run: Run) {
+        if let Some(orders) = self.running.get(&run) {
+            // A full queue holds the same order already.
+            let _ = orders.try_send(Order::Reload);
         }
     }
 
