@@ -121,12 +121,12 @@ impl Client {
             Err(_) => Err(no_answer(&place, limit)),
         };
         let ms = cx.clock.monotonic().saturating_sub(started).as_millis();
+        let at = place.as_str();
         match &outcome {
             Ok(answer) => {
-                let status = answer.status.as_u16();
-                tracing::debug!(%method, %place, status, ms, "request");
+                tracing::debug!(%method, place = at, status = answer.status.as_u16(), ms, "request")
             }
-            Err(error) => tracing::debug!(%method, %place, error = error.kind.name(), ms, "request"),
+            Err(error) => tracing::debug!(%method, place = at, error = error.kind.name(), ms, "request"),
         }
         outcome.map(|answer| Response {
             status: answer.status,

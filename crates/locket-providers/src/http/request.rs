@@ -178,6 +178,10 @@ impl Place {
         }
     }
 
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn host(&self) -> &str {
         &self.text[..self.path]
     }
