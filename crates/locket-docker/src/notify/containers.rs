@@ -164,13 +164,14 @@ async fn one(engine: &Client, container: &str, order: ContainerOrder) -> Result<
     Ok(Delivery::Told)
 }
 
-/// Whether there is somebody to tell. A paused container is told as `container:NAME` tells it: the engine takes signals
-/// and restarts of it.
+/// Whether `docker compose run` started it.
 fn is_one_off(container: &Listed) -> bool {
     let labels = container.labels.as_ref();
     labels.is_some_and(|labels| labels.get(ONE_OFF).is_some_and(|value| value == "True"))
 }
 
+/// Whether there is somebody to tell. A paused container is told as `container:NAME` tells it: the engine takes signals
+/// and restarts of it.
 fn has_process(container: &Listed) -> bool {
     matches!(container.state.as_str(), "running" | "paused")
 }

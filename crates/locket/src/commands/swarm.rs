@@ -209,32 +209,19 @@ fn wishes(
             template: secret.template.text.clone(),
         })
         .collect();
-    for wish in &wishes {
-        let there = || services.iter().map(SwarmService::name);
-        for name in wish
-            .services
-            .iter()
-            .filter(|name| !there().any(|there| there == *name))
-        {
-            let near =
-                nearest(name, there()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            tracing::warn!("{}: the swarm has no service `{name}` yet{near}", wish.name);
-        }
-    }
-    let mut ask = |wish: Wish, for_whom: &[&str]| {
-        if let Err(reason) = may(&wish.template, for_whom, &settings.allow, instances) {
-            failed.push(format!("{}: {reason}", wish.name));
-        } else if !wishes.iter().any(|known| known.name == wish.name) {
-            wishes.push(wish);
-        }
-    };
-    let mut refused = Vec::new();
+    warn_of_absent_services(&wishes, services);
+    let may = |template: &str, service: &SwarmService| may(template, service, &settings.allow, instances);
     for service in services {
         let labels = service.spec["Labels"].as_object().into_iter().flatten();
         for (label, template) in labels {
             let (Some(name), Some(template)) = (label.strip_prefix(LABEL), template.as_str()) else {
                 continue;
             };
+            if let Err(wrong) = spec::file_name(name) {
+                let service = service.name();
+                failed.push(format!("the label {label} of {service}: {}", wrong.message));
+                continue;
+            }
             let wish = Wish {
                 // Two services may call different secrets the same.
                 name: format!("{}.{name}", service.name()),
@@ -243,13 +230,9 @@ fn wishes(
                 left_out: Vec::new(),
                 template: template.to_owned(),
             };
-            match spec::file_name(name) {
-                Ok(()) => ask(wish, &[service.name()]),
-                Err(wrong) => refused.push(format!(
-                    "the label {label} of {}: {}",
-                    service.name(),
-                    wrong.message
-                )),
+            match may(template, service) {
+                Ok(()) => add(&mut wishes, wish),
+                Err(reason) => failed.push(format!("{}: {reason}", wish.name)),
             }
         }
     }
@@ -262,29 +245,56 @@ fn wishes(
         let (true, Some(template)) = (is_ours, template) else {
             continue;
         };
-        let users = services.iter().filter(|service| service.uses(&secret.id));
-        let (users, strangers): (Vec<_>, Vec<_>) =
-            users.partition(|service| may(template, &[service.name()], &settings.allow, instances).is_ok());
-        for service in &strangers {
-            if let Err(reason) = may(template, &[service.name()], &settings.allow, instances) {
-                refused.push(format!("{}: {reason}", secret.name));
+        let mut is_wanted = false;
+        let mut left_out = Vec::new();
+        for user in services.iter().filter(|service| service.uses(&secret.id)) {
+            match may(template, user) {
+                Ok(()) => is_wanted = true,
+                Err(reason) => {
+                    left_out.push(user.id.clone());
+                    let reason = format!("{}: {reason}", secret.name);
+                    // What is wrong with the template itself is so for each of them.
+                    if !failed.contains(&reason) {
+                        failed.push(reason);
+                    }
+                }
             }
         }
-        if users.is_empty() {
-            continue;
+        if is_wanted {
+            let wish = Wish {
+                name: secret.name.clone(),
+                target: secret.name.clone(),
+                services: Vec::new(),
+                left_out,
+                template: template.clone(),
+            };
+            add(&mut wishes, wish);
         }
-        let wish = Wish {
-            name: secret.name.clone(),
-            target: secret.name.clone(),
-            services: Vec::new(),
-            left_out: strangers.iter().map(|service| service.id.clone()).collect(),
-            template: template.clone(),
-        };
-        let users: Vec<_> = users.into_iter().map(SwarmService::name).collect();
-        ask(wish, &users);
     }
-    failed.extend(refused);
     wishes
+}
+
+/// The first that asks for a name decides what it stands for.
+fn add(wishes: &mut Vec<Wish>, wish: Wish) {
+    if !wishes.iter().any(|known| known.name == wish.name) {
+        wishes.push(wish);
+    }
+}
+
+/// A secret may be made before the service that it is for.
+fn warn_of_absent_services(wishes: &[Wish], services: &[SwarmService]) {
+    let there: Vec<_> = services.iter().map(SwarmService::name).collect();
+    for wish in wishes {
+        for name in wish
+            .services
+            .iter()
+            .filter(|name| !there.contains(&name.as_str()))
+        {
+            let near = nearest(name, there.iter().copied());
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            tracing::warn!("{}: the swarm has no service `{name}` yet{near}", wish.name);
+        }
+    }
 }
 
 /// The template of a text: a reference alone, or a text with tags.
@@ -304,11 +314,8 @@ fn template(text: &str, instances: &Instances) -> Result<Template, String> {
 }
 
 /// Whether a label may ask for this.
-fn may(text: &str, services: &[&str], allow: &Allowance, instances: &Instances) -> Result<(), String> {
-    let template = template(text, instances)?;
-    services
-        .iter()
-        .try_for_each(|service| allow.permits_all(template.references(), service))
+fn may(text: &str, service: &SwarmService, allow: &Allowance, instances: &Instances) -> Result<(), String> {
+    allow.permits_all(template(text, instances)?.references(), service.name())
 }
 
 /// The value of each wish, or why it has none. They are asked for side by side, so that none waits for another.
