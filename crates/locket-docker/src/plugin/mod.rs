@@ -6,6 +6,7 @@ mod registry_tests;
 mod server;
 mod socket;
 mod state;
+mod volume;
 mod wire;
 
 pub use registry::{Host, PATIENCE, Registry, Run};

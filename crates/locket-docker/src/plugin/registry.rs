@@ -10,6 +10,7 @@ use locket_core::words::counted;
 use tokio::sync::oneshot;
 
 use super::state::{State, StoredVolume};
+use super::volume::{LEFT, Left, Phase, Reply, Then, Volume, Waiter};
 use super::wire::{Health, Options, VolumeDetails};
 
 /// How long a container that starts waits for its values.
@@ -87,87 +88,6 @@ pub struct Registry<H> {
     runs: u64,
     /// When a container last began to use any volume.
     mounted: Duration,
-}
-
-/// Somebody who waits for a volume's values.
-#[derive(Debug)]
-struct Waiter {
-    id: String,
-    reply: oneshot::Sender<Result<PathBuf, String>>,
-}
-
-type Reply = oneshot::Sender<Result<(), String>>;
-
-#[derive(Debug)]
-struct Volume {
-    stored: StoredVolume,
-    phase: Phase,
-    health: Health,
-    /// When a container last began to use it.
-    mounted: Duration,
-    /// In how many looks nobody was seen to use it.
-    unseen: u32,
-    /// What containers may have of it that the plugin cannot reach.
-    left: Left,
-    /// Where the run has ended by itself while containers use it.
-    stopped: Option<Stopped>,
-}
-
-/// A run that has ended by itself, and another that is to take its place.
-#[derive(Clone, Copy, Debug)]
-struct Stopped {
-    /// When that begins.
-    again: Duration,
-    /// How often one was begun in vain.
-    tries: u32,
-}
-
-/// Pauses before a run that has ended by itself is begun anew: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10 * 60));
-
-/// What became of containers whose mount went away below them. They keep the files that they have, and nobody can give
-/// them new ones: that happens to a managed plugin that is disabled by force, and can only be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    /// There are none.
-    Nothing,
-    /// There were some when the plugin before this one ended; the engine is asked whether they run.
-    Perhaps,
-    /// They run.
-    Running,
-}
-
-/// What is said of such a volume.
-const LEFT: &str =
-    "containers that run have the files of an earlier mount and get no new ones: start them again";
-
-#[derive(Debug)]
-enum Phase {
-    /// Nothing is mounted.
-    Idle,
-    /// Values are on their way.
-    Starting {
-        run: Run,
-        since: Duration,
-        waiters: Vec<Waiter>,
-    },
-    /// They are in place. Nothing keeps them fresh when a run ended by itself.
-    Mounted { run: Option<Run> },
-    /// Nobody uses it any more; what keeps its values fresh comes to its end.
-    Ending {
-        run: Run,
-        /// Whoever wants it again.
-        waiters: Vec<Waiter>,
-        /// Whoever wants to know that it is over.
-        told: Vec<Reply>,
-        then: Then,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
-    Stay,
-    Remove,
 }
 
 impl<H: Host> Registry<H> {
@@ -784,44 +704,6 @@ impl<H: Host> Registry<H> {
     async fn save_or_tell(&self) {
         if let Err(error) = self.save().await {
             tracing::error!("{error}");
-        }
-    }
-}
-
-impl Volume {
-    fn new(stored: StoredVolume, now: Duration) -> Self {
-        Self {
-            stored,
-            phase: Phase::Idle,
-            health: Health::default(),
-            mounted: now,
-            unseen: 0,
-            left: Left::Nothing,
-            stopped: None,
-        }
-    }
-
-    /// Has a run take the place of one that has ended by itself, in a while. Gives the pause.
-    fn postpone(&mut self, now: Duration) -> Duration {
-        let tries = self.stopped.map_or(0, |stopped| stopped.tries);
-        let pause = (PAUSES.0 * 2_u32.saturating_pow(tries)).min(PAUSES.1);
-        self.stopped = Some(Stopped {
-            again: now + pause,
-            tries: tries.saturating_add(1),
-        });
-        pause
-    }
-
-    /// Whether containers use it and nobody keeps it fresh.
-    fn is_stopped(&self) -> bool {
-        matches!(self.phase, Phase::Mounted { run: None }) && !self.stored.mounts.is_empty()
-    }
-
-    fn run(&self) -> Option<Run> {
-        match &self.phase {
-            Phase::Idle => None,
-            Phase::Starting { run, .. } | Phase::Ending { run, .. } => Some(*run),
-            Phase::Mounted { run } => *run,
         }
     }
 }

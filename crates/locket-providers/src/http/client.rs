@@ -124,7 +124,7 @@ impl Client {
         let at = place.as_str();
         match &outcome {
             Ok(answer) => {
-                tracing::debug!(%method, place = at, status = answer.status.as_u16(), ms, "request")
+                tracing::debug!(%method, place = at, status = answer.status.as_u16(), ms, "request");
             }
             Err(error) => tracing::debug!(%method, place = at, error = error.kind.name(), ms, "request"),
         }
