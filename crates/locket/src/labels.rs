@@ -186,7 +186,7 @@ impl<'a> Labels<'a> {
                 let path = settings.out.join(wish.directory()).join(name);
                 let reason = match may(text, &wish.owner, settings, instances) {
                     Ok(()) => taken_by(plan, &path).map(|other| format!("its place is that of {other}")),
-                    Err(reason) => Some(format!("{reason} (`[labels]`)")),
+                    Err(reason) => Some(reason),
                 };
                 if let Some(reason) = reason {
                     refused.insert(format!(
@@ -315,7 +315,8 @@ fn may(text: &str, owner: &str, settings: &LabelSettings, instances: &Instances)
         messages.join("; ")
     };
     let template = template.map_err(told)?;
-    settings.allow.permits_all(template.references(), owner)?;
+    let allowed = settings.allow.permits_all(template.references(), owner);
+    allowed.map_err(|reason| format!("{reason} (`[labels]`)"))?;
     // Whoever writes labels stops nobody else: what would be refused at a start is left out.
     template.references().iter().try_for_each(|reference| {
         let key = instances.locate(reference).map_err(told)?;
