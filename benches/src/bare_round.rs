@@ -9,10 +9,13 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// `bare-round client|sockets ADDRESS READS CONNECTIONS WRITES DIRECTORY`
+/// `bare-round client|sockets ADDRESS READS CONNECTIONS WRITES DIRECTORY`: one round.
+///
+/// `bare-round agent ADDRESS READS CONNECTIONS WRITES DIRECTORY`: another one for each line of standard input, which
+/// says how often the secrets were rotated, by the same client.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) {
     let words: Vec<String> = arguments
         .map(|word| word.into_string().expect("words are UTF-8"))
@@ -23,14 +26,32 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) {
     let reads: usize = reads.parse().expect("a number");
     let connections: usize = connections.parse().expect("a number");
     let writes: usize = writes.parse().expect("a number");
+    let directory = PathBuf::from(directory);
+    let write = |rotations| write(&directory, writes, rotations);
     match reader.as_str() {
-        "client" => read_by_client(address, reads, connections),
-        "sockets" => read_by_sockets(address, reads, connections),
+        "client" => {
+            BareClient::new(address, connections).read(reads);
+            write(0);
+        }
+        "sockets" => {
+            read_by_sockets(address, reads, connections);
+            write(0);
+        }
+        "agent" => {
+            let client = BareClient::new(address, connections);
+            for line in std::io::stdin().lines() {
+                let rotations = line.expect("a line comes");
+                client.read(reads);
+                write(rotations.parse().expect("a number"));
+            }
+        }
         other => panic!("there is no reader `{other}`"),
     }
-    let directory = PathBuf::from(directory);
-    std::fs::create_dir_all(&directory).expect("the directory can be made");
-    let text = crate::scenes::output_of_a_round();
+}
+
+fn write(directory: &Path, writes: usize, rotations: usize) {
+    std::fs::create_dir_all(directory).expect("the directory can be made");
+    let text = crate::scenes::output_of_a_round(rotations);
     for index in 0..writes {
         let temporary = directory.join(format!(".{index}"));
         let mut file = OpenOptions::new()
@@ -45,22 +66,39 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) {
 }
 
 /// One thread, as many requests in flight as connections.
-fn read_by_client(address: &str, reads: usize, connections: usize) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    runtime.block_on(async {
+struct BareClient {
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+    address: String,
+    connections: usize,
+}
+
+impl BareClient {
+    fn new(address: &str, connections: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let provider = rustls::crypto::ring::default_provider().into();
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("protocol versions")
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .no_proxy()
             .build()
             .expect("a client");
+        Self {
+            runtime,
+            client,
+            address: address.to_owned(),
+            connections,
+        }
+    }
+
+    fn read(&self, reads: usize) {
         let next = AtomicUsize::new(0);
         let one = async || {
             loop {
@@ -68,16 +106,16 @@ fn read_by_client(address: &str, reads: usize, connections: usize) {
                 if index >= reads {
                     return;
                 }
-                let request = client
-                    .get(format!("http://{address}/v1/kv/data/s{index}"))
-                    .header("x-vault-token", "t");
+                let url = format!("http://{}/v1/kv/data/s{index}", self.address);
+                let request = self.client.get(url).header("x-vault-token", "t");
                 let answer = request.send().await.expect("the answer comes");
                 let body = answer.bytes().await.expect("the body comes");
                 assert!(!body.is_empty());
             }
         };
-        futures_util::future::join_all((0..connections).map(|_| one())).await;
-    });
+        let all = (0..self.connections).map(|_| one());
+        self.runtime.block_on(futures_util::future::join_all(all));
+    }
 }
 
 fn read_by_sockets(address: &str, reads: usize, connections: usize) {

@@ -10,6 +10,7 @@ mod peers;
 mod plot;
 mod process;
 mod programs;
+mod rounds;
 mod scenes;
 mod server;
 mod syncs;
@@ -27,8 +28,10 @@ type Scene = fn(&Binaries<'_>, &mut Table);
 /// What can be measured, by name.
 const SCENES: &[(&str, Scene)] = &[
     ("cold-start", scenes::cold_start),
-    ("round", |binaries, table| scenes::round(binaries, 0, table)),
-    ("round-20", |binaries, table| scenes::round(binaries, 20, table)),
+    ("round", |binaries, table| rounds::round(binaries, 0, table)),
+    ("round-20", |binaries, table| rounds::round(binaries, 20, table)),
+    ("inject", |binaries, table| scenes::inject(binaries, 0, table)),
+    ("inject-20", |binaries, table| scenes::inject(binaries, 20, table)),
     ("large-template", scenes::large_template),
     ("edit", scenes::edit_to_output),
     ("idle", scenes::idle),

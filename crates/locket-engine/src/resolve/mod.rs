@@ -13,6 +13,7 @@ mod probe;
 mod resolver;
 #[cfg(test)]
 mod resolver_tests;
+mod silence;
 
 pub use backoff::Backoff;
 pub use budget::Budgets;

@@ -10,6 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Provider, ProviderError};
 
 use super::board::{Batch, Board, Capacity};
+use super::silence::Silence;
 use super::{Backoff, ItemKey, SecretKey};
 use crate::chance;
 use crate::instances::Instances;
@@ -76,6 +77,7 @@ pub struct Resolver {
     hits: u64,
     /// Requests of each instance that its budget does not know of yet.
     requests: BTreeMap<Arc<str>, Arc<AtomicU64>>,
+    silence: Silence,
 }
 
 impl Resolver {
@@ -94,6 +96,7 @@ impl Resolver {
             tally: BTreeMap::new(),
             hits: 0,
             requests: BTreeMap::new(),
+            silence: Silence::default(),
         }
     }
 
@@ -301,6 +304,15 @@ impl Resolver {
         let leases = leases_of(&batch, &results);
         self.by_lease |= leases.iter().any(|(item, _)| self.leases.is_rereading(item));
         let now = self.clock.monotonic();
+        let error = only_error(&results);
+        if let Some(error) = error.filter(|_| self.silence.note(&batch.instance, error, asked, now)) {
+            let hint = error.hint.as_deref().map(|hint| format!(". {hint}"));
+            tracing::warn!(
+                "`{}` gives nothing yet and is asked again: {error}{}",
+                batch.instance,
+                hint.unwrap_or_default()
+            );
+        }
         let settled = self.board.finish(&batch, results, now, chance::fraction);
         // What is in use ends with its lease: no answer is the last word until there is a successor.
         for locator in &batch.locators {
@@ -574,12 +586,11 @@ fn leases_of(batch: &Batch, results: &[Result<Fetched, ProviderError>]) -> BTree
 
 /// One word for a call.
 fn outcome(results: &[Result<Fetched, ProviderError>]) -> &'static str {
-    let mut errors = results.iter().map(|result| result.as_ref().err());
-    match errors.clone().any(|error| error.is_none()) {
-        true => "ok",
-        false => errors
-            .next()
-            .flatten()
-            .map_or("unavailable", |error| error.kind.name()),
-    }
+    only_error(results).map_or("ok", |error| error.kind.name())
+}
+
+/// The first error of a call that gave nothing else.
+fn only_error(results: &[Result<Fetched, ProviderError>]) -> Option<&ProviderError> {
+    let errors: Option<Vec<_>> = results.iter().map(|result| result.as_ref().err()).collect();
+    errors?.first().copied()
 }
