@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -47,6 +48,8 @@ pub(super) struct Applier {
     pub(super) variables: BTreeMap<Target, Arc<SecretBytes>>,
     /// Destinations of directories, to be searched with all below them: a template of the killed run may be gone.
     unswept: Vec<Arc<Path>>,
+    /// Whether nothing more is to be begun.
+    is_stopping: Arc<AtomicBool>,
 }
 
 /// One output to be put in place.
@@ -124,6 +127,7 @@ impl Applier {
         journal: Arc<Mutex<Journal>>,
         plan: &Plan,
         fingerprints: Option<Arc<Fingerprints>>,
+        is_stopping: Arc<AtomicBool>,
     ) -> Self {
         let directories = plan.maps.iter().filter(|map| map.source.is_dir());
         let destinations = directories.map(|map| map.destination.as_path());
@@ -139,6 +143,7 @@ impl Applier {
             swept_whole: FxHashSet::default(),
             variables: BTreeMap::new(),
             unswept: destinations.chain(out).map(Arc::from).collect(),
+            is_stopping,
         }
     }
 
@@ -160,7 +165,13 @@ impl Applier {
         Some(fingerprints.of(bytes))
     }
 
-    /// Puts outputs in place. `actions` are told of every change.
+    /// Whether what is not rendered yet is left.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Puts outputs in place; those that it does not come to before the end are left out. `actions` are told of every
+    /// change.
     pub(super) fn apply(&mut self, jobs: Vec<Job>, schemes: &Schemes, actions: &[Action]) -> Vec<Done> {
         let mut done = Vec::with_capacity(jobs.len());
         let (variables, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.target.is_variable());
@@ -183,6 +194,9 @@ impl Applier {
         let mut ready = Vec::with_capacity(jobs.len());
         self.sweep_destinations(&mut sink);
         for job in jobs {
+            if self.is_stopping() {
+                break;
+            }
             self.sweep(&mut sink, &job.target);
             let is_told = !actions.is_empty() || !job.settings.notify.is_empty();
             match self.render(&mut sink, job, schemes, is_told) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -135,11 +136,17 @@ pub(super) struct Agent {
     /// At home while nothing is being applied.
     pub(super) applier: Option<Applier>,
     pub(super) applying: Option<JoinHandle<(Applier, Vec<Done>)>>,
+    /// What the applier has not begun then is left.
+    is_stopping: Arc<AtomicBool>,
     pub(super) dirty: BTreeSet<Target>,
     pub(super) waiting: FxHashSet<Target>,
     pub(super) round: Option<Round>,
     pub(super) rounds: u64,
     pub(super) next_refresh: Option<Duration>,
+    /// When everything is written again that could not be written.
+    pub(super) rewrite_at: Option<Duration>,
+    /// How often in a row something could not be written.
+    pub(super) failed_writes: u32,
     /// When connections and spare memory are given back, unless something happens before.
     pub(super) rest_at: Option<Duration>,
     /// When whoever watches the agent is to see it turn.
@@ -193,13 +200,20 @@ impl Agent {
             Journal::default()
         };
         let journal = Arc::new(Mutex::new(journal));
+        let is_stopping = Arc::new(AtomicBool::new(false));
         let timing = Timing {
             request: setup.schedule.request,
             backoff: Backoff::default(),
         };
         Self {
             resolver: Resolver::new(setup.instances.clone(), cx.clock.clone(), timing),
-            applier: Some(Applier::new(journal.clone(), &setup.plan, ledger.fingerprints())),
+            applier: Some(Applier::new(
+                journal.clone(),
+                &setup.plan,
+                ledger.fingerprints(),
+                is_stopping.clone(),
+            )),
+            is_stopping,
             ledger,
             started: cx.clock.wall(),
             clock: cx.clock.clone(),
@@ -220,6 +234,8 @@ impl Agent {
             round: None,
             rounds: 0,
             next_refresh: None,
+            rewrite_at: None,
+            failed_writes: 0,
             rest_at: None,
             next_pulse: None,
             deliveries: FuturesUnordered::new(),
@@ -344,13 +360,12 @@ impl Agent {
     async fn end(mut self, mut ending: Ending, cx: &mut AgentCx<'_>) -> Ending {
         self.phase = Phase::Stopping;
         cx.observer.phase(self.phase, &self.status());
-        if let Some(applying) = self.applying.take() {
-            // The result is of no use any more; that it is complete is.
-            self.applier = applying.await.ok().map(|(applier, _)| applier);
-        }
+        self.is_stopping.store(true, Ordering::Relaxed);
+        let written = finish_writing(self.applying.take());
         let leases = self.end_leases();
         let deliveries = self.finish_deliveries(&mut ending.was_stopped, cx);
-        let (_, untold) = tokio::join!(leases, deliveries);
+        let (applier, (), untold) = tokio::join!(written, leases, deliveries);
+        self.applier = self.applier.or(applier);
         self.clean_up().await;
         self.watch_audit();
         self.ledger.finish(STOP_PATIENCE).await;
@@ -416,6 +431,19 @@ impl Agent {
             && let Ok(count) = tasks::blocking(move || applier.clean_up()).await
         {
             tracing::info!("removed {} of this run", counted(count, "output"));
+        }
+    }
+}
+
+/// Lets what is being written come to its end, as far as it has begun. Nothing where that takes too long: a file system
+/// may hang.
+async fn finish_writing(applying: Option<JoinHandle<(Applier, Vec<Done>)>>) -> Option<Applier> {
+    match tokio::time::timeout(STOP_PATIENCE, applying?).await {
+        // What became of each is of no use any more; that it is complete is.
+        Ok(applied) => applied.ok().map(|(applier, _)| applier),
+        Err(_) => {
+            tracing::warn!("what is being written takes too long and is left to itself");
+            None
         }
     }
 }

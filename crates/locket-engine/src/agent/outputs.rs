@@ -1,6 +1,7 @@
 //! The outputs of the present plan and how far each has come.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -33,8 +34,8 @@ pub(super) struct Output {
     pub(super) reported: Vec<Trouble>,
     /// When everything about it was last confirmed.
     pub(super) last_success: Option<SystemTime>,
-    /// When its bytes change without any secret changing.
-    pub(super) valid_until: Option<SystemTime>,
+    /// From when until when its bytes are right, where the time alone changes them.
+    pub(super) valid: Option<Range<SystemTime>>,
     /// Since when its template is gone, on the monotonic clock.
     pub(super) gone_since: Option<Duration>,
     /// Whether what is in place is older than its template or its secrets, so that it holds what was replaced.
@@ -223,7 +224,7 @@ impl Output {
             troubles: Vec::new(),
             reported: Vec::new(),
             last_success: None,
-            valid_until: None,
+            valid: None,
             gone_since: None,
             is_behind: false,
         }
@@ -262,6 +263,12 @@ impl Output {
             })
             .collect();
         (resolutions, stale)
+    }
+
+    /// Whether it was to be written last and could not be.
+    pub(super) fn is_unwritten(&self) -> bool {
+        let mut kinds = self.troubles.iter().map(|trouble| trouble.kind);
+        kinds.any(|kind| kind == TroubleKind::Unwritten)
     }
 
     /// It was to be rendered and could not be: what is in place stays.

@@ -84,13 +84,17 @@ impl Agent {
         if self.scanning.is_some() || self.rescan.is_some() {
             return None;
         }
-        let busy = !self.dirty.is_empty() || self.applying.is_some() || !self.resolver.is_idle();
+        // What has its answers is put in place, whatever time it takes: a deadline gives up on answers alone.
+        if !self.dirty.is_empty() || self.applying.is_some() {
+            return None;
+        }
+        let is_asking = !self.resolver.is_idle();
         // A single round may yet see what it could not look at; one that stays sees it in a later one.
         let may_see_more =
             self.setup.schedule.mode == Mode::OneShot && self.setup.surroundings.unseen.is_some();
         let may_improve = may_see_more || self.resolver.may_improve_before(round.deadline);
         let patient = now < round.deadline && may_improve;
-        if patient || (busy && (!is_first || now < round.deadline)) {
+        if patient || (is_asking && (!is_first || now < round.deadline)) {
             return None;
         }
         self.give_up_waiting();
@@ -246,6 +250,7 @@ impl Agent {
             .count();
         if failing == 0 {
             self.last_success = Some(self.clock.wall());
+            self.failed_writes = 0;
         }
         let calls = self.resolver.calls() - round.calls_before;
         let of = |what: Rendering| {

@@ -20,11 +20,7 @@ impl Agent {
             if output.found.settings.on_error == OnError::Ignore {
                 continue;
             }
-            if output
-                .troubles
-                .iter()
-                .any(|trouble| trouble.kind == TroubleKind::Unwritten)
-            {
+            if output.is_unwritten() {
                 ending.unwritten.push(target.path());
             } else if is_unresolved(output.standing, &output.troubles) {
                 ending.unresolved.push(target.path());

@@ -16,6 +16,7 @@ use crate::telemetry::Outlets;
 use crate::testing::{Fake, clock};
 
 mod cleanup;
+mod conflicts;
 #[path = "lease_tests.rs"]
 mod leases;
 mod owed;
@@ -24,6 +25,7 @@ mod stopping;
 mod telemetry;
 mod whole;
 mod wildcards;
+mod writing;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -6,6 +6,7 @@ use super::dispatch::Agent;
 use super::report::Observer;
 use super::setup::Mode;
 use crate::chance;
+use crate::resolve::Backoff;
 use crate::watch::Change;
 
 /// How long after a round nothing must have happened until the agent rests.
@@ -20,14 +21,18 @@ impl Agent {
         let due: Vec<_> = self
             .outputs
             .iter()
-            .filter(|(_, output)| output.valid_until.is_some_and(|until| until <= wall))
+            // A clock that was set back makes them wrong as well.
+            .filter(|(_, output)| output.valid.as_ref().is_some_and(|valid| !valid.contains(&wall)))
             .map(|(target, _)| target.clone())
             .collect();
         for target in due {
             if let Some(output) = self.outputs.get_mut(&target) {
-                output.valid_until = None;
+                output.valid = None;
             }
             self.touch(&target);
+        }
+        if self.rewrite_at.is_some_and(|at| at <= now) {
+            self.write_again();
         }
         if self.rest_at.is_some_and(|at| at <= now) {
             self.rest();
@@ -52,7 +57,7 @@ impl Agent {
             .then(|| self.outputs.iter())
             .into_iter()
             .flatten()
-            .filter_map(|(_, output)| output.valid_until)
+            .filter_map(|(_, output)| Some(output.valid.as_ref()?.end))
             .min()
             .map(|until| now + until.duration_since(wall).unwrap_or_default());
         let deadline = self
@@ -64,6 +69,7 @@ impl Agent {
             self.next_refresh,
             volatile,
             self.next_deletion(),
+            self.rewrite_at,
             deadline,
             self.rest_at,
             self.next_pulse,
@@ -71,6 +77,30 @@ impl Agent {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Has everything written again that could not be written, after a while: a disk has room again, a mount is back.
+    pub(super) fn write_again_later(&mut self) {
+        if self.rewrite_at.is_none() {
+            self.failed_writes += 1;
+            let pause = Backoff::default().delay(self.failed_writes, chance::fraction());
+            self.rewrite_at = Some(self.clock.monotonic() + pause);
+        }
+    }
+
+    fn write_again(&mut self) {
+        self.rewrite_at = None;
+        let outputs = self.outputs.iter();
+        let unwritten = outputs.filter(|(_, output)| output.is_unwritten());
+        let targets: Vec<_> = unwritten.map(|(target, _)| target.clone()).collect();
+        if targets.is_empty() {
+            self.failed_writes = 0;
+            return;
+        }
+        self.open_round("retry", Duration::ZERO);
+        for target in targets {
+            self.touch(&target);
+        }
     }
 
     /// Shows that the dispatcher turns, when it is time to.

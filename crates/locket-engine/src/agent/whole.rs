@@ -73,6 +73,10 @@ impl Applier {
         let mut ready = Vec::with_capacity(jobs.len());
         let mut kept = Vec::new();
         for job in jobs {
+            if self.is_stopping() {
+                // A part of the directory is none.
+                return done;
+            }
             let is_told = !actions.is_empty() || !job.settings.notify.is_empty();
             let settings = job.settings.clone();
             match self.render(&mut sink, job, schemes, is_told) {

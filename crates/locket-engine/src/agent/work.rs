@@ -11,7 +11,7 @@ use super::report::Observer;
 use super::rounds::Rendering;
 use crate::resolve::SecretKey;
 use crate::sink::Applied;
-use crate::sources::{Scanner, Target};
+use crate::sources::{self, Scan, Scanner, Target};
 use crate::tasks;
 use crate::watch::Change;
 
@@ -62,7 +62,7 @@ impl Agent {
                 Change::Paths(paths) => scanner.look_again(paths, outputs),
                 Change::All => None,
             };
-            let look = again.map_or_else(|| Look::Whole(scanner.scan()), Look::Again);
+            let look = again.map_or_else(|| Look::Whole(scan_allowed(&mut scanner)), Look::Again);
             (scanner, look)
         })
     }
@@ -157,13 +157,17 @@ impl Agent {
     pub(super) fn on_done(&mut self, done: Done, observer: &dyn Observer) {
         self.note_done(&done);
         let wall = self.clock.wall();
+        if matches!(&done.result, Ok(applied) if applied.is_change) {
+            // What only the time brought up may differ in more than the time.
+            self.open_round("time", Duration::ZERO);
+        }
         let Some(output) = self.outputs.get_mut(&done.target) else {
             return;
         };
         let again = output.stage == Stage::ApplyingDirty;
         output.stage = Stage::Settled;
-        output.valid_until = done.valid_until;
-        self.has_volatile |= done.valid_until.is_some();
+        output.valid = done.valid_until.map(|until| wall..until);
+        self.has_volatile |= output.valid.is_some();
         match done.result {
             Ok(applied) => {
                 output.is_behind = false;
@@ -213,8 +217,22 @@ impl Agent {
                 output.fall_behind();
             }
         }
+        let (is_news, is_unwritten) = (output.troubles != output.reported, output.is_unwritten());
+        if is_news {
+            self.open_round("time", Duration::ZERO);
+        }
+        if is_unwritten {
+            self.write_again_later();
+        }
         if again {
             self.touch(&done.target);
         }
     }
+}
+
+/// Looks at every source, and keeps apart what must not be written. A start refuses that altogether.
+fn scan_allowed(scanner: &mut Scanner) -> Scan {
+    let mut scan = scanner.scan();
+    sources::refuse_conflicts(scanner.plan(), &mut scan);
+    scan
 }

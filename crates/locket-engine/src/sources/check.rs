@@ -1,14 +1,15 @@
 //! What is wrong with a plan before anything is asked or written.
 
-use std::collections::HashSet;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use locket_core::plan::{Map, OnError, Plan, Source};
+use locket_core::plan::{OnError, Plan, Source};
 use rustc_hash::FxHashMap;
 use rustix::fs::{Access, access};
 
-use super::scan::Scan;
+use super::error::SourceError;
+use super::scan::{Found, Scan};
 
 /// Why a plan is refused at the start: exit code 2.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -141,23 +142,109 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
                 }),
         );
     }
-    errors.extend(shared(plan));
-    let contradicts = |map: &&Map| map.settings.atomic && map.settings.on_error == OnError::Passthrough;
-    errors.extend(
-        plan.maps
-            .iter()
-            .filter(contradicts)
-            .map(|map| PlanError::HalfRendered {
-                destination: map.destination.clone(),
-            }),
-    );
+    errors.extend(conflicts(plan, scan).into_iter().map(|conflict| conflict.error));
+    for destination in destinations(plan) {
+        if let Err(reason) = writable(&settled(&destination)) {
+            errors.push(PlanError::NotWritable { destination, reason });
+        }
+    }
+    errors
+}
+
+/// Keeps apart what a plan must not write and a start would have refused: a template may come that was not there then, or
+/// another plan. No output of a conflict has a template any more, so that what is in place stays.
+pub(crate) fn refuse_conflicts(plan: &Plan, scan: &mut Scan) {
+    for Conflict { error, outputs } in conflicts(plan, scan) {
+        let error = Arc::new(SourceError::Refused(error));
+        for index in outputs {
+            scan.found[index].template = Err(error.clone());
+        }
+    }
+}
+
+/// Something that a plan would write over what it must not.
+struct Conflict {
+    error: PlanError,
+    /// The outputs that are not to be written, by their places in the scan.
+    outputs: Vec<usize>,
+}
+
+fn conflicts(plan: &Plan, scan: &Scan) -> Vec<Conflict> {
+    let targets = settled_targets(scan);
+    let below = |directory: &Path| {
+        let directory = settled(directory);
+        let targets = targets.iter().enumerate();
+        let below =
+            targets.filter(|(_, target)| target.as_ref().is_some_and(|it| it.starts_with(&directory)));
+        below.map(|(index, _)| index).collect()
+    };
+    let mut conflicts = Vec::new();
+    for destination in shared(plan) {
+        conflicts.push(Conflict {
+            outputs: below(&destination),
+            error: PlanError::SharedDirectory { destination },
+        });
+    }
+    for map in &plan.maps {
+        if map.settings.atomic && map.settings.on_error == OnError::Passthrough {
+            let destination = map.destination.clone();
+            conflicts.push(Conflict {
+                outputs: below(&destination),
+                error: PlanError::HalfRendered { destination },
+            });
+        }
+    }
     let templates = single_files(plan);
-    let mut targets: FxHashMap<PathBuf, &Source> = FxHashMap::default();
+    let mut writers: FxHashMap<&Path, usize> = FxHashMap::default();
+    for (index, found) in scan.found.iter().enumerate() {
+        let Some(target) = &targets[index] else { continue };
+        // A link there that leads to a template may be the way to it, so that it is not to be replaced, either.
+        if !templates.is_empty()
+            && (templates.contains(target) || target.is_symlink() && templates.contains(&settled(target)))
+        {
+            conflicts.push(Conflict {
+                error: PlanError::OverSource {
+                    target: found.target.path(),
+                    of: found.source.shown(),
+                },
+                outputs: vec![index],
+            });
+        }
+        if let Some(first) = writers.insert(target, index) {
+            conflicts.push(Conflict {
+                error: PlanError::SameTarget {
+                    target: target.clone(),
+                    first: scan.found[first].source.shown(),
+                    second: found.source.shown(),
+                },
+                outputs: vec![first, index],
+            });
+        }
+    }
+    for destination in destinations(plan) {
+        let real = settled(&destination);
+        for map in plan.maps.iter().filter(|map| map.source.is_dir()) {
+            if real.starts_with(settled(&map.source)) {
+                conflicts.push(Conflict {
+                    outputs: below(&destination),
+                    error: PlanError::InsideSource {
+                        destination: destination.clone(),
+                        source_root: map.source.clone(),
+                    },
+                });
+            }
+        }
+    }
+    conflicts
+}
+
+/// Which file each output of a scan is; none for a variable.
+fn settled_targets(scan: &Scan) -> Vec<Option<PathBuf>> {
     let mut parents: FxHashMap<PathBuf, PathBuf> = FxHashMap::default();
-    for found in scan.found.iter().filter(|found| !found.target.is_variable()) {
+    let mut settle = |found: &Found| {
         // A link at the target itself is replaced and not followed: the directory decides which file it is.
         let path = found.target.path();
-        let target = match (path.parent(), path.file_name()) {
+        match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => match parents.get(parent) {
                 Some(real) => real.join(name),
                 None => {
@@ -168,46 +255,19 @@ pub fn check(plan: &Plan, scan: &Scan) -> Vec<PlanError> {
                 }
             },
             _ => settled(&path),
-        };
-        // A link there that leads to a template may be the way to it, so that it is not to be replaced, either.
-        if !templates.is_empty()
-            && (templates.contains(&target) || target.is_symlink() && templates.contains(&settled(&target)))
-        {
-            errors.push(PlanError::OverSource {
-                target: path,
-                of: found.source.shown(),
-            });
         }
-        match targets.entry(target) {
-            Entry::Vacant(place) => {
-                place.insert(&found.source);
-            }
-            Entry::Occupied(mut place) => errors.push(PlanError::SameTarget {
-                target: place.key().clone(),
-                first: place.insert(&found.source).shown(),
-                second: found.source.shown(),
-            }),
-        }
-    }
-    let mut destinations: Vec<_> = plan.maps.iter().map(|map| map.destination.clone()).collect();
-    destinations.extend(plan.secret_directories().into_iter().map(Path::to_owned));
-    destinations.sort();
-    destinations.dedup();
-    for destination in destinations {
-        let real = settled(&destination);
-        for map in plan.maps.iter().filter(|map| map.source.is_dir()) {
-            if real.starts_with(settled(&map.source)) {
-                errors.push(PlanError::InsideSource {
-                    destination: destination.clone(),
-                    source_root: map.source.clone(),
-                });
-            }
-        }
-        if let Err(reason) = writable(&real) {
-            errors.push(PlanError::NotWritable { destination, reason });
-        }
-    }
-    errors
+    };
+    let found = scan.found.iter();
+    found
+        .map(|found| (!found.target.is_variable()).then(|| settle(found)))
+        .collect()
+}
+
+/// Where the plan writes to.
+fn destinations(plan: &Plan) -> BTreeSet<PathBuf> {
+    let maps = plan.maps.iter().map(|map| map.destination.clone());
+    let secrets = plan.secret_directories().into_iter().map(Path::to_owned);
+    maps.chain(secrets).collect()
 }
 
 /// Where the templates are that are files of their own. Those below a directory lie inside a source.
@@ -222,7 +282,7 @@ fn single_files(plan: &Plan) -> HashSet<PathBuf> {
 }
 
 /// The directories of atomic maps that something else of the plan writes to.
-fn shared(plan: &Plan) -> Vec<PlanError> {
+fn shared(plan: &Plan) -> Vec<PathBuf> {
     let mut roots: Vec<_> = plan.maps.iter().map(|map| settled(&map.destination)).collect();
     roots.extend(plan.secret_directories().into_iter().map(settled));
     let maps = plan.maps.iter().enumerate();
@@ -232,9 +292,7 @@ fn shared(plan: &Plan) -> Vec<PlanError> {
             let own = &roots[*index];
             others.into_iter().any(|(_, root)| root.starts_with(own))
         })
-        .map(|(_, map)| PlanError::SharedDirectory {
-            destination: map.destination.clone(),
-        })
+        .map(|(_, map)| map.destination.clone())
         .collect()
 }
 

@@ -8,6 +8,8 @@ use locket_core::Diagnostic;
 use locket_core::words::counted;
 use locket_sys::landlock;
 
+use super::check::PlanError;
+
 /// Why one template cannot be used; the others are not concerned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
@@ -55,6 +57,9 @@ pub enum SourceError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// Its output would be written where the plan must not write.
+    #[error("it is left alone: {0}")]
+    Refused(PlanError),
     /// A variable that changes what programs do is to have a secret as its value.
     #[error("the variable {name} changes which code programs run, and its value would come from a secret")]
     Guarded {
@@ -83,6 +88,11 @@ impl SourceError {
         )
     }
 
+    /// Whether the template may be right, and its output is in the way of something.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+
     /// What to do, as a sentence.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -95,6 +105,7 @@ impl SourceError {
             Self::Unwritten { .. } => {
                 "Check the program at the other end: it has to write the whole and to end."
             }
+            Self::Refused(error) => error.hint(),
             Self::Guarded { .. } => "Say `--allow-name` with its name if that is meant.",
             Self::TooLarge { .. } => "Raise `--max-file-size`, or leave the file out of the map.",
         }

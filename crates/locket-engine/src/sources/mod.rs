@@ -12,6 +12,7 @@ mod tests;
 mod variables;
 mod walk;
 
+pub(crate) use check::refuse_conflicts;
 pub use check::{PlanError, check, settled};
 pub use error::{SourceError, Trouble};
 pub use listing::{Listed, Listing};

@@ -209,6 +209,10 @@ impl Scanner {
             let (Source::File(path), Role::File) = (&found.source, &found.role) else {
                 return None;
             };
+            // Whether that still holds, only all outputs together tell.
+            if matches!(found.template.as_deref(), Err(error) if error.is_refusal()) {
+                return None;
+            }
             found.template = self.file(path, looked.get(path.as_path())?, &found.settings);
         }
         Some(found)
