@@ -45,7 +45,14 @@ pub(super) fn deliver(
                 tracing::debug!("whether {secret} is expanded is not known: {error}");
                 answer
             }
-            Err(_) => answer,
+            // It may be one that is expanded: the next task asks again.
+            Err(_) => answer.and_then(|_| {
+                let reason = format!(
+                    "the value of {secret} holds `{{{{`, and the engine does not say in time whether it is expanded"
+                );
+                tracing::error!("{reason}");
+                Err(reason)
+            }),
         };
         let _ = reply.send(answer);
     }));
@@ -140,6 +147,33 @@ mod tests {
         assert!(!holds_tags(&SecretBytes::copy_from(b"plain } }} {")));
         assert!(holds_tags(&SecretBytes::copy_from(b"a{{b")));
         assert!(escaped(&SecretBytes::copy_from(&b"{".repeat(MOST / 4 * 2))).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_value_that_may_be_a_template_is_not_given_while_the_engine_is_silent() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        let silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let host = format!("unix://{}", socket.display());
+        let asked = async |host: &str, value: &[u8]| {
+            let environment = Environment::from_iter([("DOCKER_HOST", host)]);
+            let (reply, answer) = oneshot::channel();
+            let given = SecretValue {
+                value: SecretBytes::copy_from(value),
+                may_be_reused: false,
+            };
+            deliver(&environment, "s", Ok(given), reply);
+            answer.await.unwrap()
+        };
+        tasks::on_this_thread(async {
+            let refused = asked(&host, b"a{{b").await.err();
+            assert!(refused.is_some_and(|reason| reason.contains("does not say in time")));
+            assert!(asked(&host, b"plain").await.is_ok(), "it is the same either way");
+            drop(silent);
+            let given = asked(&host, b"a{{b").await;
+            assert!(given.is_ok(), "there is no engine to be asked");
+        })
+        .await;
     }
 
     #[test]
