@@ -60,8 +60,6 @@ pub(super) struct Job {
     pub(super) work: Work,
     /// The last good values that stand in for unconfirmed ones; given back when it succeeds.
     pub(super) stale: Vec<Trouble>,
-    /// Another output of the same directory without which that is not switched.
-    pub(super) held_by: Option<PathBuf>,
 }
 
 /// What is put in place.
@@ -75,6 +73,8 @@ pub(super) enum Work {
     },
     /// The template's own text, where there is nothing.
     Passthrough { parsed: Arc<Parsed> },
+    /// Nothing: the template has a mistake, and what is in place stays.
+    Leave,
 }
 
 /// What became of a job.
@@ -409,6 +409,7 @@ impl Applier {
             }
         };
         match &job.work {
+            Work::Leave => Err(Box::new(fail(job, Vec::new()))),
             Work::Passthrough { parsed } => {
                 let bytes = SecretBytes::copy_from(parsed.template.source());
                 match sink.read(&job.target, PRESENT_LIMIT) {

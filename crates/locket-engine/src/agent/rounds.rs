@@ -185,7 +185,6 @@ impl Agent {
                         parsed: parsed.clone(),
                     },
                     stale: Vec::new(),
-                    held_by: None,
                 });
             }
         }

@@ -7,9 +7,9 @@ use locket_core::plan::OnError;
 use locket_core::words::counted;
 use locket_core::{Action, Schemes, SecretBytes};
 
-use super::apply::{Applier, Done, Job, Outcome, PRESENT_LIMIT, Ready, unwritten};
+use super::apply::{Applier, Done, Job, Outcome, PRESENT_LIMIT, Ready, Work, unwritten};
 use super::dispatch::Agent;
-use super::outputs::{Stage, modified};
+use super::outputs::{Output, Stage, modified};
 use super::report::{Trouble, TroubleKind};
 use crate::sink::{Applied, Member, Sink, place};
 use crate::sources::Target;
@@ -26,22 +26,32 @@ impl Agent {
         if members.iter().any(|(_, output)| output.stage == Stage::Waiting) {
             return Vec::new();
         }
-        let is_broken = |output: &super::outputs::Output| {
-            output.found.template.is_err() && output.found.settings.on_error != OnError::Ignore
-        };
-        let mut broken = members.iter().filter(|(_, output)| is_broken(output));
-        let held_by = broken.next().map(|(target, _)| target.path());
-        let mut targets: Vec<_> = members.into_iter().map(|(target, _)| target.clone()).collect();
-        targets.sort();
-        let mut jobs = Vec::with_capacity(targets.len());
-        for target in targets {
+        let is_mistaken = |output: &Output| output.found.template.is_err();
+        let members = members.into_iter();
+        let mut members: Vec<_> = members
+            .map(|(target, output)| (target.clone(), is_mistaken(output)))
+            .collect();
+        members.sort();
+        let mut jobs = Vec::with_capacity(members.len());
+        for (target, is_mistaken) in members {
             self.dirty.remove(&target);
-            jobs.extend(self.job(&target).map(|job| Job {
-                held_by: held_by.clone(),
-                ..job
-            }));
+            jobs.extend(match is_mistaken {
+                true => self.leave_in_place(&target),
+                false => self.job(&target),
+            });
         }
         jobs
+    }
+
+    /// The part of an output whose template has a mistake: nothing is rendered, and the directory is not to lose it.
+    fn leave_in_place(&self, target: &Target) -> Option<Job> {
+        let output = self.outputs.get(target)?;
+        Some(Job {
+            target: target.clone(),
+            settings: output.found.settings.clone(),
+            work: Work::Leave,
+            stale: Vec::new(),
+        })
     }
 }
 
@@ -68,7 +78,7 @@ impl Applier {
                 Err(error) => tracing::warn!("{error}. {}", error.hint()),
             }
         }
-        let mut held_by = jobs.iter().find_map(|job| job.held_by.clone());
+        let mut held_by = None;
         let mut done = Vec::with_capacity(jobs.len());
         let mut ready = Vec::with_capacity(jobs.len());
         let mut kept = Vec::new();
@@ -79,6 +89,7 @@ impl Applier {
             }
             let is_told = !actions.is_empty() || !job.settings.notify.is_empty();
             let settings = job.settings.clone();
+            let is_mistaken = matches!(job.work, Work::Leave);
             match self.render(&mut sink, job, schemes, is_told) {
                 Ok(bytes) => ready.push(bytes),
                 Err(failed) => {
@@ -87,7 +98,8 @@ impl Applier {
                     } else if let Ok(Some(bytes)) = sink.read(&place(&failed.target, true), PRESENT_LIMIT) {
                         kept.push((failed.target.relative.clone(), bytes, settings));
                     }
-                    done.push(*failed);
+                    // What became of a template with a mistake was told when it was found.
+                    done.extend((!is_mistaken).then_some(*failed));
                 }
             }
         }
@@ -95,7 +107,11 @@ impl Applier {
             done.extend(ready.into_iter().map(|ready| hold(&mut sink, ready, &culprit)));
             return done;
         }
-        let Some(access) = ready.first().map(|ready| ready.job.settings.access) else {
+        // Where nothing is ready, what an earlier process left is as it was.
+        let is_ours = self.generations.contains_key(root);
+        let present = kept.iter().filter(|_| is_ours).map(|(_, _, settings)| settings);
+        let mut settings = ready.iter().map(|ready| &ready.job.settings).chain(present);
+        let Some(access) = settings.next().map(|settings| settings.access) else {
             return done;
         };
         self.promise(&mut ready, actions);

@@ -110,7 +110,6 @@ impl Agent {
             settings: output.found.settings.clone(),
             work,
             stale,
-            held_by: None,
         })
     }
 

@@ -96,6 +96,37 @@ async fn nothing_is_written_before_everything_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mistake_in_an_optional_template_leaves_its_output_in_place() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.on_error = OnError::Ignore;
+    pair(&scene, "c1", "k1");
+    scene.template("never", "{{ fkae://x }}");
+    scene
+        .run_with(
+            || atomic(&scene),
+            async |commands| {
+                tokio::time::sleep(SECOND).await;
+                let before = generation(&scene);
+                scene.fake.set("cert", "c2");
+                scene.template("tls.key", "{{ fkae://key }}");
+                commands.send(Command::Reload).await.unwrap();
+                tokio::time::sleep(SECOND).await;
+                assert_ne!(generation(&scene), before, "the others are switched");
+                assert_eq!(scene.output("tls.crt").as_deref(), Some("c2"));
+                assert_eq!(scene.output("tls.key").as_deref(), Some("k1"));
+                assert_eq!(scene.output("never"), None, "there was nothing to leave");
+                assert_eq!(scene.status().state, State::Ready);
+                scene.template("tls.key", "new {{ fake://key }}");
+                commands.send(Command::Reload).await.unwrap();
+                tokio::time::sleep(SECOND).await;
+                assert_eq!(scene.output("tls.key").as_deref(), Some("new k1"));
+            },
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_vanished_template_leaves_with_the_next_switch() {
     let mut scene = Scene::new();
     scene.mode = Mode::Watch;
