@@ -34,9 +34,11 @@ pub(super) struct Applier {
     journal: Arc<Mutex<Journal>>,
     pub(super) memo: HashMemo,
     /// What this process wrote or found equal: only that is ever removed.
-    stamps: FxHashMap<Target, Stamp>,
+    pub(super) stamps: FxHashMap<Target, Stamp>,
     /// The same of directories that are switched as a whole.
     pub(super) generations: FxHashMap<Arc<Path>, Generation>,
+    /// What such directories do not hold any more, and nobody was told of.
+    pub(super) left: Vec<Target>,
     /// What digests of outputs are made with, where they are written down.
     fingerprints: Option<Arc<Fingerprints>>,
     /// Directories in which the leftovers of a killed run were looked for, by root and path below it, and whether
@@ -139,6 +141,7 @@ impl Applier {
             memo: HashMemo::default(),
             stamps: FxHashMap::default(),
             generations: FxHashMap::default(),
+            left: Vec::new(),
             swept: FxHashMap::default(),
             swept_whole: FxHashSet::default(),
             variables: BTreeMap::new(),

@@ -310,6 +310,7 @@ impl Agent {
                     for done in done {
                         self.on_done(done, cx.observer);
                     }
+                    self.settle_directories();
                 }
                 Event::Scanned((scanner, look)) => {
                     self.scanner = Some(scanner);

@@ -1,5 +1,6 @@
 //! What the sources say: new, changed and vanished templates, and the configuration read again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use locket_core::Diagnostic;
@@ -124,17 +125,12 @@ impl Agent {
         };
         self.open_round("removal", Duration::ZERO);
         gone.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-        let mut switched = Vec::new();
+        let mut switched = BTreeSet::new();
         for (target, standing, role, is_switched) in gone {
             if matches!(role, Role::Listing(_)) {
                 self.listed.remove(&target);
             } else if is_switched {
-                tracing::info!("{} goes with its template", target.path().display());
-                self.note_removed(&target);
-                if let Some(round) = &mut self.round {
-                    round.changed.push((target.clone(), None));
-                }
-                switched.push(target.root.clone());
+                switched.insert(target.root.clone());
             } else if standing == Standing::Unknown {
                 tracing::info!(
                     "the template of {} is gone; the file was not written by this agent and stays",
@@ -164,13 +160,10 @@ impl Agent {
         self.applier = Some(applier);
         self.outputs.index();
         self.resolver.retain(|key| self.outputs.is_wanted(key));
-        // A directory that is switched as a whole is switched to what is left.
         for root in switched {
-            let left = self.outputs.iter().find(|(target, _)| target.root == root);
-            if let Some(target) = left.map(|(target, _)| target.clone()) {
-                self.touch(&target);
-            }
+            self.switch_to_the_rest(&root);
         }
+        self.settle_directories();
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use locket_core::plan::OnError;
 use locket_core::words::counted;
 use locket_core::{Action, Schemes, SecretBytes};
+use rustc_hash::FxHashSet;
 
 use super::apply::{Applier, Done, Job, Outcome, PRESENT_LIMIT, Ready, Work, unwritten};
 use super::dispatch::Agent;
 use super::outputs::{Output, Stage, modified};
 use super::report::{Trouble, TroubleKind};
-use crate::sink::{Applied, Member, Sink, place};
+use crate::sink::{Applied, Generation, LINK, Member, Removed, Sink, place};
 use crate::sources::Target;
 
 impl Agent {
@@ -52,6 +54,45 @@ impl Agent {
             work: Work::Leave,
             stale: Vec::new(),
         })
+    }
+
+    /// Outputs of the directory at `root` go with their templates: it is switched to what is left.
+    pub(super) fn switch_to_the_rest(&mut self, root: &Path) {
+        let mut left = self.outputs.iter();
+        let left = left.find(|(target, output)| *target.root == *root && output.found.settings.atomic);
+        if let Some((target, _)) = left {
+            // Any of them brings up all.
+            self.dirty.insert(target.clone());
+            return;
+        }
+        let mut applier = self.applier.iter();
+        if applier.all(|applier| !applier.generations.contains_key(root)) {
+            tracing::info!(
+                "the templates of {} are gone; the directory was not switched by this agent and stays",
+                root.display()
+            );
+        }
+    }
+
+    /// Removes directories that are not switched any more, and tells of outputs that are gone from theirs.
+    pub(super) fn settle_directories(&mut self) {
+        let Some(applier) = &mut self.applier else {
+            return;
+        };
+        let outputs = &self.outputs;
+        let is_switched = |root: &Path| {
+            let mut outputs = outputs.iter();
+            outputs.any(|(target, output)| *target.root == *root && output.found.settings.atomic)
+        };
+        applier.remove_unswitched(is_switched, |target| outputs.get(target).is_some());
+        for target in std::mem::take(&mut applier.left) {
+            tracing::info!("removed {}: its template is gone", target.path().display());
+            self.note_removed(&target);
+            self.open_round("removal", Duration::ZERO);
+            if let Some(round) = &mut self.round {
+                round.changed.push((target, None));
+            }
+        }
     }
 }
 
@@ -129,7 +170,7 @@ impl Applier {
         let applied = sink
             .apply_directory(root, &members, &access)
             .map(|(applied, generation)| {
-                self.generations.insert(root.clone(), generation);
+                self.note_switched(root, generation);
                 applied
             });
         done.extend(ready.into_iter().enumerate().map(|(index, ready)| {
@@ -153,6 +194,59 @@ impl Applier {
             tracing::warn!("{error}. {}", error.hint());
         }
         done
+    }
+
+    /// The directory at `root` holds `generation` from now on, and nothing else.
+    fn note_switched(&mut self, root: &Arc<Path>, generation: Generation) {
+        // Links stand where files of their own may have stood.
+        self.stamps.retain(|target, _| target.root != *root);
+        let held: FxHashSet<_> = generation.members().collect();
+        if let Some(earlier) = self.generations.get(root) {
+            let left = earlier.members().filter(|relative| !held.contains(relative));
+            self.left.extend(left.map(|relative| member(root, relative)));
+        }
+        self.generations.insert(root.clone(), generation);
+    }
+
+    /// Removes the directories at roots that are not switched any more, unless an output that is wanted is still read
+    /// through the links.
+    fn remove_unswitched(
+        &mut self,
+        is_switched: impl Fn(&Path) -> bool,
+        is_wanted: impl Fn(&Target) -> bool,
+    ) {
+        let is_read_through = |target: Target| is_wanted(&target) && !self.stamps.contains_key(&target);
+        let unswitched = self.generations.iter().filter(|(root, generation)| {
+            let mut members = generation.members().map(|relative| member(root, relative));
+            !members.any(is_read_through) && !is_switched(root)
+        });
+        let unswitched: Vec<_> = unswitched.map(|(root, _)| root.clone()).collect();
+        let mut sink = Sink::new();
+        for root in unswitched {
+            let Some(generation) = self.generations.remove(&root) else {
+                continue;
+            };
+            match sink.remove_directory(&root, &generation) {
+                Ok(Removed::Removed) => {
+                    let members = generation.members().map(|relative| member(&root, relative));
+                    self.left
+                        .extend(members.filter(|target| !self.stamps.contains_key(target)));
+                }
+                Ok(Removed::Absent) => {}
+                Ok(Removed::Foreign) => tracing::warn!(
+                    "{} is not switched as a whole any more, but {LINK} was changed by another; what it leads to stays",
+                    root.display()
+                ),
+                Err(error) => tracing::warn!("{error}. {}", error.hint()),
+            }
+        }
+    }
+}
+
+fn member(root: &Arc<Path>, relative: &Path) -> Target {
+    Target {
+        root: root.clone(),
+        relative: relative.into(),
     }
 }
 

@@ -49,6 +49,13 @@ pub struct Generation {
     stamps: Vec<(PathBuf, Stamp)>,
 }
 
+impl Generation {
+    /// The paths of its files below the directory.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Path> {
+        self.stamps.iter().map(|(relative, _)| relative.as_path())
+    }
+}
+
 /// Where the content of an output is: behind the link, if its directory is switched as a whole.
 pub(crate) fn place(target: &Target, is_switched: bool) -> Target {
     match is_switched {

@@ -1,5 +1,7 @@
 //! `atomic = true`: a directory is switched as a whole, or stays as a whole.
 
+use std::cell::Cell;
+
 use super::*;
 use crate::sink::LINK;
 
@@ -11,6 +13,16 @@ fn atomic(scene: &Scene) -> Setup {
 
 fn generation(scene: &Scene) -> PathBuf {
     fs::read_link(scene.path("out").join(LINK)).unwrap()
+}
+
+/// What is in the destination.
+fn names(scene: &Scene) -> Vec<String> {
+    let entries = fs::read_dir(scene.path("out")).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
 }
 
 fn pair(scene: &Scene, cert: &str, key: &str) {
@@ -149,6 +161,170 @@ async fn a_vanished_template_leaves_with_the_next_switch() {
                 assert_eq!(scene.output("tls.crt").as_deref(), Some("c1"));
             },
         )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_is_told_when_the_directory_is_switched_and_not_before() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.count_changes();
+    pair(&scene, "c1", "k1");
+    scene.template("old", "fixed");
+    scene
+        .run_with(
+            || atomic(&scene),
+            async |commands| {
+                assert_eq!(scene.told_of(3).await.len(), 3);
+                scene.fake.unset("key");
+                fs::remove_file(scene.path("in/old")).unwrap();
+                commands.send(Command::Reload).await.unwrap();
+                tokio::time::sleep(SECOND * 60).await;
+                assert_eq!(
+                    scene.output("old").as_deref(),
+                    Some("fixed"),
+                    "the key holds it up"
+                );
+                assert_eq!(scene.told_of(3).await.len(), 3);
+                scene.fake.set("key", "k1");
+                commands.send(Command::Reload).await.unwrap();
+                let told = scene.told_of(4).await;
+                assert_eq!(told[3..], [scene.path("out/old").display().to_string()]);
+                assert_eq!(scene.output("old"), None);
+                assert_eq!(scene.output("tls.key").as_deref(), Some("k1"));
+            },
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_mistaken_template_holds_no_removal_up() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.on_error = OnError::Ignore;
+    pair(&scene, "c1", "k1");
+    scene
+        .run_with(
+            || atomic(&scene),
+            async |commands| {
+                tokio::time::sleep(SECOND).await;
+                scene.template("tls.key", "{{ fkae://key }}");
+                fs::remove_file(scene.path("in/tls.crt")).unwrap();
+                commands.send(Command::Reload).await.unwrap();
+                tokio::time::sleep(SECOND * 60).await;
+                assert_eq!(scene.output("tls.crt"), None);
+                assert_eq!(scene.output("tls.key").as_deref(), Some("k1"));
+            },
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_the_configuration_does_not_name_any_more_goes_as_a_whole() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.count_changes();
+    pair(&scene, "c1", "k1");
+    let is_named = Cell::new(true);
+    let setup = || {
+        let mut setup = atomic(&scene);
+        if !is_named.get() {
+            setup.plan.maps.clear();
+        }
+        setup
+    };
+    scene
+        .run_with(setup, async |commands| {
+            assert_eq!(scene.told_of(2).await.len(), 2);
+            fs::write(scene.path("out/foreign"), "mine").unwrap();
+            is_named.set(false);
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND * 5).await;
+            assert_eq!(scene.output("tls.key").as_deref(), Some("k1"), "its respite");
+            assert_eq!(scene.told().len(), 2);
+            tokio::time::sleep(SECOND * 30).await;
+            assert_eq!(names(&scene), ["foreign"]);
+            let paths = ["tls.crt", "tls.key"].map(|name| scene.path("out").join(name).display().to_string());
+            assert_eq!(scene.told_of(4).await[2..], paths);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_not_called_removed_when_another_changed_it() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.count_changes();
+    pair(&scene, "c1", "k1");
+    let is_named = Cell::new(true);
+    let setup = || {
+        let mut setup = atomic(&scene);
+        if !is_named.get() {
+            setup.plan.maps.clear();
+        }
+        setup
+    };
+    scene
+        .run_with(setup, async |commands| {
+            assert_eq!(scene.told_of(2).await.len(), 2);
+            is_named.set(false);
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            fs::write(scene.path("out/tls.key"), "another's").unwrap();
+            tokio::time::sleep(SECOND * 60).await;
+            assert_eq!(scene.output("tls.key").as_deref(), Some("another's"));
+            assert_eq!(scene.told_of(2).await.len(), 2);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_is_not_switched_any_more_keeps_no_generation() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    pair(&scene, "c1", "k1");
+    scene.template("old", "fixed");
+    let is_atomic = Cell::new(true);
+    let setup = || {
+        let mut setup = scene.setup();
+        setup.plan.maps[0].settings.atomic = is_atomic.get();
+        setup
+    };
+    let is_link = |name: &str| scene.path("out").join(name).is_symlink();
+    scene
+        .run_with(setup, async |commands| {
+            tokio::time::sleep(SECOND).await;
+            is_atomic.set(false);
+            scene.fake.unset("key");
+            fs::remove_file(scene.path("in/old")).unwrap();
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND * 60).await;
+            assert_eq!(scene.output("tls.crt").as_deref(), Some("c1"));
+            assert!(!is_link("tls.crt"));
+            assert_eq!(
+                scene.output("tls.key").as_deref(),
+                Some("k1"),
+                "it is read through its link"
+            );
+            scene.fake.set("key", "k1");
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(names(&scene), ["tls.crt", "tls.key"]);
+            assert_eq!(scene.output("tls.key").as_deref(), Some("k1"));
+            is_atomic.set(true);
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            assert!(is_link("tls.crt") && is_link("tls.key"));
+            is_atomic.set(false);
+            scene.fake.unset("key");
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(
+                scene.output("tls.key").as_deref(),
+                Some("k1"),
+                "the file that it was before does not count"
+            );
+        })
         .await;
 }
 
