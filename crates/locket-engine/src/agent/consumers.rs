@@ -1,11 +1,12 @@
 //! Telling consumers: once for each change, after everything is in place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
 use locket_core::Action;
 
-use super::dispatch::Agent;
+use super::dispatch::{Agent, journal_of, notifies};
 use super::report::Observer;
 use super::rounds::Round;
 use super::setup::{Audience, Setup};
@@ -22,8 +23,33 @@ pub(super) struct Telling {
 impl Agent {
     /// Tells what an earlier process still owed, to those that are still to be told anything.
     pub(super) fn repay(&mut self) {
-        let overdue = self.journal().overdue(|target| std::fs::read(target).ok());
-        self.overdue = overdue;
+        let overdue = self.journal().overdue(present);
+        self.owe(overdue);
+    }
+
+    /// Keeps what is owed where the configuration wants it, which was read again.
+    pub(super) fn reopen_journal(&mut self) {
+        let setup = &self.setup;
+        if !notifies(setup) || self.journal().directory() == setup.state_dir.as_deref() {
+            return;
+        }
+        let mut journal = journal_of(setup);
+        if journal.directory().is_none() {
+            // What was kept until now is kept where it was.
+            return;
+        }
+        let overdue = journal.overdue(present);
+        let mut place = self.journal();
+        let earlier = std::mem::replace(&mut *place, journal);
+        place.take_over(earlier, present);
+        drop(place);
+        self.owe(overdue);
+    }
+
+    fn owe(&mut self, overdue: BTreeMap<Action, Word>) {
+        for (action, mut word) in overdue {
+            self.overdue.entry(action).or_default().append(&mut word);
+        }
         self.repay_the_named();
         if !self.setup.surroundings.later.consumers.is_empty() {
             // Labels that name them may come later; until then they stay owed.
@@ -129,6 +155,11 @@ impl Agent {
     pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What an output holds now.
+fn present(target: &Path) -> Option<Vec<u8>> {
+    std::fs::read(target).ok()
 }
 
 /// Everybody that `setup` names as somebody to be told.

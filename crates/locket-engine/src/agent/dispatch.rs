@@ -192,14 +192,7 @@ impl Agent {
         ledger: Ledger,
         cx: &AgentCx<'_>,
     ) -> Self {
-        let journal = if notifies(&setup) {
-            let directory = setup.state_dir.as_deref();
-            let open = |directory| Journal::open(directory, |target| writes_to(&setup, target));
-            directory.map(open).unwrap_or_default()
-        } else {
-            Journal::default()
-        };
-        let journal = Arc::new(Mutex::new(journal));
+        let journal = Arc::new(Mutex::new(journal_of(&setup)));
         let is_stopping = Arc::new(AtomicBool::new(false));
         let timing = Timing {
             request: setup.schedule.request,
@@ -479,7 +472,14 @@ fn writes_to(setup: &Setup, target: &Path) -> bool {
         })
 }
 
-fn notifies(setup: &Setup) -> bool {
+/// The journal for `setup`: in memory only where nobody is to be told, or there is no place that outlives the process.
+pub(super) fn journal_of(setup: &Setup) -> Journal {
+    let directory = setup.state_dir.as_deref().filter(|_| notifies(setup));
+    let open = |directory| Journal::open(directory, |target| writes_to(setup, target));
+    directory.map(open).unwrap_or_default()
+}
+
+pub(super) fn notifies(setup: &Setup) -> bool {
     !setup.surroundings.later.consumers.is_empty() || !consumers_of(setup).is_empty()
 }
 

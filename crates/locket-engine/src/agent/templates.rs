@@ -22,6 +22,7 @@ impl Agent {
         self.scanning = None;
         self.reopen_ledger(&setup);
         self.setup = setup;
+        self.reopen_journal();
     }
 
     pub(super) fn merge(&mut self, scan: Scan, observer: &dyn Observer) {
