@@ -11,18 +11,43 @@ use super::report::{Observer, Trouble};
 use super::setup::{Mode, Setup};
 use crate::sink::Removed;
 use crate::sources::{Found, Role, Scan, Scanner, SourceError};
+use crate::state::StatusFile;
 use crate::watch::Watcher;
 
 impl Agent {
     pub(super) fn reload(&mut self, setup: Setup) {
         tracing::info!("the configuration was read again");
         self.resolver.replace_instances(setup.instances.clone());
+        self.resolver.set_request_limit(setup.schedule.request);
         self.scanner = Some(Scanner::new(setup.plan.clone(), setup.instances.clone()));
         // A scan under way belongs to the old configuration; its result is dropped with the handle.
         self.scanning = None;
         self.reopen_ledger(&setup);
         self.setup = setup;
         self.reopen_journal();
+        self.reopen_status();
+    }
+
+    /// Shows the agent's state where the configuration wants it now. With the file before goes the lock on it: what that
+    /// says is no longer taken for true.
+    fn reopen_status(&mut self) {
+        let wanted = self.setup.status_file.as_deref();
+        if wanted == self.status.as_ref().map(StatusFile::path) {
+            return;
+        }
+        match wanted.map(StatusFile::open).transpose() {
+            Ok(status) => self.status = status,
+            Err(error) => {
+                tracing::error!(
+                    "{error}; the agent's state is shown where it was. Restart the agent to have it elsewhere."
+                );
+                return;
+            }
+        }
+        let status = self.status();
+        if let Some(file) = &mut self.status {
+            file.write(&status);
+        }
     }
 
     pub(super) fn merge(&mut self, scan: Scan, observer: &dyn Observer) {

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -652,6 +653,68 @@ async fn a_secret_that_keeps_failing_holds_up_no_refresh_of_others() {
             commands.send(Command::Reload).await.unwrap();
             tokio::time::sleep(SECOND).await;
             assert_eq!(scene.output("good").as_deref(), Some("new"));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_limit_of_requests_counts_from_the_reload_on() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.fake.set("a", "v");
+    scene.template("t", "{{ fake://a }}");
+    let limit = Cell::new(SECOND);
+    let setup = || {
+        let mut setup = scene.setup();
+        setup.schedule.request = limit.get();
+        setup
+    };
+    scene
+        .run_with(setup, async |commands| {
+            tokio::time::sleep(SECOND).await;
+            scene.fake.delay(SECOND * 20);
+            scene.fake.set("a", "slow");
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND * 10).await;
+            assert_eq!(scene.status().state, State::Stale, "that was too slow");
+            limit.set(SECOND * 30);
+            commands.send(Command::Reload).await.unwrap();
+            tokio::time::sleep(SECOND * 50).await;
+            assert_eq!(scene.output("t").as_deref(), Some("slow"));
+            assert_eq!(scene.status().state, State::Ready);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_moves_with_a_reload_and_its_old_file_is_of_no_living_agent() {
+    let mut scene = Scene::new();
+    scene.mode = Mode::Park;
+    scene.template("t", "x");
+    let file = Cell::new(Some("status"));
+    let setup = || Setup {
+        status_file: file.get().map(|name| scene.path(name)),
+        ..scene.setup()
+    };
+    let seen = |name: &str| observe(&scene.path(name)).ok();
+    let is_healthy =
+        |name: &str| seen(name).is_some_and(|seen| seen.alive && seen.status.state == State::Ready);
+    fs::create_dir(scene.path("occupied")).unwrap();
+    scene
+        .run_with(setup, async |commands| {
+            tokio::time::sleep(SECOND).await;
+            assert!(is_healthy("status"));
+            for (wanted, shown) in [(Some("other"), "other"), (Some("occupied"), "other")] {
+                file.set(wanted);
+                commands.send(Command::Replan).await.unwrap();
+                tokio::time::sleep(SECOND).await;
+                assert!(is_healthy(shown), "{wanted:?}");
+                assert!(!seen("status").unwrap().alive);
+            }
+            file.set(None);
+            commands.send(Command::Replan).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            assert!(!seen("other").unwrap().alive);
         })
         .await;
 }

@@ -111,6 +111,11 @@ impl Resolver {
         self.instances = instances;
     }
 
+    /// Gives requests this long from now on; those under way keep their limit.
+    pub fn set_request_limit(&mut self, limit: Duration) {
+        self.timing.request = limit;
+    }
+
     /// Makes these secrets wanted. Each is asked for once, unless an answer is there or under way.
     pub fn want<'a>(&mut self, keys: impl IntoIterator<Item = &'a SecretKey>) {
         for key in keys {

@@ -120,6 +120,11 @@ impl StatusFile {
         }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes `status` if it says something new.
     pub fn write(&mut self, status: &Status) {
         if self.written.as_ref() == Some(status) {

@@ -1,6 +1,5 @@
 //! What an earlier run owed, and to whom the present one still tells it.
 
-use std::cell::Cell;
 use std::sync::Mutex;
 
 use locket_core::Reach;

@@ -1,7 +1,5 @@
 //! `atomic = true`: a directory is switched as a whole, or stays as a whole.
 
-use std::cell::Cell;
-
 use super::*;
 use crate::sink::LINK;
 
