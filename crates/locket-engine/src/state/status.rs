@@ -1,8 +1,8 @@
 //! The status file: written by the agent in place, so that the lock it holds on the file stays.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -62,6 +62,8 @@ pub struct StatusFile {
     file: File,
     path: PathBuf,
     written: Option<Status>,
+    /// Whether it was told that the file is gone and cannot be made again.
+    is_lost: bool,
 }
 
 /// How often the lock is asked for before another agent is taken to hold it: a health check holds it for an instant, and
@@ -88,6 +90,10 @@ impl StatusFile {
     /// # Errors
     /// Another agent holds it, or the system refuses.
     pub fn open(path: &Path) -> Result<Self, StatusError> {
+        Self::try_open(path, LOCK_TRIES)
+    }
+
+    fn try_open(path: &Path, mut tries: u32) -> Result<Self, StatusError> {
         let failed = |error| StatusError::Open(path.to_owned(), error);
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(failed)?;
@@ -102,7 +108,6 @@ impl StatusFile {
             .custom_flags(flags.bits().cast_signed())
             .open(path)
             .map_err(failed)?;
-        let mut tries = LOCK_TRIES;
         loop {
             tries -= 1;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -111,6 +116,7 @@ impl StatusFile {
                         file,
                         path: path.to_owned(),
                         written: None,
+                        is_lost: false,
                     });
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) if tries > 0 => thread::sleep(LOCK_PAUSE),
@@ -125,8 +131,11 @@ impl StatusFile {
         &self.path
     }
 
-    /// Writes `status` if it says something new.
+    /// Writes `status` if it says something new, or if somebody took away what it said before.
     pub fn write(&mut self, status: &Status) {
+        if !self.is_in_place() {
+            self.make_again();
+        }
         if self.written.as_ref() == Some(status) {
             return;
         }
@@ -143,6 +152,28 @@ impl StatusFile {
                 "the status file {} cannot be written: {error}",
                 self.path.display()
             ),
+        }
+    }
+
+    /// Whether readers find the file that is written and locked.
+    fn is_in_place(&self) -> bool {
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let found = fs::symlink_metadata(&self.path).map(identity);
+        let own = self.file.metadata().map(identity);
+        matches!((found, own), (Ok(found), Ok(own)) if found == own)
+    }
+
+    fn make_again(&mut self) {
+        // Whoever has the next file locked is no health check of this one, and is not waited for.
+        match Self::try_open(&self.path, 1) {
+            Ok(file) => *self = file,
+            Err(error) if !self.is_lost => {
+                self.is_lost = true;
+                tracing::warn!(
+                    "the status file was taken away: {error}. Nobody sees how the agent is until it can be made again                      or the agent is restarted."
+                );
+            }
+            Err(_) => {}
         }
     }
 }

@@ -1,4 +1,6 @@
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -76,6 +78,46 @@ fn a_shorter_status_leaves_nothing_of_a_longer_one() {
     let short = status(State::Ready, vec![]);
     file.write(&short);
     assert_eq!(observe(&path).unwrap().status, short);
+}
+
+#[test]
+fn a_status_file_that_somebody_takes_away_is_made_again_by_the_next_write() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("deep/status");
+    let mut file = StatusFile::open(&path).unwrap();
+    let ready = status(State::Ready, vec![]);
+    file.write(&ready);
+    let identity = |path: &Path| path.metadata().unwrap().ino();
+    let before = identity(&path);
+    file.write(&ready);
+    assert_eq!(identity(&path), before, "what is there stays");
+    fs::remove_file(&path).unwrap();
+    file.write(&ready);
+    let seen = observe(&path).unwrap();
+    assert!(seen.alive && seen.status == ready);
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path.parent().unwrap(), "in the way").unwrap();
+    file.write(&ready);
+    assert!(observe(&path).is_err());
+    fs::remove_file(path.parent().unwrap()).unwrap();
+    file.write(&ready);
+    assert!(observe(&path).unwrap().alive);
+}
+
+#[test]
+fn a_status_file_that_another_agent_has_by_now_is_left_to_it() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("status");
+    let mut first = StatusFile::open(&path).unwrap();
+    first.write(&status(State::Ready, vec![]));
+    fs::remove_file(&path).unwrap();
+    let mut second = StatusFile::open(&path).unwrap();
+    second.write(&status(State::Starting, vec![]));
+    first.write(&status(State::Failed, vec![]));
+    assert_eq!(observe(&path).unwrap().status.state, State::Starting);
+    drop(second);
+    first.write(&status(State::Failed, vec![]));
+    assert_eq!(observe(&path).unwrap().status.state, State::Failed);
 }
 
 #[test]
