@@ -84,7 +84,19 @@ struct InstanceState {
     /// Whose failures these were.
     failing: FxHashSet<Arc<str>>,
     gate: Option<Gate>,
+    /// How often it was shut, which its pauses grow with. An answer opens the gate and leaves this as it is: a server
+    /// that answers for some secrets and fails for others would be asked without a pause.
+    setbacks: u32,
+    /// Secrets that were answered since it was last shut, less those that failed with it.
+    credit: usize,
     last_refresh: Option<Duration>,
+}
+
+/// What a call brought for one item.
+#[derive(Debug, Default)]
+struct Outcome {
+    has_value: bool,
+    error: Option<Arc<ProviderError>>,
 }
 
 /// An instance that is left alone until a time, then tried with a single call.
@@ -93,7 +105,6 @@ struct Gate {
     until: Duration,
     /// Whether somebody asked for just this pause, rather than failures that an answer makes up for.
     is_wish: bool,
-    failures: u32,
     error: Arc<ProviderError>,
 }
 
@@ -102,6 +113,21 @@ impl Batch {
     pub(super) fn items(&self) -> usize {
         let items: FxHashSet<_> = self.locators.iter().map(Locator::item_key).collect();
         items.len()
+    }
+}
+
+impl Item {
+    /// Whether it cannot be had for a reason that concerns its whole instance.
+    fn fails_with_instance(&self) -> bool {
+        let mut errors = self.parts.values().filter_map(|part| part.error.as_ref());
+        errors.any(|error| concerns_instance(error.kind))
+    }
+}
+
+impl Outcome {
+    /// The error, if it says something about the whole instance.
+    fn concerning_instance(&self) -> Option<&Arc<ProviderError>> {
+        self.error.as_ref().filter(|error| concerns_instance(error.kind))
     }
 }
 
@@ -406,11 +432,9 @@ impl Board {
     /// Leaves an instance alone until a time, for a reason of ours.
     pub(super) fn shut(&mut self, name: &Arc<str>, until: Duration, error: Arc<ProviderError>) {
         let state = self.instances.entry(name.clone()).or_default();
-        let failures = state.gate.as_ref().map_or(0, |gate| gate.failures);
         state.gate = Some(Gate {
             until,
             is_wish: true,
-            failures,
             error,
         });
         self.postpone(name, until);
@@ -424,7 +448,7 @@ impl Board {
         now: Duration,
         mut draw: impl FnMut() -> f64,
     ) -> Vec<SecretKey> {
-        let mut outcomes: BTreeMap<ItemKey, Option<Arc<ProviderError>>> = BTreeMap::new();
+        let mut outcomes: BTreeMap<ItemKey, Outcome> = BTreeMap::new();
         let mut settled = Vec::with_capacity(batch.locators.len());
         let absent = || {
             Err(ProviderError::unavailable(
@@ -445,6 +469,7 @@ impl Board {
                 .and_then(|item| item.parts.get_mut(locator.part()));
             match result {
                 Ok(fetched) => {
+                    outcome.has_value = true;
                     if let Some(part) = part {
                         part.value = Some(Arc::new(fetched));
                         part.read = self.reads;
@@ -460,20 +485,20 @@ impl Board {
                         }
                         part.error = Some(error.clone());
                     }
-                    if outcome.as_ref().is_none_or(|known| !retries(known.kind)) {
-                        *outcome = Some(error);
+                    if outcome.error.as_ref().is_none_or(|known| !retries(known.kind)) {
+                        outcome.error = Some(error);
                     }
                 }
             }
             settled.push(key);
         }
         let mut requeue = Vec::new();
-        for (key, error) in &outcomes {
+        for (key, outcome) in &outcomes {
             let Some(item) = self.items.get_mut(key) else {
                 continue;
             };
             item.stage = Stage::Idle;
-            match error.as_ref().filter(|error| retries(error.kind)) {
+            match outcome.error.as_ref().filter(|error| retries(error.kind)) {
                 Some(error) => {
                     item.failures = item.failures.saturating_add(1);
                     let pause = self.backoff.delay(item.failures, draw());
@@ -504,24 +529,34 @@ impl Board {
     fn judge_instance(
         &mut self,
         name: &Arc<str>,
-        outcomes: &BTreeMap<ItemKey, Option<Arc<ProviderError>>>,
+        outcomes: &BTreeMap<ItemKey, Outcome>,
         now: Duration,
         mut draw: impl FnMut() -> f64,
     ) {
+        // What is missing or denied says nothing about the instance, one way or the other.
+        let failed: Vec<_> = outcomes
+            .iter()
+            .filter_map(|(key, outcome)| Some((key, outcome.concerning_instance()?)))
+            .collect();
+        let answered = outcomes
+            .values()
+            .filter(|outcome| outcome.has_value && outcome.concerning_instance().is_none())
+            .count();
+        let had_setbacks = self.instances.get(name).is_some_and(|state| state.setbacks > 0);
+        let is_recovered = had_setbacks && answered > 0 && !self.is_failing(name);
         let state = self.instances.entry(name.clone()).or_default();
         state.in_flight = state.in_flight.saturating_sub(1);
-        let failed = || outcomes.values().flatten();
-        let alive = outcomes.values().any(|outcome| {
-            outcome
-                .as_ref()
-                .is_none_or(|error| !concerns_instance(error.kind))
-        });
-        let slowest = failed().max_by_key(|error| pause_asked_for(error.kind));
+        state.credit = (state.credit + answered).saturating_sub(failed.len());
+        if is_recovered || state.credit >= TRIP {
+            state.setbacks = 0;
+        }
+        let errors = failed.iter().map(|(_, error)| *error);
+        let slowest = errors.max_by_key(|error| pause_asked_for(error.kind));
         let wish = slowest.and_then(|error| pause_asked_for(error.kind));
-        if alive {
+        if answered > 0 {
             state.failures_in_row = 0;
             state.failing.clear();
-            if wish.flatten().is_none() {
+            if wish.is_none() {
                 // What was sent before the server asked for a pause does not end it.
                 let opened = state.gate.take_if(|gate| !gate.is_wish || gate.until <= now);
                 if opened.is_some() {
@@ -530,34 +565,35 @@ impl Board {
                 return;
             }
         }
-        let last = failed().rfind(|error| concerns_instance(error.kind));
-        let Some(error) = slowest.filter(|_| wish.is_some()).or(last).cloned() else {
+        let Some(error) = slowest.cloned() else {
             return;
         };
-        if !alive {
+        if answered == 0 {
             state.failures_in_row = state.failures_in_row.saturating_add(1);
             if state.failing.len() < TRIP {
-                state.failing.extend(outcomes.keys().map(|key| key.item.clone()));
+                state
+                    .failing
+                    .extend(failed.iter().map(|(key, _)| key.item.clone()));
             }
         }
-        let shut_before = state.gate.as_ref().map_or(0, |gate| gate.failures);
         let shut = state.gate.as_ref().filter(|gate| now < gate.until);
         let (still_shut, by_wish) = (shut.is_some(), shut.is_some_and(|gate| gate.is_wish));
         if still_shut && wish.is_none() {
             // Calls that were under way when the gate shut tell nothing new.
             return;
         }
-        if wish.is_some() || shut_before > 0 || (state.failures_in_row >= TRIP && state.failing.len() >= TRIP)
-        {
+        let is_tripped = state.failures_in_row >= TRIP && state.failing.len() >= TRIP;
+        if wish.is_some() || state.gate.is_some() || is_tripped {
             // Calls that were sent together fail together, which is one failure.
-            let failures = shut_before.saturating_add(u32::from(!still_shut)).max(1);
+            state.setbacks = state.setbacks.saturating_add(u32::from(!still_shut)).max(1);
+            state.credit = 0;
             // What a server asks for is the least: one that asks for little, again and again, is no reason to hurry.
             let pause = wish
                 .flatten()
                 .unwrap_or_default()
                 .min(LONGEST_WISH)
                 .max(error.pause.unwrap_or_default())
-                .max(self.backoff.delay(failures, draw()));
+                .max(self.backoff.delay(state.setbacks, draw()));
             let until = state
                 .gate
                 .as_ref()
@@ -566,7 +602,6 @@ impl Board {
             state.gate = Some(Gate {
                 until,
                 is_wish: by_wish || wish.flatten().is_some(),
-                failures,
                 error,
             });
             self.postpone(name, until);
@@ -574,13 +609,22 @@ impl Board {
     }
 
     /// Moves the retries of everything that failed with this instance: later when it is left alone, to this
-    /// moment when it answers again.
+    /// moment when it answers again. What failed by itself has a pause of its own, and keeps it.
     fn postpone(&mut self, name: &Arc<str>, until: Duration) {
         for key in self.retrying.iter().filter(|key| key.instance == *name) {
             if let Some(item) = self.items.get_mut(key) {
-                item.retry_at = Some(until);
+                item.retry_at = match item.fails_with_instance() {
+                    true => Some(until),
+                    false => item.retry_at.max(Some(until)),
+                };
             }
         }
+    }
+
+    /// Whether any secret of an instance fails with it.
+    fn is_failing(&self, name: &Arc<str>) -> bool {
+        let mut items = self.items.iter().filter(|(key, _)| key.instance == *name);
+        items.any(|(_, item)| item.fails_with_instance())
     }
 
     fn enqueue(&mut self, key: &ItemKey) {

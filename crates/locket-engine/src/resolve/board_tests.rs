@@ -4,6 +4,7 @@ use std::time::Duration;
 use locket_core::{ErrorKind, Fetched, Locator, ProviderError, SecretBytes};
 
 use super::board::{Batch, Board, Capacity};
+use super::key::ItemKey;
 use super::{Answer, Backoff, SecretKey};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -337,6 +338,33 @@ fn a_pause_that_is_asked_for_beside_answers_is_kept() {
 }
 
 #[test]
+fn a_refusal_that_names_no_pause_counts_beside_answers_too() {
+    let refused = || {
+        Err(ProviderError::new(
+            ErrorKind::RateLimited { retry_after: None },
+            "429",
+        ))
+    };
+    for (result, is_left_alone) in [(refused(), true), (down(), false)] {
+        let mut board = board();
+        for item in ["one", "two"] {
+            board.want(&key("bao", item, "a"));
+        }
+        let together = |_: &str| Capacity {
+            items_per_call: 2,
+            max_concurrent: 4,
+        };
+        let both = board
+            .next_batch(Duration::ZERO, together, &mut Vec::new())
+            .unwrap();
+        board.finish(&both, vec![value("x"), result], Duration::ZERO, || 1.0);
+        board.want(&key("bao", "three", "a"));
+        assert_eq!(batches(&mut board, Duration::ZERO).is_empty(), is_left_alone);
+        assert!(!batches(&mut board, SECOND).is_empty());
+    }
+}
+
+#[test]
 fn calls_that_are_refused_together_are_one_failure() {
     let mut board = board();
     for item in 0..6 {
@@ -552,4 +580,133 @@ fn a_probe_asks_for_another_secret_each_time() {
     }
     probed.sort();
     assert_eq!(probed, ["a", "b", "c", "d"]);
+}
+
+fn denied() -> Result<Fetched, ProviderError> {
+    Err(ProviderError::denied("permission denied"))
+}
+
+/// Has everything asked that is due for so long, and gives the calls that it took. Every call takes a moment.
+fn calls_within(
+    board: &mut Board,
+    span: std::ops::Range<u32>,
+    result: impl Fn(&str) -> Result<Fetched, ProviderError>,
+) -> usize {
+    let (mut now, mut calls) = (SECOND * span.start, 0);
+    while now < SECOND * span.end {
+        for batch in batches(board, now) {
+            calls += 1;
+            answer(board, &batch, now, || result(batch.locators[0].item()));
+        }
+        now += Duration::from_millis(50);
+    }
+    calls
+}
+
+#[test]
+fn a_denied_secret_makes_no_failing_server_be_asked_more_often() {
+    let of_some = |item: &str| match item.starts_with("denied") {
+        true => denied(),
+        false => down(),
+    };
+    let calls = |names: &[&str]| {
+        let mut board = board();
+        for name in names {
+            board.want(&key("bao", name, "a"));
+        }
+        calls_within(&mut board, 0..3600, of_some)
+    };
+    let without = calls(&["a", "b", "c"]);
+    let with = calls(&["a", "b", "c", "denied"]);
+    let alone = calls(&["denied"]);
+    assert!((50..=75).contains(&without), "{without} calls");
+    assert!(with <= without + alone, "{with} calls, {without} without it");
+}
+
+#[test]
+fn a_denied_secret_keeps_its_own_pause_when_the_server_answers_again() {
+    let mut board = board();
+    let names = ["a", "b", "c", "denied"];
+    for name in names {
+        board.want(&key("bao", name, "x"));
+    }
+    let asked = batches(&mut board, Duration::ZERO);
+    assert_eq!(asked.len(), names.len());
+    let is_denied = |batch: &Batch| batch.locators[0].item() == "denied";
+    for batch in &asked {
+        let result = if is_denied(batch) { denied } else { down };
+        answer(&mut board, batch, Duration::ZERO, result);
+    }
+    // Another two failures of its own make its pause longer than that of the instance.
+    for _ in 0..2 {
+        board.reread(&asked.iter().find(|batch| is_denied(batch)).map(item_of).unwrap());
+        let again = board.next_batch(SECOND, one_by_one, &mut Vec::new()).unwrap();
+        assert!(is_denied(&again));
+        answer(&mut board, &again, SECOND, denied);
+    }
+    let probe = batches(&mut board, SECOND).pop().unwrap();
+    answer(&mut board, &probe, SECOND, || value("x"));
+    let mut asked = batches(&mut board, SECOND);
+    assert_eq!(asked.len(), 2, "what failed with the server is asked for at once");
+    assert!(!asked.iter().any(is_denied));
+    for batch in asked.drain(..) {
+        answer(&mut board, &batch, SECOND, || value("x"));
+    }
+    assert_eq!(board.next_retry(|_| true), Some(SECOND * 5));
+}
+
+fn item_of(batch: &Batch) -> ItemKey {
+    ItemKey {
+        instance: batch.instance.clone(),
+        item: batch.locators[0].item_key(),
+    }
+}
+
+#[test]
+fn a_denied_secret_breaks_no_row_of_failures() {
+    for (between, is_left_alone) in [(denied as fn() -> _, true), (|| value("x"), false)] {
+        let mut board = board();
+        for name in ["a", "b", "between", "c"] {
+            board.want(&key("bao", name, "x"));
+        }
+        for batch in batches(&mut board, Duration::ZERO) {
+            match batch.locators[0].item() {
+                "between" => answer(&mut board, &batch, Duration::ZERO, between),
+                _ => answer(&mut board, &batch, Duration::ZERO, down),
+            };
+        }
+        board.want(&key("bao", "new", "x"));
+        assert_eq!(batches(&mut board, Duration::ZERO).is_empty(), is_left_alone);
+    }
+}
+
+#[test]
+fn a_server_that_answers_for_one_and_fails_for_others_is_given_growing_pauses() {
+    let mut board = board();
+    for name in ["a", "b", "c", "good"] {
+        board.want(&key("bao", name, "x"));
+    }
+    let good = ItemKey {
+        instance: "bao".into(),
+        item: "good".into(),
+    };
+    let of_some = |item: &str| match item {
+        "good" => value("x"),
+        _ => down(),
+    };
+    let mut calls = 0;
+    for second in 0..600 {
+        // Somebody wants it all the time, so that whenever the server is asked it answers once.
+        board.reread(&good);
+        calls += calls_within(&mut board, second..second + 1, of_some);
+    }
+    assert!(calls < 100, "{calls} calls in ten minutes");
+    // As soon as the answers prevail, the next outage begins with short pauses.
+    let healthy = calls_within(&mut board, 600..700, |_| value("x"));
+    assert!(healthy >= 3, "{healthy} calls");
+    board.refresh(SECOND * 700, |_, _, _| true, |_| false);
+    for batch in batches(&mut board, SECOND * 700) {
+        answer(&mut board, &batch, SECOND * 700, down);
+    }
+    assert_eq!(board.next_retry(|_| true), Some(SECOND * 701));
 }
