@@ -64,6 +64,24 @@ impl Clock for TestClock {
     }
 }
 
+/// Does `work` on a thread of a user whom the modes of files bind. Threads that it starts are that user's, too.
+pub(crate) fn as_nobody(work: impl FnOnce() + Send) {
+    const NOBODY: u32 = 65534;
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            if rustix::process::geteuid().is_root() {
+                rustix::thread::set_thread_groups(&[]).unwrap();
+                let gid = rustix::process::Gid::from_raw(NOBODY);
+                rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
+                let uid = rustix::process::Uid::from_raw(NOBODY);
+                rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
+            }
+            work();
+        });
+        thread.join().unwrap();
+    });
+}
+
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(TestClock(tokio::time::Instant::now()))
 }

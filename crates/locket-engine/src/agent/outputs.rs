@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +38,8 @@ pub(super) struct Output {
     pub(super) valid: Option<Range<SystemTime>>,
     /// Since when its template is gone, on the monotonic clock.
     pub(super) gone_since: Option<Duration>,
+    /// Why its template cannot be looked at, which may be there all the same.
+    pub(super) unseen: Option<Trouble>,
     /// Whether what is in place is older than its template or its secrets, so that it holds what was replaced.
     pub(super) is_behind: bool,
 }
@@ -79,6 +81,8 @@ pub(super) struct Difference {
     pub(super) gone: usize,
     /// Variables that are gone, and forgotten at once: there is no file to be careful with.
     pub(super) dropped: usize,
+    /// Whether any template went out of sight, or came back into it.
+    pub(super) sight_changed: bool,
     /// Whether other secrets are wanted than before.
     pub(super) wants_others: bool,
 }
@@ -123,6 +127,7 @@ impl Outputs {
             match self.table.get_mut(&found.target) {
                 Some(output) => {
                     output.gone_since = None;
+                    difference.sight_changed |= output.lose_sight(None);
                     if !same(&output.found, &found) {
                         difference.changed.push(found.target.clone());
                     }
@@ -140,6 +145,15 @@ impl Outputs {
         difference.dropped = before - self.table.len();
         for (target, output) in &mut self.table {
             if present.contains(target) {
+                continue;
+            }
+            let unseen = scan
+                .unseen
+                .iter()
+                .find(|unseen| output.is_made_below(&unseen.path));
+            difference.sight_changed |= output.lose_sight(unseen.map(Trouble::of_unseen));
+            if unseen.is_some() {
+                output.gone_since = None;
                 continue;
             }
             if scan.withheld.contains(&target.root) {
@@ -226,6 +240,7 @@ impl Output {
             last_success: None,
             valid: None,
             gone_since: None,
+            unseen: None,
             is_behind: false,
         }
     }
@@ -269,6 +284,29 @@ impl Output {
     pub(super) fn is_unwritten(&self) -> bool {
         let mut kinds = self.troubles.iter().map(|trouble| trouble.kind);
         kinds.any(|kind| kind == TroubleKind::Unwritten)
+    }
+
+    /// Whether its template is at `path` or below it.
+    fn is_made_below(&self, path: &Path) -> bool {
+        matches!(&self.found.source, Source::File(template) if template.starts_with(path))
+    }
+
+    /// Takes in why its template cannot be looked at, if it cannot. Whether that is news.
+    fn lose_sight(&mut self, unseen: Option<Trouble>) -> bool {
+        if self.unseen == unseen {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.unseen, unseen);
+        let mut troubles = std::mem::take(&mut self.troubles);
+        troubles.retain(|trouble| before.as_ref() != Some(trouble));
+        self.trouble(troubles);
+        true
+    }
+
+    /// Takes in what stands in its way, beside what hides its template.
+    pub(super) fn trouble(&mut self, troubles: Vec<Trouble>) {
+        self.troubles = troubles;
+        self.troubles.extend(self.unseen.clone());
     }
 
     /// It was to be rendered and could not be: what is in place stays.

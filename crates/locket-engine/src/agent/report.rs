@@ -7,7 +7,7 @@ use std::time::Duration;
 use locket_core::{Action, Diagnostic};
 
 use super::setup::Unseen;
-use crate::sources::SourceError;
+use crate::sources::{self, SourceError};
 use crate::state::Status;
 
 /// Shows people what has a place in a text they wrote, and, unless it does otherwise, writes the rest to the log.
@@ -156,6 +156,22 @@ impl Trouble {
         Refusal {
             message: format!("{shown}: {about}{}", self.reason),
             hint: self.hint.clone(),
+        }
+    }
+
+    /// What is wrong with an output whose template cannot be looked at.
+    pub(super) fn of_unseen(unseen: &sources::Trouble) -> Self {
+        Self {
+            reference: None,
+            reason: format!(
+                "its template is out of sight: {}: {}",
+                unseen.path.display(),
+                unseen.reason
+            ),
+            hint: Some(
+                "Let the agent's user read it; until then nothing is deleted that is made there.".to_owned(),
+            ),
+            kind: TroubleKind::Stale,
         }
     }
 

@@ -142,7 +142,7 @@ impl Agent {
             };
             let earlier = modified(target, output.found.settings.atomic);
             let awaited = parsed.template.references().iter().zip(&parsed.keys);
-            output.troubles = awaited
+            let troubles = awaited
                 .filter(|(_, key)| self.resolver.is_awaited(key))
                 .map(|(reference, _)| Trouble {
                     reference: Some(reference.to_string()),
@@ -154,6 +154,7 @@ impl Agent {
                     },
                 })
                 .collect();
+            output.trouble(troubles);
             output.notice(earlier);
             output.fall_behind();
         }

@@ -51,12 +51,13 @@ impl Agent {
     }
 
     pub(super) fn merge(&mut self, scan: Scan, observer: &dyn Observer) {
-        for trouble in &scan.trouble {
+        for trouble in scan.trouble.iter().chain(&scan.unseen) {
             if self.told_trouble.insert(trouble.clone()) {
                 tracing::warn!("{} is left out: {}", trouble.path.display(), trouble.reason);
             }
         }
-        self.told_trouble.retain(|told| scan.trouble.contains(told));
+        self.told_trouble
+            .retain(|told| scan.trouble.contains(told) || scan.unseen.contains(told));
         for root in &scan.withheld {
             let had = self
                 .outputs
@@ -86,7 +87,7 @@ impl Agent {
     }
 
     fn take_in(&mut self, difference: Difference, observer: &dyn Observer) {
-        if difference.changed.is_empty() && difference.dropped == 0 {
+        if difference.changed.is_empty() && difference.dropped == 0 && !difference.sight_changed {
             return;
         }
         self.open_round("edit", Duration::ZERO);

@@ -18,6 +18,7 @@ use crate::testing::{Fake, clock};
 
 mod cleanup;
 mod conflicts;
+mod deletions;
 #[path = "lease_tests.rs"]
 mod leases;
 mod owed;

@@ -176,7 +176,7 @@ impl Agent {
                     output.standing = Standing::Good;
                     // A mistake that was made meanwhile is not mended by what was rendered before.
                     if output.found.template.is_ok() {
-                        output.troubles = done.stale;
+                        output.trouble(done.stale);
                     }
                     if output.troubles.is_empty() {
                         output.last_success = Some(wall);
@@ -211,7 +211,7 @@ impl Agent {
                 }
             }
             Err(troubles) => {
-                output.troubles = troubles;
+                output.trouble(troubles);
                 output.notice(done.earlier);
                 output.fall_behind();
             }

@@ -63,6 +63,8 @@ pub struct Scan {
     pub found: Vec<Found>,
     /// What is left out, and why.
     pub trouble: Vec<Trouble>,
+    /// What could not be looked at, and why: nothing that was made of a template there, or below it, is deleted.
+    pub unseen: Vec<Trouble>,
     /// Destination roots whose source is gone, or has lost every template at once: nothing of theirs is deleted.
     pub withheld: Vec<Arc<Path>>,
 }
@@ -269,6 +271,7 @@ impl Scanner {
         let mut relative = match walk::files(&source, &mut scan.trouble) {
             Ok(files) => {
                 self.has_links |= files.has_links;
+                scan.unseen.extend(files.unseen);
                 files.relative
             }
             Err(error) => {

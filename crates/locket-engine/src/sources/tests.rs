@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::instances::{Instance, Instances};
+use crate::testing::as_nobody;
 
 fn instances() -> Arc<Instances> {
     let schemes = Schemes::new([Scheme {
@@ -231,6 +232,36 @@ fn a_vanished_source_is_withheld_from_deletion() {
     // What is gone may have been a directory or a file.
     let withheld = ["/", "/out", "/empty"].map(|root| Arc::from(Path::new(root)));
     assert_eq!(scan.withheld, withheld);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told_apart_from_what_is_gone() {
+    as_nobody(|| {
+        let dir = TempDir::new().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["shut", "blind"] {
+            fs::create_dir_all(at(name).join("deep")).unwrap();
+            fs::write(at(name).join("deep/b"), "x").unwrap();
+        }
+        fs::write(at("a"), "x").unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
+        symlink("circle", at("circle")).unwrap();
+        let whole = scan(&plan(&[(dir.path(), Path::new("/out"))]));
+        assert_eq!(names(&whole), ["a", "blind/deep/b", "shut/deep/b"]);
+        let mode = |name: &str, mode| fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
+        mode("shut", 0);
+        // Its names are to be had, and nothing else of them.
+        mode("blind", 0o400);
+        let part = scan(&plan(&[(dir.path(), Path::new("/out"))]));
+        mode("shut", 0o700);
+        mode("blind", 0o700);
+        assert_eq!(names(&part), ["a"]);
+        let mut unseen: Vec<_> = part.unseen.iter().map(|unseen| unseen.path.clone()).collect();
+        unseen.sort();
+        assert_eq!(unseen, ["blind/deep", "circle", "shut"].map(at));
+        let left_out: Vec<_> = part.trouble.iter().map(|trouble| trouble.path.clone()).collect();
+        assert_eq!(left_out, [at("dangling")], "that is gone");
+    });
 }
 
 #[test]

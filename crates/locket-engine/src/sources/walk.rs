@@ -13,12 +13,14 @@ use super::error::Trouble;
 pub(super) struct Files {
     /// Their paths below the directory, in order.
     pub(super) relative: Vec<PathBuf>,
+    /// What could not be looked at, and why: templates may be there, or below it, all the same.
+    pub(super) unseen: Vec<Trouble>,
     /// Whether any link is among what was looked at, so that a file may have a second path.
     pub(super) has_links: bool,
 }
 
 /// Lists the files below `root`. Links are followed inside the root only; whatever is left out, and why, goes to
-/// `trouble`.
+/// `trouble`, unless it is only out of sight.
 ///
 /// # Errors
 /// The root itself cannot be listed.
@@ -29,6 +31,7 @@ pub(super) fn files(root: &Path, trouble: &mut Vec<Trouble>) -> io::Result<Files
         real_root: &real_root,
         trouble,
         found: Vec::new(),
+        unseen: Vec::new(),
         has_links: false,
         above: HashSet::new(),
     };
@@ -37,6 +40,7 @@ pub(super) fn files(root: &Path, trouble: &mut Vec<Trouble>) -> io::Result<Files
     relative.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     Ok(Files {
         relative,
+        unseen: walk.unseen,
         has_links: walk.has_links,
     })
 }
@@ -46,6 +50,7 @@ struct Walk<'a> {
     real_root: &'a Path,
     trouble: &'a mut Vec<Trouble>,
     found: Vec<PathBuf>,
+    unseen: Vec<Trouble>,
     has_links: bool,
     /// The directories on the way, so that a link to one of them ends.
     above: HashSet<(u64, u64)>,
@@ -79,18 +84,14 @@ impl Walk<'_> {
                     None => continue,
                 },
                 Ok(kind) => kind,
-                // Gone since it was listed.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    self.leave_out(&relative, format!("it cannot be looked at: {error}"));
+                    self.miss(&relative, "it cannot be looked at", &error);
                     continue;
                 }
             };
             if kind.is_dir() {
-                if let Err(error) = self.directory(&relative)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    self.leave_out(&relative, format!("the directory cannot be listed: {error}"));
+                if let Err(error) = self.directory(&relative) {
+                    self.miss(&relative, "the directory cannot be listed", &error);
                 }
             } else if kind.is_file() {
                 self.found.push(relative);
@@ -106,15 +107,23 @@ impl Walk<'_> {
         self.has_links = true;
         let path = self.root.join(relative);
         match path.canonicalize() {
-            Ok(real) if real.starts_with(self.real_root) => {
-                fs::metadata(real).ok().map(|metadata| metadata.file_type())
-            }
+            Ok(real) if real.starts_with(self.real_root) => match fs::metadata(real) {
+                Ok(metadata) => Some(metadata.file_type()),
+                Err(error) => {
+                    self.miss(relative, "what the link leads to cannot be looked at", &error);
+                    None
+                }
+            },
             Ok(_) => {
                 self.leave_out(relative, "the link leads out of the source directory".into());
                 None
             }
-            Err(error) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.leave_out(relative, format!("the link leads nowhere: {error}"));
+                None
+            }
+            Err(error) => {
+                self.miss(relative, "the link cannot be followed", &error);
                 None
             }
         }
@@ -125,6 +134,16 @@ impl Walk<'_> {
             path: self.root.join(relative),
             reason,
         });
+    }
+
+    /// Passes over what cannot be looked at, unless it is gone since it was listed.
+    fn miss(&mut self, relative: &Path, what: &str, error: &io::Error) {
+        if error.kind() != io::ErrorKind::NotFound {
+            self.unseen.push(Trouble {
+                path: self.root.join(relative),
+                reason: format!("{what}: {error}"),
+            });
+        }
     }
 }
 
