@@ -127,7 +127,8 @@ pub(super) struct Agent {
     pub(super) rescan: Option<Change>,
     /// The keys of each wildcard when it was last answered.
     pub(super) listed: Listed,
-    /// The next scan decides about outputs whose templates have been gone for long enough.
+    /// The next scan with which nothing is left to be looked at decides about outputs whose templates have been gone for
+    /// long enough.
     pub(super) confirming: bool,
     /// Whether any template may be gone, so that the question costs nothing while none is.
     pub(super) has_gone: bool,

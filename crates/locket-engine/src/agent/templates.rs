@@ -12,7 +12,7 @@ use super::setup::{Mode, Setup};
 use crate::sink::Removed;
 use crate::sources::{Found, Role, Scan, Scanner, SourceError};
 use crate::state::StatusFile;
-use crate::watch::Watcher;
+use crate::watch::{Change, Watcher};
 
 impl Agent {
     pub(super) fn reload(&mut self, setup: Setup) {
@@ -74,8 +74,14 @@ impl Agent {
         let now = self.clock.monotonic();
         let difference = self.outputs.merge(scan, now);
         self.has_gone |= difference.gone > 0;
-        if std::mem::take(&mut self.confirming) {
-            self.delete_gone(now);
+        if self.confirming {
+            if self.rescan.is_none() {
+                self.confirming = false;
+                self.delete_gone(now);
+            } else {
+                // It began before it was asked to decide, or does not know of what changed meanwhile.
+                self.look_at(Change::All);
+            }
         }
         self.take_in(difference, observer);
     }
@@ -146,7 +152,7 @@ impl Agent {
             self.has_gone = self.outputs.iter().any(|(_, output)| output.gone_since.is_some());
             return;
         }
-        // What is being written now comes first; the next look finds the rest still gone.
+        // What is being written now comes first; a look after that finds the rest still gone.
         let Some(mut applier) = self.applier.take() else {
             return;
         };

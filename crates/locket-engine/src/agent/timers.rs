@@ -125,7 +125,8 @@ impl Agent {
     }
 
     fn next_deletion(&self) -> Option<Duration> {
-        if self.confirming || !self.has_gone {
+        // As long as somebody writes, nothing could come of it.
+        if self.confirming || !self.has_gone || self.applier.is_none() {
             return None;
         }
         let gone = self
