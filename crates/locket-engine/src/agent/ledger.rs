@@ -132,9 +132,9 @@ impl Ledger {
     /// Waits until all lines are written.
     pub(super) async fn finish(&mut self, patience: Duration) {
         if let Some(audit) = self.audit.take()
-            && !audit.log.finish(patience).await
+            && let Err(left) = audit.log.finish(patience).await
         {
-            tracing::error!("the last lines of the audit log could not be written in time");
+            tracing::error!("{left}");
         }
     }
 

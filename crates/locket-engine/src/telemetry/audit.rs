@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use locket_core::words::counted;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -239,11 +240,25 @@ impl AuditLog {
     }
 
     /// Waits until everything is written, for a bounded time.
-    pub(crate) async fn finish(self, patience: Duration) -> bool {
+    ///
+    /// # Errors
+    /// Lines are left, in a sentence: a destination that fails is tried once more and no longer.
+    pub(crate) async fn finish(self, patience: Duration) -> Result<(), String> {
         drop(self.lines);
-        match self.writer {
-            Some(writer) => tokio::time::timeout(patience, writer).await.is_ok(),
-            None => true,
+        let Some(writer) = self.writer else {
+            return Ok(());
+        };
+        let _ = tokio::time::timeout(patience, writer).await;
+        match self.pending.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            left => Err(format!(
+                "{} of the audit log could not be written: {}",
+                counted(left, "line"),
+                lock(&self.health)
+                    .failure
+                    .as_deref()
+                    .unwrap_or("there was no time left")
+            )),
         }
     }
 }

@@ -28,7 +28,7 @@ async fn write(target: &AuditTarget, outcomes: &[&str]) {
     for outcome in outcomes {
         log.write(&record(outcome), false);
     }
-    assert!(log.finish(PATIENCE).await);
+    assert_eq!(log.finish(PATIENCE).await, Ok(()));
 }
 
 fn lines(path: &Path) -> Vec<Value> {
@@ -74,7 +74,7 @@ async fn a_rotated_file_is_noticed_with_the_next_line() {
     eventually(|| fs::read_to_string(&path).is_ok_and(|text| text.contains("first"))).await;
     fs::rename(&path, directory.path().join("audit.1")).unwrap();
     log.write(&record("second"), false);
-    assert!(log.finish(PATIENCE).await);
+    assert_eq!(log.finish(PATIENCE).await, Ok(()));
     assert_eq!(lines(&path)[0]["outcome"], "second");
     assert_eq!(lines(&directory.path().join("audit.1")).len(), 1);
 }
@@ -116,8 +116,22 @@ async fn lines_wait_for_a_log_that_cannot_be_written_and_that_shows() {
     fs::remove_dir(&path).unwrap();
     log.changed().await;
     assert_eq!(log.health(), Health::default());
-    assert!(log.finish(PATIENCE).await);
+    assert_eq!(log.finish(PATIENCE).await, Ok(()));
     assert_eq!(lines(&path)[0]["outcome"], "two");
+}
+
+#[tokio::test]
+async fn lines_that_are_never_written_are_counted_at_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit");
+    let log = AuditLog::open(&AuditTarget::File(path.clone())).unwrap();
+    fs::rename(&path, directory.path().join("away")).unwrap();
+    fs::create_dir(&path).unwrap();
+    for outcome in ["one", "two", "three"] {
+        log.write(&record(outcome), false);
+    }
+    let left = log.finish(PATIENCE).await.unwrap_err();
+    assert!(left.starts_with("3 lines of the audit log"), "{left}");
 }
 
 #[tokio::test]
@@ -148,7 +162,7 @@ async fn the_journal_gets_fields_in_its_own_protocol_and_a_new_socket_is_found()
     let journal = UnixDatagram::bind(&path).unwrap();
     log.write(&record("created"), false);
     assert!(journal.recv(&mut buffer).unwrap() > 0);
-    assert!(log.finish(PATIENCE).await);
+    assert_eq!(log.finish(PATIENCE).await, Ok(()));
 }
 
 #[test]
