@@ -23,22 +23,71 @@ const GUARDED: &[&str] = &[
     "PS4",
     "PROMPT_COMMAND",
     "IFS",
+    "ZDOTDIR",
     "NODE_OPTIONS",
     "NODE_PATH",
+    "NODE_REPL_EXTERNAL_MODULE",
     "PYTHONPATH",
     "PYTHONHOME",
     "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "PYTHONWARNINGS",
+    "PYTHONBREAKPOINT",
     "PERL5OPT",
     "PERL5LIB",
+    "PERL5DB",
     "PERLLIB",
     "RUBYOPT",
     "RUBYLIB",
+    "GEM_HOME",
+    "GEM_PATH",
+    "BUNDLE_GEMFILE",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
     "JAVA_TOOL_OPTIONS",
     "JDK_JAVA_OPTIONS",
     "_JAVA_OPTIONS",
+    "JAVA_OPTS",
+    "MAVEN_OPTS",
+    "GRADLE_OPTS",
+    "CLASSPATH",
+    "ERL_AFLAGS",
+    "ERL_FLAGS",
+    "ERL_ZFLAGS",
+    "ERL_LIBS",
+    "ELIXIR_ERL_OPTIONS",
+    "R_PROFILE",
+    "R_PROFILE_USER",
+    "R_ENVIRON",
+    "R_ENVIRON_USER",
     "GIT_SSH",
     "GIT_SSH_COMMAND",
     "GIT_EXEC_PATH",
+    "GIT_ASKPASS",
+    "GIT_EDITOR",
+    "GIT_SEQUENCE_EDITOR",
+    "GIT_PAGER",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PROXY_COMMAND",
+    "GIT_TEMPLATE_DIR",
+    "SSH_ASKPASS",
+    "SUDO_ASKPASS",
+    "RSYNC_RSH",
+    "MAKEFLAGS",
+    "GNUMAKEFLAGS",
+    "MFLAGS",
+    "MAKEFILES",
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUSTDOCFLAGS",
+    "GOFLAGS",
+    "GOENV",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    "OPENSSL_ENGINES",
     "GCONV_PATH",
     "LOCPATH",
     "NLSPATH",
@@ -46,12 +95,32 @@ const GUARDED: &[&str] = &[
     "EDITOR",
     "VISUAL",
     "PAGER",
+    "MANPAGER",
+    "LESSOPEN",
+    "LESSCLOSE",
     "BROWSER",
     "DOTNET_STARTUP_HOOKS",
 ];
 
-/// The same, for every name that begins so: what the dynamic linker reads.
-const GUARDED_PREFIXES: &[&str] = &["LD_", "DYLD_", "GLIBC_TUNABLES", "BASH_FUNC_"];
+/// The same, for every name that begins so: what the dynamic linker reads, functions of shells, and tools of which each
+/// setting can be a variable.
+const GUARDED_PREFIXES: &[&str] = &[
+    "LD_",
+    "DYLD_",
+    "GLIBC_TUNABLES",
+    "BASH_FUNC_",
+    "GIT_CONFIG",
+    "CARGO_BUILD_",
+    "CARGO_TARGET_",
+    "LUA_INIT",
+    "LUA_PATH",
+    "LUA_CPATH",
+    "CORECLR_PROFILER",
+    "COR_PROFILER",
+];
+
+/// The same, in whatever case it is written.
+const GUARDED_IN_ANY_CASE: &str = "npm_config_";
 
 /// Where a secret of the plan goes.
 pub(super) fn target(secret: &Secret, out: &Path) -> Target {
@@ -116,7 +185,10 @@ pub(super) fn settle(plan: &Plan, found: &mut Vec<Found>) {
 }
 
 fn is_guarded(name: &str) -> bool {
-    GUARDED.contains(&name) || GUARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let begin = name.get(..GUARDED_IN_ANY_CASE.len()).unwrap_or_default();
+    GUARDED.contains(&name)
+        || GUARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || begin.eq_ignore_ascii_case(GUARDED_IN_ANY_CASE)
 }
 
 /// The env files of a plan, each read once for each content.
@@ -291,7 +363,44 @@ fn veiled(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::veiled;
+    use super::{is_guarded, veiled};
+
+    #[test]
+    fn names_that_change_which_code_runs_are_guarded_and_no_others_are() {
+        for name in [
+            "PATH",
+            "LD_PRELOAD",
+            "GIT_CONFIG_COUNT",
+            "GIT_CONFIG_GLOBAL",
+            "npm_config_node_options",
+            "NPM_CONFIG_SCRIPT_SHELL",
+            "MAKEFLAGS",
+            "LUA_INIT_5_4",
+            "OPENSSL_CONF",
+            "LESSOPEN",
+            "ZDOTDIR",
+            "RUSTC_WRAPPER",
+            "GOFLAGS",
+            "PYTHONWARNINGS",
+            "CORECLR_PROFILER_PATH_64",
+            "COR_PROFILER",
+            "PHP_INI_SCAN_DIR",
+        ] {
+            assert!(is_guarded(name), "{name}");
+        }
+        for name in [
+            "",
+            "path",
+            "GIT_TOKEN",
+            "NPM_TOKEN",
+            "npm_config",
+            "LUA",
+            "CORS_ORIGIN",
+            "\u{e9}npm_config_",
+        ] {
+            assert!(!is_guarded(name), "{name}");
+        }
+    }
 
     #[test]
     fn what_is_shown_of_an_env_file_keeps_names_and_tags_and_no_value() {
