@@ -3,6 +3,34 @@
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use zeroize::Zeroizing;
 
+/// Characters besides letters and digits that an encoder of URLs leaves as they are.
+type Safe = &'static [u8];
+
+/// What RFC 3986 has them leave, and strict ones do.
+const UNRESERVED: Safe = b"-._~";
+
+/// What others leave.
+const URLS: &[Safe] = &[
+    // Python's `quote`.
+    b"-._~/",
+    // `encodeURIComponent`.
+    b"-._~!*'()",
+    // `encodeURI`.
+    b"-._~!*'();/?:@&=+$,#",
+    // The user and the password of a `URL` of browsers and Node.js.
+    b"-._~!$%&'()*+,",
+    // Go's `PathEscape`.
+    b"-._~$&+:=@",
+];
+
+/// What is left in forms, where a space is a plus sign.
+const FORMS: &[Safe] = &[
+    UNRESERVED, // `URLSearchParams`, Java.
+    b"-._*", // PHP.
+    b"-._", // .NET.
+    b"-._!*()",
+];
+
 /// Every form of `value`, itself first, each once.
 pub(super) fn of(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut forms: Vec<Zeroizing<Vec<u8>>> = vec![Zeroizing::new(value.to_vec())];
@@ -19,8 +47,15 @@ pub(super) fn of(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     }
     add(HEXLOWER.encode(value));
     add(HEXUPPER.encode(value));
-    for escape in [url_upper, url_lower, url_plus] {
-        add(value.iter().map(|byte| escape(*byte)).collect());
+    add(url(value, UNRESERVED, lower));
+    for safe in [UNRESERVED].iter().chain(URLS) {
+        add(url(value, safe, upper));
+    }
+    for safe in FORMS {
+        add(url(value, safe, |byte| match byte {
+            b' ' => "+".to_owned(),
+            byte => upper(byte),
+        }));
     }
     if let Ok(text) = std::str::from_utf8(value) {
         add(json(text, String::from));
@@ -46,27 +81,22 @@ fn inside(value: &[u8], shift: usize, encode: impl Fn(&[u8]) -> String) -> Strin
     encoded.get(start..end).unwrap_or_default().to_owned()
 }
 
-fn url_upper(byte: u8) -> String {
-    percent(byte, |byte| format!("%{byte:02X}"))
+/// `value` in a URL; `rest` writes what is neither a letter, a digit nor `safe`.
+fn url(value: &[u8], safe: Safe, rest: impl Fn(u8) -> String) -> String {
+    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || safe.contains(byte);
+    let one = |byte: &u8| match is_safe(byte) {
+        true => char::from(*byte).into(),
+        false => rest(*byte),
+    };
+    value.iter().map(one).collect()
 }
 
-fn url_lower(byte: u8) -> String {
-    percent(byte, |byte| format!("%{byte:02x}"))
+fn upper(byte: u8) -> String {
+    format!("%{byte:02X}")
 }
 
-/// As in forms, where a space is a plus sign.
-fn url_plus(byte: u8) -> String {
-    percent(byte, |byte| match byte {
-        b' ' => "+".to_owned(),
-        byte => format!("%{byte:02X}"),
-    })
-}
-
-fn percent(byte: u8, other: impl Fn(u8) -> String) -> String {
-    match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).into(),
-        byte => other(byte),
-    }
+fn lower(byte: u8) -> String {
+    format!("%{byte:02x}")
 }
 
 /// The inside of a JSON string; `rest` writes what needs no escape.

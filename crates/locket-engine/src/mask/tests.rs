@@ -108,6 +108,50 @@ fn encoded_forms_are_hidden() {
 }
 
 #[test]
+fn what_encoders_of_urls_make_of_a_secret_is_hidden() {
+    let secret = b"Tr0ub4dor!(x)*'y&3 ~/$:;%";
+    let masks = masks(&[secret]);
+    for (encoder, form) in [
+        ("encodeURIComponent", "Tr0ub4dor!(x)*'y%263%20~%2F%24%3A%3B%25"),
+        ("encodeURI", "Tr0ub4dor!(x)*'y&3%20~/$:;%25"),
+        (
+            "URLSearchParams",
+            "Tr0ub4dor%21%28x%29*%27y%263+%7E%2F%24%3A%3B%25",
+        ),
+        ("URL.password", "Tr0ub4dor!(x)*'y&3%20~%2F$%3A%3B%"),
+        (
+            "urllib.parse.quote",
+            "Tr0ub4dor%21%28x%29%2A%27y%263%20~/%24%3A%3B%25",
+        ),
+        (
+            "urllib.parse.quote_plus",
+            "Tr0ub4dor%21%28x%29%2A%27y%263+~%2F%24%3A%3B%25",
+        ),
+        ("url.PathEscape", "Tr0ub4dor%21%28x%29%2A%27y&3%20~%2F$:%3B%25"),
+        (
+            "urlencode of PHP",
+            "Tr0ub4dor%21%28x%29%2A%27y%263+%7E%2F%24%3A%3B%25",
+        ),
+        (
+            "WebUtility.UrlEncode",
+            "Tr0ub4dor!(x)*%27y%263+%7E%2F%24%3A%3B%25",
+        ),
+    ] {
+        let shown = text(&masked(&masks, &[format!("<{form}>").as_bytes()]));
+        assert_eq!(shown, "<********>", "{encoder}");
+    }
+    let other = b"Tr0ub4dor%21(x)*'y&3";
+    assert_eq!(masked(&masks, &[other]), other, "what no encoder makes is shown");
+}
+
+#[test]
+fn a_secret_that_encoders_leave_as_it_is_has_no_form_for_each() {
+    let forms = |secret: &[u8]| super::forms::of(secret).len();
+    assert_eq!(forms(b"hunter2-canary"), forms(b"hunter22canary"));
+    assert!(forms(b"hunter2 canary!") > forms(b"hunter22canary!"));
+}
+
+#[test]
 fn secrets_that_overlap_or_contain_each_other_are_hidden_together() {
     let nested = masks(&[b"abcdef", b"defghi", b"cde", b"xabcdefx"]);
     for (line, expected) in [
