@@ -26,14 +26,17 @@ const URLS: &[Safe] = &[
 /// What is left in forms, where a space is a plus sign.
 const FORMS: &[Safe] = &[
     UNRESERVED, // `URLSearchParams`, Java.
-    b"-._*", // PHP.
-    b"-._", // .NET.
+    b"-._*",    // PHP.
+    b"-._",     // .NET.
     b"-._!*()",
 ];
 
 /// Every form of `value`, itself first, each once.
 pub(super) fn of(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut forms: Vec<Zeroizing<Vec<u8>>> = vec![Zeroizing::new(value.to_vec())];
+    if value.contains(&b'\n') {
+        forms.push(at_terminal(value));
+    }
     let mut add = |form: String| {
         let form = Zeroizing::new(form.into_bytes());
         if !form.is_empty() && !forms.contains(&form) {
@@ -69,6 +72,19 @@ pub(super) fn of(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
         }));
     }
     forms
+}
+
+/// A terminal begins a line on the left by a carriage return before each line break.
+fn at_terminal(value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let breaks = value.iter().filter(|byte| **byte == b'\n').count();
+    let mut form = Zeroizing::new(Vec::with_capacity(value.len() + breaks));
+    for byte in value {
+        if *byte == b'\n' {
+            form.push(b'\r');
+        }
+        form.push(*byte);
+    }
+    form
 }
 
 /// What is the same in every base64 text of something that holds `value` behind `shift` other bytes (modulo three).

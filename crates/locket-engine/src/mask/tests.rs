@@ -108,6 +108,28 @@ fn encoded_forms_are_hidden() {
 }
 
 #[test]
+fn a_secret_of_several_lines_is_hidden_as_a_terminal_shows_it() {
+    let secret = "-----BEGIN KEY-----\nline one\nline two\n-----END KEY-----\n";
+    let masks = masks(&[secret.as_bytes()]);
+    for (shown, expected) in [
+        (secret.to_owned(), "<********>"),
+        (secret.replace('\n', "\r\n"), "<********>"),
+        (secret.trim_end().replace('\n', "\r\n"), "<********>"),
+        ("line one\r\n".to_owned(), "<line one\r\n>"),
+    ] {
+        let line = format!("<{shown}>");
+        for cut in 0..line.len() {
+            let (one, other) = line.as_bytes().split_at(cut);
+            assert_eq!(
+                text(&masked(&masks, &[one, other])),
+                expected,
+                "{shown:?} cut at {cut}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_encoders_of_urls_make_of_a_secret_is_hidden() {
     let secret = b"Tr0ub4dor!(x)*'y&3 ~/$:;%";
     let masks = masks(&[secret]);
