@@ -137,6 +137,11 @@ impl Filter {
         )
     }
 
+    /// Whether nothing of the value can be told from what it makes.
+    pub(crate) fn is_digest(&self) -> bool {
+        matches!(self, Self::Sha256 | Self::Bcrypt | Self::Htpasswd(_))
+    }
+
     /// Whether it takes a good part of a second.
     pub fn is_slow(&self) -> bool {
         matches!(self, Self::Bcrypt | Self::Htpasswd(_))

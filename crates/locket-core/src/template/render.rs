@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::model::{Expression, Segment, Template};
-use crate::filter::{Filter, FilterCx, FilterError, HashMemo};
+use crate::filter::{Filter, FilterCall, FilterCx, FilterError, HashMemo};
 use crate::provider::Derive;
 use crate::{
     ErrorKind, Fetched, ProviderError, Reference, Schemes, SecretBuilder, SecretBytes, Span, json_path,
@@ -103,7 +103,8 @@ impl Template {
         let mut values = Vec::with_capacity(self.expressions.len());
         let mut errors = Vec::new();
         for expression in &self.expressions {
-            match self.evaluate(expression, resolutions.get(expression.reference), cx) {
+            let resolution = resolutions.get(expression.reference);
+            match self.evaluate(expression, &expression.filters, resolution, cx, |_| {}) {
                 Ok(value) => values.push(value),
                 Err((problem, span)) => errors.push(RenderError {
                     reference: self.references()[expression.reference].to_string(),
@@ -119,12 +120,35 @@ impl Template {
         }
     }
 
-    /// Takes one expression from its resolution through its filters.
+    /// What a program has to keep to itself that reads this template's output: the value of each reference, and what
+    /// each filter makes of it until there is a digest. What `default` puts there is no secret.
+    pub fn secrets(&self, resolutions: &[Resolution], cx: &mut RenderCx<'_>) -> Vec<SecretBytes> {
+        let mut secrets = Vec::new();
+        for expression in &self.expressions {
+            let before_digest = expression.filters.split(|call| call.filter.is_digest()).next();
+            let resolution = resolutions.get(expression.reference);
+            #[expect(clippy::disallowed_methods, reason = "a secret is copied into its like")]
+            let keep = |value: &SecretBytes| secrets.push(SecretBytes::copy_from(value.expose()));
+            // What failed on its way is as secret so far.
+            let _ = self.evaluate(
+                expression,
+                before_digest.unwrap_or_default(),
+                resolution,
+                cx,
+                keep,
+            );
+        }
+        secrets
+    }
+
+    /// Takes one expression from its resolution through `filters`; `seen` gets what the secret is at each step.
     fn evaluate<'v>(
         &self,
         expression: &Expression,
+        filters: &[FilterCall],
         resolution: Option<&'v Resolution>,
         cx: &mut RenderCx<'_>,
+        mut seen: impl FnMut(&SecretBytes),
     ) -> Result<Value<'v>, (Problem, Span)> {
         let reference = &self.references()[expression.reference];
         let mut filter_cx = FilterCx {
@@ -152,8 +176,7 @@ impl Template {
                 ));
             }
         };
-        let has_default = expression
-            .filters
+        let has_default = filters
             .iter()
             .any(|call| matches!(call.filter, Filter::Default(_)));
         if reference.is_optional() && !has_default && matches!(step, Step::Missing(_)) {
@@ -162,7 +185,14 @@ impl Template {
         // An optional secret that is not there goes through the filters that make something of nothing (quotes,
         // say); it has no digest, code or part.
         let absent = reference.is_optional() && matches!(&step, Step::Value(bytes) if bytes.get().is_empty());
-        for call in &expression.filters {
+        // What stands in for a secret is none.
+        let mut is_secret = true;
+        for call in filters {
+            match &step {
+                Step::Value(bytes) if is_secret => seen(bytes.get()),
+                Step::Value(_) => {}
+                Step::Missing(_) => is_secret = false,
+            }
             step = match (step, &call.filter) {
                 (Step::Missing(_), Filter::Default(text)) => {
                     Step::Value(Bytes::Own(SecretBytes::copy_from(text.as_bytes())))
@@ -176,10 +206,15 @@ impl Template {
             };
         }
         match step {
-            Step::Value(bytes) => Ok(Value {
-                bytes,
-                valid_until: filter_cx.valid_until,
-            }),
+            Step::Value(bytes) => {
+                if is_secret {
+                    seen(bytes.get());
+                }
+                Ok(Value {
+                    bytes,
+                    valid_until: filter_cx.valid_until,
+                })
+            }
             Step::Missing(problem) => Err(problem),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use locket_core::filter::HashMemo;
 use locket_core::plan::OnError;
 use locket_core::template::{RenderCx, RenderError, Resolution, Template};
 use locket_core::{Schemes, SecretBytes};
@@ -28,7 +30,7 @@ pub struct Handover {
 pub struct Generation {
     /// The variables, by name.
     pub variables: Vec<Variable>,
-    /// What the secrets themselves are, whatever was made of them: to be hidden.
+    /// What the secrets themselves are, and what their filters made of them: to be hidden.
     pub secrets: Vec<Arc<SecretBytes>>,
     /// Whether anything is new, but for what the time alone changes.
     pub is_change: bool,
@@ -74,10 +76,8 @@ impl Agent {
             };
             if output.gone_since.is_none() {
                 let (resolutions, _) = output.resolutions(&self.resolver);
-                let of_references = parsed.template.references().iter().zip(resolutions);
-                secrets.extend(of_references.filter_map(|(reference, resolution)| {
-                    value_of(reference, resolution, self.setup.instances.schemes()).map(Arc::new)
-                }));
+                let schemes = self.setup.instances.schemes();
+                secrets.extend(secrets_of(&parsed.template, &resolutions, self.clock.wall(), schemes));
             }
             if !target.is_variable() || matches!(output.found.role, Role::Listing(_)) {
                 continue;
@@ -171,20 +171,18 @@ impl Applier {
     }
 }
 
-/// The value of one reference alone.
-fn value_of(
-    reference: &locket_core::Reference,
-    resolution: Resolution,
+/// What is secret in the output of one template.
+fn secrets_of(
+    template: &Template,
+    resolutions: &[Resolution],
+    now: SystemTime,
     schemes: &Schemes,
-) -> Option<SecretBytes> {
-    let template = Template::of_reference(reference.clone());
-    let mut memo = locket_core::filter::HashMemo::default();
+) -> impl Iterator<Item = Arc<SecretBytes>> {
     let mut cx = RenderCx {
         schemes,
-        now: std::time::SystemTime::UNIX_EPOCH,
+        now,
         present: None,
-        memo: &mut memo,
+        memo: &mut HashMemo::default(),
     };
-    let rendered = template.render(&[resolution], &mut cx).ok()?;
-    Some(rendered.bytes)
+    template.secrets(resolutions, &mut cx).into_iter().map(Arc::new)
 }

@@ -246,6 +246,46 @@ fn a_resolution_that_was_not_given_is_an_error() {
 }
 
 #[test]
+fn what_filters_take_out_of_a_secret_is_as_secret_and_digests_and_defaults_are_not() {
+    let secrets = |source: &str, resolution: Resolution| {
+        let mut cx = RenderCx {
+            schemes: &schemes(),
+            now: at(59),
+            present: None,
+            memo: &mut HashMemo::default(),
+        };
+        let secrets = template(source).secrets(&[resolution], &mut cx);
+        #[expect(clippy::disallowed_methods, reason = "test values are no secrets")]
+        let open = |secret: &SecretBytes| String::from_utf8_lossy(secret.expose()).into_owned();
+        secrets.iter().map(open).collect::<Vec<_>>()
+    };
+    let document = r#"{"db":{"password":"p w"}}"#;
+    assert_eq!(
+        secrets("u:{{ op://v/a | json \"db.password\" | url }}@h", value(document)),
+        [document, "p w", "p%20w"]
+    );
+    assert_eq!(
+        secrets("{{ op://v/a | base64-decode }} {{ op://v/a }}", value("aHVudGVy")),
+        ["aHVudGVy", "hunter", "aHVudGVy"]
+    );
+    assert_eq!(
+        secrets("{{ op://v/a | trim | sha256 | upper }}", value(" a ")),
+        [" a ", "a"]
+    );
+    assert_eq!(secrets("{{ op://v/a | default \"x\" }}", value("a")), ["a", "a"]);
+    assert_eq!(
+        secrets("{{ op://v/a | default \"x\" | upper }}", missing()),
+        [""; 0]
+    );
+    assert_eq!(
+        secrets("{{ op://v/a | json \"no\" | default \"x\" }}", value(document)),
+        [document]
+    );
+    // What a filter cannot take anything out of is secret all the same.
+    assert_eq!(secrets("{{ op://v/a | json \"no\" }}", value("plain")), ["plain"]);
+}
+
+#[test]
 fn only_templates_with_password_hashes_are_slow() {
     assert!(template("{{ op://v/a | bcrypt }}").is_slow());
     assert!(template("{{ op://v/a | htpasswd \"ann\" }}").is_slow());

@@ -65,6 +65,27 @@ fn the_part_of_a_document_that_is_used_is_hidden() {
 }
 
 #[test]
+fn what_a_filter_takes_out_of_a_secret_is_hidden() {
+    let scene = scene();
+    let url = "URL=postgres://u:{{ file://secrets/json | json \"pass\" | url }}@h/db";
+    let script = "echo \"$URL\" | cut -d: -f3 | cut -d@ -f1; echo 'part of a document'; cat \"$F\" out/f; echo of";
+    let options = [
+        "-e",
+        url,
+        "--as-file",
+        "F={{ file://secrets/coded | base64-decode }}",
+        "--secret",
+        "f=<{{ file://secrets/json | json \"pass\" | upper }}>",
+        "--out",
+        "out",
+    ];
+    scene.write("secrets/coded", "aW5uZXItY2FuYXJ5");
+    let ran = masked(&scene, &options, script);
+    let shown = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(shown, "********\n********\n********<********>of\n", "{ran:?}");
+}
+
+#[test]
 fn a_secret_that_could_be_any_word_is_refused_unless_that_is_meant() {
     let scene = scene();
     let refused = masked(&scene, &["-e", "A={{ file://secrets/short }}"], "echo $A");
