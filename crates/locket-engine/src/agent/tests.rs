@@ -19,6 +19,7 @@ use crate::testing::{Fake, clock};
 mod cleanup;
 mod conflicts;
 mod deletions;
+mod hiding;
 #[path = "lease_tests.rs"]
 mod leases;
 mod owed;

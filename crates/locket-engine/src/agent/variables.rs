@@ -15,6 +15,7 @@ use super::dispatch::Agent;
 use super::outputs::Standing;
 use super::rounds::Round;
 use super::standing::is_unresolved;
+use crate::mask::Hidden;
 use crate::sink::Applied;
 use crate::sources::Role;
 
@@ -23,6 +24,8 @@ use crate::sources::Role;
 pub struct Handover {
     /// Where each generation goes.
     pub to: mpsc::UnboundedSender<Generation>,
+    /// Where secrets are noted before anything of them is in place, if they are hidden from whoever reads along.
+    pub hidden: Option<Arc<Hidden>>,
 }
 
 /// Everything that a round put in place, all of it complete.
@@ -30,8 +33,6 @@ pub struct Handover {
 pub struct Generation {
     /// The variables, by name.
     pub variables: Vec<Variable>,
-    /// What the secrets themselves are, and what their filters made of them: to be hidden.
-    pub secrets: Vec<Arc<SecretBytes>>,
     /// Whether anything is new, but for what the time alone changes.
     pub is_change: bool,
     /// Whether a file is new.
@@ -54,6 +55,29 @@ pub struct Variable {
 }
 
 impl Agent {
+    /// Has the secrets of outputs hidden that are about to be put in place: a program may show them at once.
+    pub(super) fn hide_secrets(&self, jobs: &[Job]) {
+        let Some(hidden) = self
+            .setup
+            .handover
+            .as_ref()
+            .and_then(|handover| handover.hidden.as_ref())
+        else {
+            return;
+        };
+        for job in jobs {
+            if let Work::Render {
+                parsed,
+                resolutions,
+                now,
+            } = &job.work
+            {
+                let schemes = self.setup.instances.schemes();
+                hidden.note(secrets_of(&parsed.template, resolutions, *now, schemes));
+            }
+        }
+    }
+
     /// Hands over what the round made, if nothing is missing in it.
     pub(super) fn hand_over(&mut self, round: &Round) {
         let (Some(handover), Some(applier)) = (&self.setup.handover, &mut self.applier) else {
@@ -69,15 +93,21 @@ impl Agent {
         }
         let mut handed = BTreeSet::new();
         let mut variables = Vec::new();
-        let mut secrets: Vec<Arc<SecretBytes>> = Vec::new();
         for (target, output) in self.outputs.iter() {
             let Ok(parsed) = &output.found.template else {
                 continue;
             };
-            if output.gone_since.is_none() {
+            if let Some(hidden) = &handover.hidden
+                && output.gone_since.is_none()
+            {
                 let (resolutions, _) = output.resolutions(&self.resolver);
                 let schemes = self.setup.instances.schemes();
-                secrets.extend(secrets_of(&parsed.template, &resolutions, self.clock.wall(), schemes));
+                hidden.note(secrets_of(
+                    &parsed.template,
+                    &resolutions,
+                    self.clock.wall(),
+                    schemes,
+                ));
             }
             if !target.is_variable() || matches!(output.found.role, Role::Listing(_)) {
                 continue;
@@ -97,12 +127,14 @@ impl Agent {
         let has_new_files = round.changed.iter().any(|(target, _)| !target.is_variable());
         let generation = Generation {
             variables,
-            secrets,
             is_change: !round.changed.is_empty() || handed != self.handed,
             has_new_files,
             is_leased: !self.resolver.lease_ends().is_empty(),
         };
         self.handed = handed;
+        if let Some(hidden) = &handover.hidden {
+            hidden.end_generation();
+        }
         // Whoever started programs may be gone; then nobody wants it.
         let _ = handover.to.send(generation);
     }

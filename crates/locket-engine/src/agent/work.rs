@@ -68,6 +68,7 @@ impl Agent {
     }
 
     pub(super) fn visit(&self, mut applier: Applier, jobs: Vec<Job>) -> JoinHandle<(Applier, Vec<Done>)> {
+        self.hide_secrets(&jobs);
         let instances = self.setup.instances.clone();
         let actions = self.setup.actions.clone();
         tasks::blocking(move || {

@@ -40,11 +40,11 @@ pub struct Masker {
 }
 
 impl Masks {
-    /// What hides `secrets`; `None` when there is nothing to hide.
+    /// What hides `secrets`.
     ///
     /// # Errors
     /// The secrets are too many for one search, in words.
-    pub fn of(secrets: &[Arc<SecretBytes>]) -> Result<Option<Self>, String> {
+    pub fn of<'s>(secrets: impl IntoIterator<Item = &'s SecretBytes>) -> Result<Self, String> {
         let mut all: Vec<Zeroizing<Vec<u8>>> = Vec::new();
         for secret in secrets {
             #[expect(
@@ -66,9 +66,6 @@ impl Masks {
         }
         all.sort_by(|one, other| one.as_slice().cmp(other.as_slice()));
         all.dedup();
-        if all.is_empty() {
-            return Ok(None);
-        }
         let search = NFA::builder()
             .match_kind(MatchKind::Standard)
             .build(all.iter().map(|form| form.as_slice()))
@@ -83,11 +80,11 @@ impl Masks {
                 depths.insert(state, at + 1);
             }
         }
-        Ok(Some(Self {
+        Ok(Self {
             sieve: Sieve::of(all.iter().map(|form| form.as_slice())),
             search,
             depths,
-        }))
+        })
     }
 }
 
@@ -116,6 +113,20 @@ impl Masker {
             hidden: Vec::new(),
             is_hiding: false,
         }
+    }
+
+    /// Hides by `masks` from now on, and what is held back, too; they hide all that the ones before did.
+    pub fn turn_to(&mut self, masks: &Arc<Masks>, out: &mut Vec<u8>) {
+        if Arc::ptr_eq(&self.masks, masks) {
+            return;
+        }
+        let held = std::mem::take(&mut self.held);
+        // A secret whose beginning was put out as stars is not found again.
+        self.hidden.retain(|(begin, _)| *begin == 0);
+        self.start = masks.search.start_state(Anchored::No).unwrap_or_default();
+        self.state = self.start;
+        self.masks = masks.clone();
+        self.feed(&held, out);
     }
 
     /// Whether anything is held back.
@@ -169,11 +180,11 @@ impl Masker {
     }
 
     fn hide(&mut self, begin: usize, end: usize) {
-        let mut begin = begin;
+        let (mut begin, mut end) = (begin, end);
         while let Some((first, last)) = self.hidden.last().copied()
             && last >= begin
         {
-            begin = begin.min(first);
+            (begin, end) = (begin.min(first), end.max(last));
             self.hidden.pop();
         }
         self.hidden.push((begin, end));

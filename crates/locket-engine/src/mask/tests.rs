@@ -9,9 +9,9 @@ use super::*;
 fn masks(secrets: &[&[u8]]) -> Arc<Masks> {
     let secrets: Vec<_> = secrets
         .iter()
-        .map(|secret| Arc::new(SecretBytes::copy_from(secret)))
+        .map(|secret| SecretBytes::copy_from(secret))
         .collect();
-    Arc::new(Masks::of(&secrets).unwrap().unwrap())
+    Arc::new(Masks::of(secrets.iter()).unwrap())
 }
 
 fn masked(masks: &Arc<Masks>, pieces: &[&[u8]]) -> Vec<u8> {
@@ -168,7 +168,7 @@ fn what_encoders_of_urls_make_of_a_secret_is_hidden() {
 
 #[test]
 fn a_secret_that_encoders_leave_as_it_is_has_no_form_for_each() {
-    let forms = |secret: &[u8]| super::forms::of(secret).len();
+    let forms = |secret: &[u8]| forms::of(secret).len();
     assert_eq!(forms(b"hunter2-canary"), forms(b"hunter22canary"));
     assert!(forms(b"hunter2 canary!") > forms(b"hunter22canary!"));
 }
@@ -216,6 +216,60 @@ fn the_shortest_and_the_longest_secrets_are_hidden() {
         masked(&masks, &[&almost]),
         almost,
         "all but the last byte is no secret"
+    );
+}
+
+#[test]
+fn a_stream_that_turns_to_other_masks_hides_what_it_holds_and_what_follows() {
+    let old: [&[u8]; 3] = [b"hunter2-canary", b"abcdef", b"defghi"];
+    let both: [&[u8]; 4] = [b"hunter2-canary", b"abcdef", b"defghi", b"hunter3-canary"];
+    let (before, after) = (masks(&old), masks(&both));
+    for (line, expected) in [
+        ("a hunter3-canary, hunter2-canary", "a ********, ********"),
+        ("hunter2-abcdefdefghi hunter3-", "hunter2-******** hunter3-"),
+        ("abcdefghi abcdef gh", "******** ******** gh"),
+        ("abcdefg", "********g"),
+    ] {
+        for cut in 0..=line.len() {
+            let (one, other) = line.as_bytes().split_at(cut);
+            let (mut masker, mut out) = (Masker::new(before.clone()), Vec::new());
+            masker.feed(one, &mut out);
+            let is_seen = text(&out).contains("hunter3");
+            masker.turn_to(&after, &mut out);
+            masker.feed(other, &mut out);
+            masker.flush(&mut out);
+            // What was no secret yet may be out.
+            if !is_seen && cut <= line.find("hunter3").map_or(line.len(), |at| at + 6) {
+                assert_eq!(text(&out), expected, "{line} cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_replaced_stays_hidden_until_very_much_else_was() {
+    let hidden = Hidden::new(Hidden::SHORTEST);
+    let note = |secret: &str| hidden.note([Arc::new(SecretBytes::copy_from(secret.as_bytes()))]);
+    let shown = |line: &str| text(&masked(&hidden.masks().unwrap(), &[line.as_bytes()]));
+    assert_eq!(shown("first-secret second-secret"), "first-secret second-secret");
+    note("first-secret");
+    note("short");
+    hidden.end_generation();
+    assert_eq!(
+        shown("first-secret second-secret short"),
+        "******** second-secret short"
+    );
+    note("second-secret");
+    hidden.end_generation();
+    assert_eq!(shown("first-secret second-secret"), "******** ********");
+    for other in 0..1100 {
+        note("second-secret");
+        note(&format!("other-{other}-secret"));
+        hidden.end_generation();
+    }
+    assert_eq!(
+        shown("first-secret second-secret other-0-secret other-1000-secret"),
+        "first-secret ******** other-0-secret ********"
     );
 }
 

@@ -13,4 +13,4 @@ mod terminal;
 pub use error::RunError;
 pub use program::{Program, VARIABLE_FILES};
 pub use signals::Signals;
-pub use supervisor::{Masking, OnChange, Supervision, supervise};
+pub use supervisor::{OnChange, Supervision, supervise};

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::error::RunError;
 use super::terminal::{Raw, copy_size, streams};
-use crate::mask::{Masker, Masks};
+use crate::mask::{Hidden, Masker};
 use crate::tasks;
 
 /// So long a possible beginning of a secret is held on a terminal, where somebody waits for a prompt.
@@ -42,9 +42,10 @@ impl Relay {
     ///
     /// # Errors
     /// There are no pipes or terminals.
-    pub(super) fn set(command: &mut Command, masks: &Arc<Masks>) -> Result<Self, RunError> {
+    pub(super) fn set(command: &mut Command, hidden: &Arc<Hidden>) -> Result<Self, RunError> {
         let failed =
             |error: &dyn std::fmt::Display| RunError::own("the program's output cannot be relayed", error);
+        let masks = hidden.masks().map_err(RunError::Own)?;
         let mut relay = Self {
             outputs: Vec::new(),
             terminal: None,
@@ -75,7 +76,7 @@ impl Relay {
                 command.stderr(duplicate(&theirs)?);
             }
             let (from, masker) = (duplicate(&ours)?, Masker::new(masks.clone()));
-            relay.output(from, shown, masker, Some(TERMINAL_HOLD));
+            relay.output(from, shown, masker, hidden.clone(), Some(TERMINAL_HOLD));
             relay.terminal = Some((ours, Some(theirs)));
         }
         for (stream, set) in [
@@ -93,7 +94,7 @@ impl Relay {
             // A larger pipe wakes this process less often; it is no matter if the system has none.
             let _ = rustix::pipe::fcntl_setpipe_size(&to, BUFFER * 4);
             set(command, to.into());
-            relay.output(from, stream, Masker::new(masks.clone()), None);
+            relay.output(from, stream, Masker::new(masks.clone()), hidden.clone(), None);
         }
         Ok(relay)
     }
@@ -141,9 +142,16 @@ impl Relay {
         drop((keys, terminal, raw));
     }
 
-    fn output(&mut self, from: OwnedFd, to: BorrowedFd<'static>, masker: Masker, hold: Option<Duration>) {
+    fn output(
+        &mut self,
+        from: OwnedFd,
+        to: BorrowedFd<'static>,
+        masker: Masker,
+        hidden: Arc<Hidden>,
+        hold: Option<Duration>,
+    ) {
         self.outputs.push(tasks::blocking(move || {
-            if let Err(error) = relay(&from, to, masker, hold) {
+            if let Err(error) = relay(&from, to, masker, &hidden, hold) {
                 tracing::debug!("the relay ended: {error}");
             }
         }));
@@ -176,7 +184,13 @@ impl Relay {
     }
 }
 
-fn relay(from: &OwnedFd, to: BorrowedFd<'_>, mut masker: Masker, hold: Option<Duration>) -> io::Result<()> {
+fn relay(
+    from: &OwnedFd,
+    to: BorrowedFd<'_>,
+    mut masker: Masker,
+    hidden: &Hidden,
+    hold: Option<Duration>,
+) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut out = Vec::with_capacity(BUFFER + 64);
     loop {
@@ -195,6 +209,9 @@ fn relay(from: &OwnedFd, to: BorrowedFd<'_>, mut masker: Masker, hold: Option<Du
             Err(rustix::io::Errno::IO) => break,
             Err(error) => return Err(error.into()),
         };
+        // What cannot be hidden is not put out.
+        let masks = hidden.masks().map_err(io::Error::other)?;
+        masker.turn_to(&masks, &mut out);
         masker.feed(&buffer[..count], &mut out);
         // Whoever read our output may be gone; the program is told by its own pipe then.
         write_all(to, &out)?;

@@ -15,7 +15,7 @@ use super::relay::Relay;
 use super::signals::{Received, Signals};
 use super::terminal::OwnTerminal;
 use crate::agent::Generation;
-use crate::mask::Masks;
+use crate::mask::Hidden;
 
 /// A program that did not live so long after it was restarted is not restarted at once again.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -44,19 +44,8 @@ pub struct Supervision {
     pub on_change: OnChange,
     /// From asking it to end to killing it.
     pub timeout: Duration,
-    /// Whether secrets in what it puts out are hidden.
-    pub masking: Masking,
-}
-
-/// Whether secrets in the output are hidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Masking {
-    /// The program has our own streams.
-    Off,
-    /// They are, and one that is too short to be told from an ordinary word is refused.
-    On,
-    /// They are, the shortest too.
-    Short,
+    /// What is hidden in what it puts out; it has our own streams if nothing ever is.
+    pub hidden: Option<Arc<Hidden>>,
 }
 
 /// What happens to the program when its variables or files change.
@@ -69,9 +58,6 @@ pub enum OnChange {
     /// Nothing.
     Nothing,
 }
-
-/// Secrets of fewer bytes occur in ordinary text.
-const SHORTEST_MASKED: usize = 6;
 
 struct Running {
     group: Group,
@@ -198,8 +184,11 @@ impl Supervisor<'_> {
 
     fn start(&self, generation: &Generation) -> Result<Running, RunError> {
         let (mut command, files) = self.program.command(generation)?;
-        let mut relay = match self.masks(generation)? {
-            Some(masks) => Some(Relay::set(&mut command, &masks)?),
+        let mut relay = match &self.supervision.hidden {
+            Some(hidden) => {
+                hide(generation, hidden)?;
+                Some(Relay::set(&mut command, hidden)?)
+            }
             None => None,
         };
         let session = relay.as_ref().and_then(Relay::session);
@@ -225,29 +214,6 @@ impl Supervisor<'_> {
             since: self.clock.monotonic(),
             generation: generation.clone(),
         })
-    }
-
-    fn masks(&self, generation: &Generation) -> Result<Option<Arc<Masks>>, RunError> {
-        if self.supervision.masking == Masking::Off {
-            return Ok(None);
-        }
-        let mut secrets = generation.secrets.clone();
-        for variable in generation.variables.iter().filter(|variable| variable.is_secret) {
-            let is_short = !variable.value.is_empty() && variable.value.len() < SHORTEST_MASKED;
-            if is_short && self.supervision.masking != Masking::Short {
-                return Err(RunError::Own(format!(
-                    "the value of {} has fewer than {SHORTEST_MASKED} bytes: hiding it would hide ordinary words, and \
-                     show by that what it is. `--mask-short` hides it all the same",
-                    variable.name
-                )));
-            }
-            secrets.push(variable.value.clone());
-        }
-        if self.supervision.masking != Masking::Short {
-            secrets.retain(|secret| secret.len() >= SHORTEST_MASKED);
-        }
-        let masks = Masks::of(&secrets).map_err(RunError::Own)?;
-        Ok(masks.map(Arc::new))
     }
 
     fn pass_on(&mut self, running: &Running, number: i32) {
@@ -402,6 +368,22 @@ impl Supervisor<'_> {
             }
         }
     }
+}
+
+/// Hides what the program is to have as variables.
+fn hide(generation: &Generation, hidden: &Hidden) -> Result<(), RunError> {
+    for variable in generation.variables.iter().filter(|variable| variable.is_secret) {
+        if hidden.is_too_short(&variable.value) {
+            return Err(RunError::Own(format!(
+                "the value of {} has fewer than {} bytes: hiding it would hide ordinary words, and show by that what \
+                 it is. `--mask-short` hides it all the same",
+                variable.name,
+                Hidden::SHORTEST
+            )));
+        }
+        hidden.note([variable.value.clone()]);
+    }
+    Ok(())
 }
 
 async fn until(time: Option<Duration>, now: Duration) {

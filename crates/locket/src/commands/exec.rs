@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::{ArgMatches, Args};
 use locket_core::{Clock, Signal, Span};
 use locket_engine::agent::{self, AgentCx, Generation, Mode};
-use locket_engine::supervise::{Masking, OnChange, Program, RunError, Signals, Supervision, supervise};
+use locket_engine::mask::Hidden;
+use locket_engine::supervise::{OnChange, Program, RunError, Signals, Supervision, supervise};
 use rustix::process::WaitOptions;
 use tokio::sync::mpsc;
 
@@ -82,16 +83,16 @@ struct ExecSettings {
 impl ExecSettings {
     fn settle(layers: &mut Layers<'_>, matches: &ArgMatches, context: &Context) -> Self {
         let is_on = |layers: &mut Layers<'_>, opt| layers.settle(opt, false, values::switch);
-        let masking = match (is_on(layers, &table::MASK), is_on(layers, &table::MASK_SHORT)) {
-            (false, false) => Masking::Off,
-            (true, false) => Masking::On,
-            (true, true) => Masking::Short,
+        let shortest = match (is_on(layers, &table::MASK), is_on(layers, &table::MASK_SHORT)) {
+            (false, false) => None,
+            (true, false) => Some(Hidden::SHORTEST),
+            (true, true) => Some(0),
             (false, true) => {
                 layers.problems.push(Problem::Told {
                     message: "mask-short: nothing is masked".to_owned(),
                     help: Some("Say `--mask`, or `mask = true` in `[exec]`, as well.".to_owned()),
                 });
-                Masking::Off
+                None
             }
         };
         Self {
@@ -104,7 +105,7 @@ impl ExecSettings {
             supervision: Supervision {
                 on_change: layers.settle(&table::ON_CHANGE, OnChange::Restart, on_change_of),
                 timeout: layers.settle(&table::END_TIMEOUT, TIMEOUT, values::positive_duration),
-                masking,
+                hidden: shortest.map(|shortest| Arc::new(Hidden::new(shortest))),
             },
             telling: Telling {
                 timeout: layers.settle(
@@ -133,7 +134,7 @@ impl ExecSettings {
     /// Whether something is left to be done once the program runs.
     fn stays_for(&self, generation: &Generation) -> bool {
         self.may_change(generation)
-            || self.supervision.masking != Masking::Off
+            || self.supervision.hidden.is_some()
             || settings::tells_somebody(&self.program.plan)
             || std::process::id() == 1
     }
@@ -231,6 +232,7 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
         mode: settings.mode,
         refresh: settings.refresh,
         telling: settings.telling.clone(),
+        hidden: settings.supervision.hidden.clone(),
     };
     let (setup, mut generations) = variables::setup(&plan, context)?;
     let clock: Arc<dyn Clock> = context.clock.clone();

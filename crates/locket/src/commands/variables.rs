@@ -8,6 +8,7 @@ use locket_engine::agent::{
     self, AgentCx, AtEnd, Ending, Generation, Handover, Mode, Observer, Refusal, Sandbox, Schedule, Setup,
     Surroundings,
 };
+use locket_engine::mask::Hidden;
 use locket_engine::notify::Notifier;
 use locket_engine::sources;
 use locket_engine::telemetry::Outlets;
@@ -28,6 +29,8 @@ pub(super) struct Variables<'a> {
     pub(super) mode: Mode,
     pub(super) refresh: Option<Duration>,
     pub(super) telling: Telling,
+    /// What notes the secrets that are hidden in what the program puts out.
+    pub(super) hidden: Option<Arc<Hidden>>,
 }
 
 /// How consumers are told of files that change beside the variables.
@@ -84,7 +87,10 @@ pub(super) fn setup(
         at_end: AtEnd::Keep,
         outlets: Outlets::default(),
         state_dir: variables.telling.state_dir.clone(),
-        handover: Some(Handover { to }),
+        handover: Some(Handover {
+            to,
+            hidden: variables.hidden.clone(),
+        }),
     };
     Ok((setup, generations))
 }
@@ -103,6 +109,7 @@ pub(super) fn resolve(
         mode: Mode::OneShot,
         refresh: None,
         telling: Telling::default(),
+        hidden: None,
     };
     let (setup, mut generations) = setup(&plan, context)?;
     let ending = runtime::block_on(async {

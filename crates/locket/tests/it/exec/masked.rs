@@ -1,8 +1,8 @@
 //! `--mask` through pipes.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
-use crate::support::Scene;
+use crate::support::{Scene, eventually};
 
 fn masked(scene: &Scene, options: &[&str], script: &str) -> Output {
     let command = ["--", "sh", "-c", script];
@@ -68,7 +68,8 @@ fn the_part_of_a_document_that_is_used_is_hidden() {
 fn what_a_filter_takes_out_of_a_secret_is_hidden() {
     let scene = scene();
     let url = "URL=postgres://u:{{ file://secrets/json | json \"pass\" | url }}@h/db";
-    let script = "echo \"$URL\" | cut -d: -f3 | cut -d@ -f1; echo 'part of a document'; cat \"$F\" out/f; echo of";
+    let script =
+        "echo \"$URL\" | cut -d: -f3 | cut -d@ -f1; echo 'part of a document'; cat \"$F\" out/f; echo of";
     let options = [
         "-e",
         url,
@@ -83,6 +84,73 @@ fn what_a_filter_takes_out_of_a_secret_is_hidden() {
     let ran = masked(&scene, &options, script);
     let shown = String::from_utf8_lossy(&ran.stdout);
     assert_eq!(shown, "********\n********\n********<********>of\n", "{ran:?}");
+}
+
+#[test]
+fn a_rotated_secret_is_hidden_whatever_the_program_is_told() {
+    // The program shows its file as often as it can, so that it sees each value as soon as it is in place.
+    let script = r#"trap 'echo told' HUP; trap '' TERM
+        while [ ! -e stop ]; do cat out/s; echo; cat out/s >> seen; echo >> seen; done"#;
+    for on_change in ["signal:HUP", "none", "restart"] {
+        let scene = Scene::new();
+        scene.write("secrets/s", "first-secret-value");
+        let words = [
+            "exec",
+            "--mask",
+            "--refresh",
+            "100ms",
+            "--on-change",
+            on_change,
+            "--secret",
+            "s={{ file://secrets/s }}",
+            "--out",
+            "out",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ];
+        let shown = scene.path("shown");
+        let mut command = scene.locket(words);
+        command
+            .stdout(std::fs::File::create(&shown).unwrap())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let has_seen = |value: &str| scene.read("seen").is_some_and(|seen| seen.contains(value));
+        for value in ["first", "second", "third"] {
+            eventually(&format!("{value} is seen"), || has_seen(value));
+            let next = match value {
+                "first" => "second-secret-value",
+                "second" => "third-secret-value",
+                _ => break,
+            };
+            scene.write("secrets/s", next);
+        }
+        scene.write("stop", "");
+        assert!(child.wait().unwrap().success(), "{on_change}");
+        let shown = scene.read("shown").unwrap();
+        assert!(!shown.contains("secret"), "{on_change}: {shown}");
+        assert!(shown.contains("********"), "{on_change}: {shown}");
+    }
+}
+
+#[test]
+fn a_secret_that_comes_up_later_is_hidden() {
+    let scene = Scene::new();
+    scene.write("in/plain", "plain");
+    let script = "while [ ! -e out/t ]; do sleep 0.02; done; cat out/plain out/t";
+    let words = ["--watch", "--map", "in:out", "--on-change", "none"];
+    let command = ["--", "sh", "-c", script];
+    let child = scene
+        .locket(["exec", "--mask"].iter().chain(&words).chain(&command))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("the plain file is there", || scene.read("out/plain").is_some());
+    scene.write("secrets/late", "late-canary");
+    scene.write("in/t", "<{{ file://secrets/late }}>");
+    let ran = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "plain<********>");
 }
 
 #[test]
