@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -104,6 +105,27 @@ pub fn own_group() -> Option<Pid> {
     #[expect(unsafe_code, reason = "rustix takes zero for impossible")]
     let group = unsafe { libc::getpgrp() };
     Pid::from_raw(group)
+}
+
+/// The real-time signals of programs; the C library keeps some before these to itself.
+pub fn real_time_signals() -> RangeInclusive<i32> {
+    libc::SIGRTMIN()..=libc::SIGRTMAX()
+}
+
+/// Sends the signal with this number to every process of `group`.
+///
+/// # Errors
+/// There is no such signal, or nobody whom it may be sent to.
+pub fn signal_group(group: Pid, number: i32) -> rustix::io::Result<()> {
+    let signal = if real_time_signals().contains(&number) {
+        // SAFETY: the C library itself says that it leaves this one to programs.
+        #[expect(unsafe_code, reason = "rustix does not know which real-time signals are kept")]
+        let signal = unsafe { Signal::from_raw_unchecked(number) };
+        signal
+    } else {
+        Signal::from_named_raw(number).ok_or(rustix::io::Errno::INVAL)?
+    };
+    rustix::process::kill_process_group(group, signal)
 }
 
 /// A new pseudo-terminal: its two ends, the program's second.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 /// A program's first process and its group, which has the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,7 @@ impl Group {
 
     /// Sends a signal to every process of the group; one that is gone needs none.
     pub(super) fn signal(self, number: i32) {
-        if let Some(signal) = Signal::from_named_raw(number)
-            && let Err(error) = rustix::process::kill_process_group(self.0, signal)
+        if let Err(error) = locket_sys::child::signal_group(self.0, number)
             && error != rustix::io::Errno::SRCH
         {
             tracing::warn!("signal {number} could not be sent to the program: {error}");

@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use super::error::RunError;
 use crate::tasks;
 
-/// Those that are passed on to the program, by number.
-const PASSED_ON: [i32; 7] = [
+/// Those that are passed on to the program, by number, beside the real-time signals.
+const PASSED_ON: [i32; 11] = [
     libc_signal::HUP,
     libc_signal::INT,
     libc_signal::QUIT,
@@ -15,6 +15,10 @@ const PASSED_ON: [i32; 7] = [
     libc_signal::USR1,
     libc_signal::USR2,
     libc_signal::ALRM,
+    libc_signal::VTALRM,
+    libc_signal::PROF,
+    libc_signal::IO,
+    libc_signal::PWR,
 ];
 
 mod libc_signal {
@@ -25,6 +29,10 @@ mod libc_signal {
     pub(super) const USR2: i32 = 12;
     pub(super) const ALRM: i32 = 14;
     pub(super) const TERM: i32 = 15;
+    pub(super) const VTALRM: i32 = 26;
+    pub(super) const PROF: i32 = 27;
+    pub(super) const IO: i32 = 29;
+    pub(super) const PWR: i32 = 30;
 }
 
 /// Signals as they come in.
@@ -44,7 +52,10 @@ impl Signals {
         let failed = |error: std::io::Error| RunError::own("signals cannot be received", &error);
         let ignored = locket_sys::child::ignored_signals();
         let (sender, passed_on) = mpsc::unbounded_channel();
-        for number in PASSED_ON {
+        for number in PASSED_ON
+            .into_iter()
+            .chain(locket_sys::child::real_time_signals())
+        {
             if ignored & (1 << (number - 1)) != 0 {
                 continue;
             }

@@ -95,6 +95,27 @@ fn each_signal_reaches_the_whole_group_once() {
 }
 
 #[test]
+fn signals_of_a_programs_own_meaning_reach_it_and_end_nothing() {
+    let scene = scene();
+    // A shell knows real-time signals by number alone: the first and the last.
+    let script = r#"
+        for s in VTALRM PROF IO PWR 34 64; do trap "echo $s >> log" $s; done
+        echo ready >> log
+        while [ ! -e stop ]; do sleep 0.02; done; exit 5"#;
+    let agent = stay(&scene, &[], script);
+    eventually("it is ready", || lines(&scene) == ["ready"]);
+    for signal in ["VTALRM", "PROF", "IO", "PWR", "34", "64"] {
+        agent.signal(signal);
+        eventually(&format!("{signal} arrives"), || {
+            lines(&scene).last().is_some_and(|line| line == signal)
+        });
+    }
+    scene.write("stop", "");
+    let (status, log) = agent.wait();
+    assert_eq!(status.code(), Some(5), "{log}");
+}
+
+#[test]
 fn nothing_of_its_group_is_left_behind() {
     let scene = scene();
     let script = r#"sleep 1000 & echo $! > left
