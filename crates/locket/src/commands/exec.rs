@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args};
+use locket_core::plan::{Place, Plan, Secret};
 use locket_core::{Clock, Signal, Span};
 use locket_engine::agent::{self, AgentCx, Generation, Mode};
 use locket_engine::mask::Hidden;
@@ -95,15 +96,18 @@ impl ExecSettings {
                 None
             }
         };
+        let program = ProgramSettings::settle(layers, matches, context);
+        let on_change = layers.settle(&table::ON_CHANGE, OnChange::Restart, on_change_of);
+        refuse_stale_file(layers, &program.plan, on_change);
         Self {
-            program: ProgramSettings::settle(layers, matches, context),
+            program,
             mode: match is_on(layers, &table::RESTART_ON_EDIT) {
                 true => Mode::Watch,
                 false => Mode::Park,
             },
             refresh: layers.settle(&table::RESTART_ON_ROTATION, None, values::duration_or_off),
             supervision: Supervision {
-                on_change: layers.settle(&table::ON_CHANGE, OnChange::Restart, on_change_of),
+                on_change,
                 timeout: layers.settle(&table::END_TIMEOUT, TIMEOUT, values::positive_duration),
                 hidden: shortest.map(|shortest| Arc::new(Hidden::new(shortest))),
             },
@@ -324,6 +328,25 @@ fn replace(program: &Program, generation: &Generation) -> RunError {
             program.refused(&error)
         }
         Err(error) => error,
+    }
+}
+
+/// A signal is sent to have something read again, and what `--as-file` makes can neither change while a program has it
+/// nor be replaced under its path.
+fn refuse_stale_file(layers: &mut Layers<'_>, plan: &Plan, on_change: OnChange) {
+    let is_variable_file = |secret: &&Secret| secret.place == Place::VariableFile;
+    if let OnChange::Signal(_) = on_change
+        && let Some(secret) = plan.secrets.iter().find(is_variable_file)
+    {
+        let help =
+            "Have a file that changes in place with `--secret` and `--out`, or say `--on-change restart`.";
+        layers.problems.push(Problem::Told {
+            message: format!(
+                "on-change: a program that gets a signal would read the old value of {} in its file of `--as-file`",
+                secret.name
+            ),
+            help: Some(help.to_owned()),
+        });
     }
 }
 

@@ -337,7 +337,7 @@ pub(crate) static RESTART_ON_ROTATION: Opt = Opt::new(
 pub(crate) static ON_CHANGE: Opt = Opt::new(
     "on-change",
     Shape::Text,
-    "What happens to the program on such a change: `restart`, `signal:NAME` or `none`",
+    "What happens to the program on such a change: `restart`, `signal:NAME` (not with --as-file) or `none`",
 )
 .key(Key::Exec)
 .placeholder("restart|signal:NAME|none")

@@ -561,6 +561,27 @@ fn an_option_about_changes_is_warned_of_where_nothing_can_change() {
 }
 
 #[test]
+fn a_signal_beside_a_file_that_cannot_change_is_refused() {
+    let scene = scene();
+    let with = |more: &[&str], on_change: &str| {
+        let words = [more, &["--watch", "--on-change", on_change]].concat();
+        exec(&scene, &words, &["touch", "ran"])
+    };
+    let as_file = ["--as-file", "F={{ file://secrets/a }}"];
+    let refused = with(&as_file, "signal:HUP");
+    let said = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(125), "{said}");
+    assert!(said.contains("would read the old value of F"), "{said}");
+    assert!(said.contains("`--secret` and `--out`"), "{said}");
+    assert!(scene.read("ran").is_none());
+    for on_change in ["restart", "none"] {
+        assert!(with(&as_file, on_change).status.success(), "{on_change}");
+    }
+    let file = ["--secret", "f={{ file://secrets/a }}", "--out", "out"];
+    assert!(with(&file, "signal:HUP").status.success());
+}
+
+#[test]
 fn who_is_to_be_told_without_a_file_to_be_told_of_is_refused() {
     let scene = scene();
     let words = ["-e", "A={{ file://secrets/a }}", "--notify", "exec:touch told"];
