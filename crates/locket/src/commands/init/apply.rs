@@ -27,7 +27,7 @@ pub(super) struct Outcome<'a> {
 }
 
 /// Lists in which the directory must not be missing.
-const IGNORED_BY: &[&str] = &[".gitignore", ".dockerignore"];
+pub(in super::super) const IGNORED_BY: &[&str] = &[".gitignore", ".dockerignore"];
 
 const AS_IT_SHOULD_BE: &str = "everything is as it should be\n";
 

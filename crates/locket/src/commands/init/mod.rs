@@ -5,7 +5,7 @@ mod ask;
 mod command;
 mod found;
 
-pub(super) use apply::ignore;
+pub(super) use apply::{IGNORED_BY, ignore};
 pub(super) use command::COMMAND;
 pub(super) use found::project;
 #[cfg(feature = "command-rotate")]

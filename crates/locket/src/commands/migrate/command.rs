@@ -11,7 +11,8 @@ use locket_core::words::counted;
 use locket_core::{Environment, SecretBytes};
 
 use super::super::files::{read_text, write_text};
-use super::super::init::project;
+use super::super::init::{IGNORED_BY, ignore, project};
+use super::super::links::refuse_leading_out;
 use super::super::project::{Asked, CONFIG_LIMIT, Disk, Docker, SecretFiles, silence};
 use super::super::{Command, arguments};
 use super::{backup, diff};
@@ -92,6 +93,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         refuse_misread(&env_path, &misread)?;
     }
     prove(&before, &migration, &texts, &args, context)?;
+    refuse_links(&directory, &texts, args.to)?;
     output::text(&shown(&migration, &directory, &read))?;
     if !args.apply {
         report::tell(&format!(
@@ -166,6 +168,20 @@ fn refuse_misread(path: &Path, misread: &[String]) -> Result<(), Failure> {
     }
 }
 
+/// What a link would have written outside of the project is refused before anything is shown or written.
+fn refuse_links(directory: &Path, texts: &BTreeMap<PathBuf, String>, to: Destination) -> Result<(), Failure> {
+    for path in texts.keys() {
+        refuse_leading_out(path, directory)?;
+    }
+    if to == Destination::Files {
+        for name in IGNORED_BY {
+            refuse_leading_out(&directory.join(name), directory)?;
+        }
+        SecretFiles::of(directory).open_mode()?;
+    }
+    Ok(())
+}
+
 /// The environment below `locket exec --env .env`.
 fn given(migration: &Migration, environment: &Environment) -> Environment {
     let moved = migration
@@ -209,10 +225,6 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn apply(&self, read: &dyn Fn(&Path) -> String) -> Result<(), Failure> {
-        if self.args.to == Destination::Files {
-            // It is refused before anything is changed.
-            SecretFiles::of(self.directory).open_mode()?;
-        }
         let place = match &self.args.backup {
             Some(place) => self.context.directory.join(place),
             None => backup::place(&self.context.environment)?,
@@ -262,8 +274,8 @@ impl Work<'_> {
         match self.args.to {
             Destination::Files => {
                 let files = SecretFiles::of(self.directory);
-                for list in [".gitignore", ".dockerignore"] {
-                    super::super::init::ignore(&self.directory.join(list))?;
+                for list in IGNORED_BY {
+                    ignore(&self.directory.join(list))?;
                 }
                 files.make_directory()?;
                 for moved in &self.migration.moved {

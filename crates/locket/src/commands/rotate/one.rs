@@ -6,6 +6,7 @@ use locket_compose::rotate::{self, Kept, Refused, Rotation, Way};
 use locket_core::Environment;
 
 use super::super::files::random_value;
+use super::super::links::refuse_leading_out;
 use super::super::project::{Asked, Docker, kept_apart, silence};
 use super::command::{Configured, RotateArgs};
 use super::engine::Compose;
@@ -182,12 +183,18 @@ impl Rotator<'_> {
 
     fn keeper<'b>(&'b self, plan: &'b Rotation) -> Result<Box<dyn Keeper + 'b>, Failure> {
         match &plan.kept {
-            Kept::File(path) => Ok(Box::new(File::new(
-                path,
-                &plan.derived,
-                self.directory,
-                &*self.context.clock,
-            ))),
+            Kept::File(path) => {
+                let derived = plan.derived.iter().map(|(_, path)| path);
+                for path in std::iter::once(path).chain(derived) {
+                    refuse_leading_out(path, self.directory)?;
+                }
+                Ok(Box::new(File::new(
+                    path,
+                    &plan.derived,
+                    self.directory,
+                    &*self.context.clock,
+                )))
+            }
             Kept::Store(name) => self.stored(name),
             Kept::Swarm(name) => Err(Failure::usage(format!("{name} is kept by a swarm"))),
         }

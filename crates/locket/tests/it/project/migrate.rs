@@ -1,7 +1,7 @@
 //! `locket migrate`: what Compose makes of a project is the same before and after, below `locket exec`.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Output;
 
@@ -257,6 +257,52 @@ fn apply(scene: &Scene) -> Output {
         .env("HOME", scene.path("home"))
         .env("XDG_STATE_HOME", scene.path("state"));
     command.output().unwrap()
+}
+
+#[test]
+fn no_link_of_a_project_leads_migrate_to_files_of_another() {
+    let compose = "services:\n  a: {image: shop, environment: {DB_PASSWORD: \"${DB_PASSWORD}\"}}\n";
+    for (link, target) in [
+        (".env", "../shared.env"),
+        ("secrets", "../victim"),
+        (".gitignore", "../victim/list"),
+    ] {
+        let scene = Scene::empty();
+        let shared = "DB_PASSWORD=hunter2-canary\n";
+        for (file, text) in [
+            ("shared.env", shared),
+            ("victim/list", "*.log\n"),
+            ("p/compose.yaml", compose),
+        ] {
+            scene.write(file, text);
+        }
+        if link != ".env" {
+            scene.write("p/.env", shared);
+        }
+        symlink(target, scene.path("p").join(link)).unwrap();
+        let refused = apply(&scene);
+        assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+        assert!(
+            said(&refused).contains(&format!("{link} is a link")) && !said(&refused).contains("hunter"),
+            "{}",
+            said(&refused)
+        );
+        assert_eq!(scene.read("p/.env").as_deref(), Some(shared));
+        assert_eq!(scene.read("victim/list").as_deref(), Some("*.log\n"));
+        assert!(!scene.path("victim/db_password.txt").exists());
+        assert!(
+            !scene.path("state").exists(),
+            "a backup of what was not going to be changed"
+        );
+        // A link that stays in the project is one of its files.
+        fs::remove_file(scene.path("p").join(link)).unwrap();
+        scene.write("p/variables", shared);
+        let _ = fs::remove_file(scene.path("p/.env"));
+        symlink("variables", scene.path("p/.env")).unwrap();
+        let applied = apply(&scene);
+        assert!(applied.status.success(), "{}", said(&applied));
+        assert!(!scene.read("p/variables").unwrap().contains("hunter"));
+    }
 }
 
 #[test]

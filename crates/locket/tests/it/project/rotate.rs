@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -479,6 +479,31 @@ fn the_secrets_of_a_compose_file_that_is_named_are_rotated() {
     );
     let unnamed = rotate_here(&scene, &[&["of_prod"], &dry[..]].concat());
     assert!(!unnamed.status.success(), "the control: {}", said(&unnamed));
+}
+
+#[test]
+fn no_link_of_a_project_leads_rotate_to_the_secrets_of_another() {
+    let scene = two_projects();
+    fs::rename(scene.path("here/secrets"), scene.path("victim")).unwrap();
+    symlink("../victim", scene.path("here/secrets")).unwrap();
+    let dry = ["of_here", "--exec", "change-it", "--dry-run"];
+    for words in [&dry[..], &dry[..3]] {
+        let refused = rotate_here(&scene, words);
+        assert_eq!(refused.status.code(), Some(1), "{words:?}: {}", said(&refused));
+        assert!(
+            said(&refused).contains("here/secrets is a link that leads out"),
+            "{words:?}: {}",
+            said(&refused)
+        );
+    }
+    let there = fs::read_dir(scene.path("victim")).unwrap().count();
+    assert_eq!(there, 1, "nothing beside the value");
+    // A link that stays in the project is a directory of it.
+    fs::remove_file(scene.path("here/secrets")).unwrap();
+    fs::rename(scene.path("victim"), scene.path("here/kept")).unwrap();
+    symlink("kept", scene.path("here/secrets")).unwrap();
+    let inside = rotate_here(&scene, &dry);
+    assert!(inside.status.success(), "{}", said(&inside));
 }
 
 #[test]
