@@ -168,7 +168,9 @@ impl ProviderKind {
         reach.runs_programs |= self.runs_programs;
         for setting in self.all_settings() {
             let named = match setting.kind {
-                SettingKind::Path => cx.settings.path(setting.name, cx.base_dir),
+                SettingKind::Path | SettingKind::CredentialPath => {
+                    cx.settings.path(setting.name, cx.base_dir)
+                }
                 SettingKind::Credential => match cx.settings.credential(setting.name) {
                     Some(Credential::File(path)) => Some(cx.base_dir.join(path)),
                     Some(Credential::Value(_)) | None => None,

@@ -36,6 +36,8 @@ pub enum SettingKind {
     Choice(&'static [&'static str]),
     /// A path; relative ones count from the caller's directory or the configuration file's.
     Path,
+    /// A path, as above, of a file that holds a credential: a private key, or a token that another program puts there.
+    CredentialPath,
     /// A secret: flag and key give a file that holds it (their name ends in `-file`), variables the value itself
     /// or, in their `_FILE` form, a file. The configuration may give a reference under the name without `-file`.
     Credential,
@@ -69,7 +71,7 @@ pub static NETWORK: &[Setting] = &[
     Setting {
         name: "client-key-file",
         env: &[],
-        kind: SettingKind::Path,
+        kind: SettingKind::CredentialPath,
         summary: "PEM private key of the client certificate",
     },
     Setting {

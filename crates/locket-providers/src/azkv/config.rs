@@ -75,7 +75,7 @@ const SETTINGS: &[Setting] = &[
     Setting {
         name: "certificate-file",
         env: &["AZURE_CLIENT_CERTIFICATE_PATH"],
-        kind: SettingKind::Path,
+        kind: SettingKind::CredentialPath,
         summary: "PEM file of the application's certificate and its key",
     },
     Setting {
@@ -87,7 +87,7 @@ const SETTINGS: &[Setting] = &[
     Setting {
         name: "federated-token-file",
         env: &["AZURE_FEDERATED_TOKEN_FILE"],
-        kind: SettingKind::Path,
+        kind: SettingKind::CredentialPath,
         summary: "Token of another issuer that the application trusts, as workload identity puts it there",
     },
     Setting {

@@ -162,7 +162,7 @@ macro_rules! settings {
             Setting {
                 name: "client-key-file",
                 env: &[concat!($first, "_CLIENT_KEY"), concat!($second, "_CLIENT_KEY")],
-                kind: SettingKind::Path,
+                kind: SettingKind::CredentialPath,
                 summary: "PEM private key of the client certificate",
             },
         ]

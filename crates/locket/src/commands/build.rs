@@ -64,7 +64,10 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let settings = loaded.open(context);
     let environment = match args.keep_credentials {
         true => context.environment.clone(),
-        false => providers::without_credentials(&context.environment),
+        false => {
+            let providers = &settings.common.providers;
+            providers.without_credentials(&context.environment)
+        }
     };
     let mut words = args.command.into_iter();
     let mut program = Program {

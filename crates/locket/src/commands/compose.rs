@@ -221,7 +221,7 @@ fn lines(generation: &Generation, is_raw: bool) -> Result<Zeroizing<String>, Fai
 
 /// Which Compose this is; nobody else tells.
 fn compose_version(context: &Context) -> Option<String> {
-    let environment = providers::without_credentials(&context.environment);
+    let environment = providers::without_credentials(&context.environment, &[]);
     let output = limited::compose_version(&environment, limited::VERSION_LIMIT).ok()?;
     String::from_utf8(output?.stdout).ok()
 }

@@ -227,7 +227,10 @@ fn start(matches: &ArgMatches, context: &Context) -> Result<u8, Stopped> {
         arguments: words.collect(),
         environment: match settings.keeps_credentials {
             true => context.environment.clone(),
-            false => providers::without_credentials(&context.environment),
+            false => {
+                let providers = &settings.program.common.providers;
+                providers.without_credentials(&context.environment)
+            }
         },
         directory: context.directory.clone(),
     };

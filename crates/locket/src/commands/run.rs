@@ -147,7 +147,10 @@ pub(super) fn setup(
         actions: settings.actions.clone(),
         notifier: Notifier {
             courier: Arc::new(Couriers::new(service::without_manager(
-                &providers::without_credentials(&context.environment),
+                &settings
+                    .common
+                    .providers
+                    .without_credentials(&context.environment),
             ))),
             timeout: settings.notify_timeout,
         },

@@ -111,7 +111,10 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let args: SyncArgs = arguments(matches)?;
     let settings = settings::load(matches, context, settle)?.open(context);
     keep_files_to_ourselves();
-    let environment = providers::without_credentials(&context.environment);
+    let environment = settings
+        .common
+        .providers
+        .without_credentials(&context.environment);
     let instances = settings.common.providers.instances(context);
     runtime::block_on(tasks::on_this_thread(async {
         let endpoint = Endpoint::find(&environment).map_err(Failure::work)?;

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use crate::context::Context;
 use crate::couriers::Couriers;
 use crate::report::{Cause, Failure, Problem};
+use crate::runtime;
 use crate::settings::ProgramSettings;
-use crate::{providers, runtime};
 
 /// Quiet time after an edit of an env file.
 const DEBOUNCE: Duration = Duration::from_millis(500);
@@ -78,9 +78,9 @@ pub(super) fn setup(
         },
         actions: Vec::new(),
         notifier: Notifier {
-            courier: Arc::new(Couriers::new(providers::without_credentials(
-                &context.environment,
-            ))),
+            courier: Arc::new(Couriers::new(
+                program.common.providers.without_credentials(&context.environment),
+            )),
             timeout: variables.telling.timeout,
         },
         status_file: None,

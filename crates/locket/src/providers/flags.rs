@@ -110,7 +110,9 @@ pub(super) fn id(prefix: &str, name: &str) -> String {
 
 fn flag(section: &Section, setting: &'static Setting) -> Arg {
     let (placeholder, hint) = match setting.kind {
-        SettingKind::Path | SettingKind::Credential => ("FILE", ValueHint::FilePath),
+        SettingKind::Path | SettingKind::CredentialPath | SettingKind::Credential => {
+            ("FILE", ValueHint::FilePath)
+        }
         SettingKind::Duration => ("DUR", ValueHint::Other),
         SettingKind::Count => ("NUMBER", ValueHint::Other),
         SettingKind::Choice(_) => ("WORD", ValueHint::Other),

@@ -132,7 +132,9 @@ impl Gathered {
                     SettingKind::Credential => {
                         settings.with_credential(setting.name, Credential::File(given.path()))
                     }
-                    SettingKind::Path => settings.with(setting.name, given.path().to_string_lossy()),
+                    SettingKind::Path | SettingKind::CredentialPath => {
+                        settings.with(setting.name, given.path().to_string_lossy())
+                    }
                     _ => settings.with(setting.name, given.text),
                 }
             }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use locket_core::{Clock, Environment, Provider, ProviderError, Scheme, Schemes};
+use locket_core::{Clock, Environment, Provider, ProviderError, Reference, Scheme, Schemes, Template};
 use locket_engine::agent::Surroundings;
 use locket_engine::resolve::Budgets;
 use locket_engine::{Instance, InstanceLimits, Instances};
@@ -12,6 +12,7 @@ use locket_providers::{BuildCx, ConfigError, ProviderKind, SchemeSpec, Setting, 
 
 use super::check;
 use super::choice::Choice;
+use super::credential::template_of;
 use super::deferred::{Deferred, credential_keys, with_credentials};
 use super::flags;
 use super::gather::{Gathered, Subject, gather, has_credential};
@@ -20,6 +21,9 @@ use crate::config::TableName;
 use crate::context::Context;
 use crate::options::{Given, Layers, Notice, Origin, table};
 use crate::settings::state_dir;
+
+/// The name of the provider whose secrets are variables of locket's own environment.
+const VARIABLES: &str = "env";
 
 /// The providers of a command, settled.
 #[derive(Debug)]
@@ -230,6 +234,29 @@ impl ProviderSettings {
                 .extend(credential_keys(&blueprint.references, instances));
         }
         surroundings
+    }
+
+    /// The environment for other programs: without the variables that hold our credentials, that name their files, or
+    /// that a credential in the configuration refers to.
+    pub(crate) fn without_credentials(&self, environment: &Environment) -> Environment {
+        let references = self.blueprints.iter().flat_map(|blueprint| &blueprint.references);
+        let templates = references.filter_map(|(_, given)| template_of(&given.text, &self.schemes).ok());
+        let names: Vec<String> = templates
+            .flat_map(|template| self.variables_in(&template))
+            .collect();
+        sections::without_credentials(environment, &names)
+    }
+
+    /// The variables of locket's own environment that `template` refers to.
+    fn variables_in(&self, template: &Template) -> Vec<String> {
+        let is_variable = |reference: &&Reference| {
+            let mut all = self.blueprints.iter();
+            all.any(|blueprint| *blueprint.name == *reference.scheme() && blueprint.kind.name == VARIABLES)
+        };
+        let references = template.references().iter().filter(is_variable);
+        references
+            .map(|reference| reference.decoded_locator().into_owned())
+            .collect()
     }
 
     /// What the provider that serves `scheme` was told, for a command that does more with it than read. Credentials

@@ -95,10 +95,10 @@ pub(crate) const CREDENTIALS: &str = "locket.";
 pub(crate) fn check_text(setting: &Setting, text: &str) -> Result<(), Diagnostic> {
     match setting.kind {
         SettingKind::Text | SettingKind::Command | SettingKind::List | SettingKind::Table => Ok(()),
-        SettingKind::Path | SettingKind::Credential if text.is_empty() => {
+        SettingKind::Path | SettingKind::CredentialPath | SettingKind::Credential if text.is_empty() => {
             Err(Diagnostic::error(0..0, "the path is empty").help("Name a file, or leave the setting out."))
         }
-        SettingKind::Path | SettingKind::Credential => Ok(()),
+        SettingKind::Path | SettingKind::CredentialPath | SettingKind::Credential => Ok(()),
         SettingKind::Choice(words) => {
             let words: Vec<_> = words.iter().map(|word| (*word, ())).collect();
             // Oracle's own programs write such words with low lines.
@@ -122,15 +122,22 @@ pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
     settings.flat_map(|setting| setting.env).copied()
 }
 
-/// The environment for other programs: without the variables that hold our credentials, or that name their files.
-pub(crate) fn without_credentials(environment: &Environment) -> Environment {
+/// The environment for other programs: without the variables that hold our credentials, or that name their files, and
+/// without those that are `named` for credentials, which [`super::ProviderSettings::without_credentials`] knows.
+pub(crate) fn without_credentials(environment: &Environment, named: &[String]) -> Environment {
     let settings = kinds().iter().flat_map(|kind| kind.all_settings());
     let credentials: Vec<_> = settings
-        .filter(|setting| setting.kind == SettingKind::Credential)
-        .flat_map(|setting| setting.env)
-        .flat_map(|name| [(*name).to_owned(), format!("{name}_FILE")])
+        .flat_map(|setting| setting.env.iter().map(|name| (setting.kind, *name)))
+        .flat_map(|(kind, name)| match kind {
+            SettingKind::Credential => vec![name.to_owned(), format!("{name}_FILE")],
+            SettingKind::CredentialPath => vec![name.to_owned()],
+            _ => Vec::new(),
+        })
         .collect();
-    let is_ours = |name: &OsStr| credentials.iter().any(|ours| name == ours.as_str());
+    let is_ours = |name: &OsStr| {
+        let mut ours = credentials.iter().chain(named);
+        ours.any(|ours| name == ours.as_str())
+    };
     environment.iter().filter(|(name, _)| !is_ours(name)).collect()
 }
 

@@ -65,7 +65,7 @@ fn example(setting: &Setting) -> &'static str {
     match setting.kind {
         SettingKind::Text => "text",
         SettingKind::Choice(words) => words[0],
-        SettingKind::Path | SettingKind::Credential => "/a/file",
+        SettingKind::Path | SettingKind::CredentialPath | SettingKind::Credential => "/a/file",
         SettingKind::Duration => "7s",
         SettingKind::Count => "7",
         SettingKind::Command | SettingKind::List | SettingKind::Table => {
@@ -481,9 +481,41 @@ fn programs_that_are_told_do_not_get_our_credentials() {
         ("PATH", "p"),
     ];
     let environment = variables.into_iter().collect();
-    let left = super::without_credentials(&environment);
+    let left = super::without_credentials(&environment, &[]);
     let names: Vec<_> = left.names().map(|name| name.to_str().unwrap()).collect();
     assert_eq!(names, ["OP_CONNECT_HOST", "PATH"]);
+}
+
+#[test]
+fn programs_get_no_variable_that_the_configuration_names_for_a_credential() {
+    let variables = [
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "BAO_CACERT",
+        "BAO_CLIENT_KEY",
+        "MY_KEY",
+        "MY_OTHER",
+        "MY_TOKEN",
+        "VAULT_CLIENT_KEY",
+    ]
+    .map(|name| (name, "v"));
+    let toml = "[bao]\nurl = 'http://127.0.0.1:9'\ntoken = 'env://MY_TOKEN'\n\
+                [bws]\ntoken = '{{ own://MY%5FKEY | trim }}'\n[providers.own]\ntype = 'env'\n";
+    let directory = tempfile::tempdir().unwrap();
+    let left = |toml: &str| {
+        let settle = |layers: &mut Layers<'_>, _: &Context| settle(layers, TIMEOUT);
+        let settings = testing::settled(directory.path(), &[], &variables, toml, settle).unwrap();
+        let left = settings.without_credentials(&variables.into_iter().collect());
+        let names = left.names().map(|name| name.to_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(left(toml), ["BAO_CACERT", "MY_OTHER"]);
+    let untold = left("");
+    assert_eq!(
+        untold,
+        ["BAO_CACERT", "MY_KEY", "MY_OTHER", "MY_TOKEN"],
+        "the control"
+    );
 }
 
 #[test]

@@ -410,7 +410,10 @@ fn flag(name: &str) -> Option<Flag> {
             let spelling = format!("{}-{}", section.prefix, setting.name);
             (id == name || spelling == name).then_some(Flag {
                 id,
-                is_path: matches!(setting.kind, SettingKind::Path | SettingKind::Credential),
+                is_path: matches!(
+                    setting.kind,
+                    SettingKind::Path | SettingKind::CredentialPath | SettingKind::Credential
+                ),
             })
         })
     })

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use crate::context::{Context, Style};
 use crate::couriers::Couriers;
 use crate::options::Notice;
-use crate::providers::{self, ProviderSettings};
+use crate::providers::ProviderSettings;
 use crate::report::Failure;
 use crate::settings::{Inherited, VolumeSettings, load_volume};
 
@@ -146,6 +146,10 @@ impl Desk {
         let settings = self.settle(&target.options, &target.root)?;
         let on_error = settings.on_error;
         let request = settings.common.request_timeout;
+        let environment = settings
+            .common
+            .providers
+            .without_credentials(&self.context.environment);
         let setup = Setup {
             instances: self.instances(&target.options, settings.common.providers),
             plan: settings.plan,
@@ -159,9 +163,7 @@ impl Desk {
             },
             actions: settings.actions,
             notifier: Notifier {
-                courier: Arc::new(Couriers::new(providers::without_credentials(
-                    &self.context.environment,
-                ))),
+                courier: Arc::new(Couriers::new(environment)),
                 timeout: self.notify_timeout,
             },
             status_file: None,

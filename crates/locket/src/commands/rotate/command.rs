@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::options::{self, table};
 use crate::report::{self, Failure};
-use crate::settings;
+use crate::settings::{self, Common};
 use crate::{output, providers};
 
 pub(in super::super) const COMMAND: Command = Command {
@@ -84,14 +84,14 @@ pub(super) struct RotateArgs {
 }
 
 /// What the configuration says of rotations.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Configured {
     /// The secrets that `swarm sync` keeps.
     pub(super) swarm: Vec<SwarmSecret>,
     /// The program for what has neither a recipe nor a label.
     pub(super) exec: Option<String>,
-    /// How long another one in the same directory is waited for.
-    pub(super) deadline: Duration,
+    /// Its deadline is how long another one in the same directory is waited for.
+    pub(super) common: Common,
 }
 
 fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
@@ -111,7 +111,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
         exec: layers
             .files()
             .find_map(|file| Some(file.rotate.exec.as_ref()?.text.clone())),
-        deadline: settings::deadline(layers),
+        common: Common::settle(layers),
     })?;
     let directory = match &project {
         Some(project) => project.directory.clone(),
@@ -119,7 +119,7 @@ fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     };
     let configured = configured.open(context);
     // Two at once would each put another value in force.
-    let _only = lock(&directory, configured.deadline)?;
+    let _only = lock(&directory, configured.common.deadline)?;
     let rotator = Rotator {
         args: &args,
         matches,
@@ -165,7 +165,7 @@ fn schedule(
     context: &Context,
 ) -> Result<Exit, Failure> {
     // What is wrong is told to whoever is here, and not to the log of the service.
-    let common = settings::load_quietly(matches, context, settings::Common::settle)?.open(context);
+    let common = settings::load_quietly(matches, context, Common::settle)?.open(context);
     let credentials = common.providers.credential_names().collect();
     let mut words = vec![OsString::from("rotate"), OsString::from("--all")];
     let age = matches.get_raw(AGE).into_iter().flatten();

@@ -280,6 +280,8 @@ impl Rotator<'_> {
                 false => Ok(None),
             }
         };
+        let providers = &self.configured.common.providers;
+        let environment = providers.without_credentials(&self.context.environment);
         let work = Work {
             plan,
             keeper,
@@ -287,7 +289,7 @@ impl Rotator<'_> {
             compose: ground.compose,
             variables: &variables,
             clock: &*self.context.clock,
-            environment: &self.context.environment,
+            environment: &environment,
             directory: self.directory,
             exec: self.exec(plan),
             means: match (&self.args.exec, &plan.exec) {

@@ -27,6 +27,7 @@ pub(super) struct Work<'a> {
     /// The variables that containers are made with, as they are now.
     pub(super) variables: &'a dyn Fn() -> Result<Option<Environment>, Failure>,
     pub(super) clock: &'a dyn Clock,
+    /// What the program of the user inherits.
     pub(super) environment: &'a Environment,
     /// The project's directory.
     pub(super) directory: &'a Path,
@@ -317,7 +318,7 @@ impl Work<'_> {
         command
             .args(&words[1..])
             .env_clear()
-            .envs(crate::providers::without_credentials(self.environment).iter())
+            .envs(self.environment.iter())
             .env("LOCKET_SECRET", &self.plan.secret)
             .current_dir(self.directory);
         let message = message(&self.plan.secret, old, new);

@@ -8,7 +8,6 @@ use locket_core::Environment;
 use super::super::run::Screen;
 use super::super::variables;
 use crate::context::Context;
-use crate::providers;
 use crate::report::Failure;
 use crate::settings::{self, Keys, Named, ProgramSettings, VariableForm};
 
@@ -36,7 +35,10 @@ pub(super) fn below_exec(
     let screen = Screen::of(&loaded, context);
     let settings = loaded.open(context);
     let generation = variables::resolve(&settings, &screen, context)?;
-    let inherited = providers::without_credentials(&context.environment);
+    let inherited = settings
+        .common
+        .providers
+        .without_credentials(&context.environment);
     let inherited = inherited
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()));

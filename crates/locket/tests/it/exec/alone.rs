@@ -221,6 +221,31 @@ fn the_program_gets_none_of_our_credentials_unless_that_is_asked_for() {
 }
 
 #[test]
+fn a_variable_that_holds_a_credential_for_us_is_the_programs_only_where_it_is_asked_for() {
+    let scene = scene();
+    scene.write(
+        "locket.toml",
+        "[bao]\nurl = 'http://127.0.0.1:9'\ntoken = 'env://MY_TOKEN'\n",
+    );
+    let seen = |options: &[&str]| {
+        let shown = scene
+            .locket(
+                ["exec", "--config", "locket.toml", "-e", "A=1"]
+                    .iter()
+                    .chain(options),
+            )
+            .args(["--", "sh", "-c", "echo ${MY_TOKEN-none}"])
+            .env("MY_TOKEN", "a token")
+            .output()
+            .unwrap();
+        stdout(&shown)
+    };
+    assert_eq!(seen(&[]), "none\n");
+    assert_eq!(seen(&["-e", "MY_TOKEN={{ env://MY_TOKEN }}"]), "a token\n");
+    assert_eq!(seen(&["--keep-credentials"]), "a token\n");
+}
+
+#[test]
 fn a_file_that_only_the_program_can_read_holds_what_no_variable_can() {
     let scene = scene();
     let binary = b"\0binary\xff\n".repeat(3);
