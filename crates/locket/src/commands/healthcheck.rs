@@ -25,12 +25,30 @@ struct Settings {
 }
 
 fn run(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
-    let settings = settings::load(matches, context, settle)?.open(context);
+    // An agent that runs keeps the configuration of before where a new one has mistakes.
+    let (loaded, mistakes) = settings::load_despite_files(matches, context, settle)?;
+    let settings = loaded.open(context);
     let Some(path) = settings.status_file else {
+        if !mistakes.is_empty() {
+            let unknown = Problem::Told {
+                message: "it is not said which agent is meant, and the configuration, which may say it, has mistakes"
+                    .to_owned(),
+                help: Some("Correct them, or name the status file with `--status-file` or LOCKET_STATUS_FILE.".to_owned()),
+            };
+            return Err(Failure::new(
+                Cause::Work,
+                mistakes.into_iter().chain([unknown]).collect(),
+            ));
+        }
         return Err(Failure::usage("it is not said which agent is meant").help(
             "Name its status file with `--status-file` or LOCKET_STATUS_FILE, here and for the agent.",
         ));
     };
+    if !mistakes.is_empty() {
+        tracing::warn!(
+            "the configuration has mistakes, which `locket doctor` shows; an agent that runs keeps the one before"
+        );
+    }
     let observed = state::observe(&path).map_err(|error| {
         Failure::work(format!(
             "the status file {} cannot be read: {error}",

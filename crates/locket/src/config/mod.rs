@@ -12,7 +12,7 @@ mod swarm;
 
 pub(crate) use entries::{EntryTemplate, EveryEntry, SecretEntry, parse_action};
 pub(crate) use file::ConfigFile;
-pub(crate) use find::{load, places};
+pub(crate) use find::{Found, load, places};
 pub(crate) use providers::{ProviderTable, TableName};
 pub(crate) use schema::schema;
 pub(crate) use swarm::SwarmSecret;

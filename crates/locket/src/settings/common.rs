@@ -6,12 +6,12 @@ use clap::ArgMatches;
 use locket_core::suggest;
 use locket_engine::notify;
 
-use crate::config;
+use crate::config::{self, Found};
 use crate::context::Context;
 use crate::logging::{self, LogFormat, LogLevel};
 use crate::options::{Layers, Notice, table, values};
 use crate::providers::{self, ProviderSettings};
-use crate::report::{Cause, Failure};
+use crate::report::{Cause, Failure, Problem};
 
 /// What every command that reads secrets was told.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The time that a whole one-shot has.
-pub(crate) fn deadline(layers: &mut Layers<'_>) -> Duration {
+fn deadline(layers: &mut Layers<'_>) -> Duration {
     layers.settle(&table::DEADLINE, DEADLINE, values::positive_duration)
 }
 
@@ -68,13 +68,51 @@ pub(crate) fn load_quietly<T>(
     load_with(matches, context, LogLevel::QUIET, settle)
 }
 
+/// The same for a command that looks at what runs already, whatever was done to the files since: what is wrong with them
+/// is handed out beside what flags, variables and the rest of the files say.
+///
+/// # Errors
+/// Everything that is wrong with flags and variables.
+pub(crate) fn load_despite_files<T>(
+    matches: &ArgMatches,
+    context: &Context,
+    settle: impl Fn(&mut Layers<'_>) -> T,
+) -> Result<(Loaded<T>, Vec<Problem>), Failure> {
+    let level = LogLevel::default();
+    let (_, problems) = settled(Found::default(), matches, context, level, &settle);
+    match problems.is_empty() {
+        true => Ok(settled(
+            config::load(matches, context),
+            matches,
+            context,
+            level,
+            settle,
+        )),
+        false => Err(Failure::new(Cause::Usage, problems)),
+    }
+}
+
 fn load_with<T>(
     matches: &ArgMatches,
     context: &Context,
     level: LogLevel,
     settle: impl FnOnce(&mut Layers<'_>) -> T,
 ) -> Result<Loaded<T>, Failure> {
-    let mut found = config::load(matches, context);
+    let (loaded, problems) = settled(config::load(matches, context), matches, context, level, settle);
+    match problems.is_empty() {
+        true => Ok(loaded),
+        false => Err(Failure::new(Cause::Usage, problems)),
+    }
+}
+
+/// What all layers say, with these files, and everything that is wrong with them.
+fn settled<T>(
+    mut found: Found,
+    matches: &ArgMatches,
+    context: &Context,
+    level: LogLevel,
+    settle: impl FnOnce(&mut Layers<'_>) -> T,
+) -> (Loaded<T>, Vec<Problem>) {
     let mut layers = Layers::new(matches, context, &found.files);
     layers.problems = found.problems;
     layers.notices.extend(unknown_variables(context));
@@ -87,11 +125,7 @@ fn load_with<T>(
             found.notices
         },
     };
-    if layers.problems.is_empty() {
-        Ok(loaded)
-    } else {
-        Err(Failure::new(Cause::Usage, layers.problems))
-    }
+    (loaded, layers.problems)
 }
 
 /// Variables that look like ours and are not. The names may also be another program's, so they are no error.

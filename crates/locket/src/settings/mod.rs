@@ -11,9 +11,7 @@ pub(crate) mod tests;
 #[cfg(feature = "command-plugin")]
 mod volume;
 
-#[cfg(feature = "command-rotate")]
-pub(crate) use common::deadline;
-pub(crate) use common::{Common, Loaded, load, load_quietly};
+pub(crate) use common::{Common, Loaded, load, load_despite_files, load_quietly};
 pub(crate) use program::{Form as VariableForm, Keys, Named, ProgramSettings, tells_somebody};
 #[cfg(feature = "command-plugin")]
 pub(crate) use run::audit;

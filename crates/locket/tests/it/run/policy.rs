@@ -151,6 +151,38 @@ fn inline_secrets_go_to_the_output_directory() {
 }
 
 #[test]
+fn a_healthy_agent_stays_healthy_beside_a_configuration_that_was_broken_since() {
+    let scene = Scene::new();
+    scene.write("in/good", "x");
+    let check = |words: &[&str]| {
+        let mut health = scene.locket(["healthcheck", "--config", "broken.toml"].iter().chain(words));
+        let done = health.output().unwrap();
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        (done.status.code(), said)
+    };
+    let _agent = scene.watch(&[]);
+    scene.state_becomes("ready");
+    let named = ["--status-file", "status"];
+    for text in ["[run]\nmode = 'wach'\n", "[run\n", "[run]\nmax-stale = 'soon'\n"] {
+        scene.write("broken.toml", text);
+        let (code, said) = check(&named);
+        assert_eq!(code, Some(0), "{text}: {said}");
+        assert!(said.contains("the configuration has mistakes"), "{text}: {said}");
+        let (code, said) = check(&[]);
+        assert_eq!(code, Some(1), "{text}: {said}");
+        assert!(
+            said.contains("it is not said which agent is meant"),
+            "{text}: {said}"
+        );
+    }
+    // What can be read of it counts; what was typed just now has to be right.
+    scene.write("broken.toml", "[run]\nstatus-file = 'status'\nmode = 'wach'\n");
+    assert_eq!(check(&[]).0, Some(0));
+    assert_eq!(check(&["--status-file", "none"]).0, Some(1));
+    assert_eq!(check(&["--max-stale", "soon"]).0, Some(2));
+}
+
+#[test]
 fn a_healthy_agent_is_told_from_a_failed_and_a_dead_one() {
     let scene = Scene::new();
     scene.write("secrets/a", "v");
