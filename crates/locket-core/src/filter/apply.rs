@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::call::Filter;
+use super::call::{Filter, FilterCall};
 use super::memo::HashMemo;
 use super::{bytes, hash, otp, pem, quote, text};
 use crate::{SecretBytes, json_path};
@@ -25,6 +25,8 @@ pub struct FilterCx<'a> {
     pub now: SystemTime,
     /// The present output, in which earlier password hashes are looked for.
     pub present: Option<&'a [u8]>,
+    /// The filters behind this one, through which the present output shows what it made.
+    pub behind: &'a [FilterCall],
     /// Password hashes made by this process.
     pub memo: &'a mut HashMemo,
     /// Lowered to the end of the current period by every one-time code.

@@ -35,13 +35,9 @@ pub(super) fn base64_decode(value: &[u8]) -> Result<SecretBytes, FilterError> {
     let mut digits = Zeroizing::new(Vec::with_capacity(value.len()));
     let mut padding = 0;
     for (at, byte) in value.iter().enumerate() {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            b'=' => {
+        let digit = match (byte, base64_digit(*byte)) {
+            (_, Some(digit)) => digit,
+            (b'=', _) => {
                 padding += 1;
                 continue;
             }
@@ -60,6 +56,18 @@ pub(super) fn base64_decode(value: &[u8]) -> Result<SecretBytes, FilterError> {
         return Err(not_base64("it is cut off, or its padding is wrong"));
     }
     Ok(SecretBytes::copy_from(&unpack(&digits, 6)))
+}
+
+/// What a character of base64 stands for, in either alphabet.
+pub(super) fn base64_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    }
 }
 
 /// The bytes that digits of `width` bits each make up. Bits left over at the end are dropped: not every encoder

@@ -1,5 +1,6 @@
 //! A filter with its arguments, checked when the template is parsed.
 
+use super::hash::losing;
 use super::table::FILTERS;
 use crate::{Diagnostic, Span};
 
@@ -126,6 +127,22 @@ impl Filter {
             .help(format!("Write `| {}`.", kind.usage())));
         }
         (kind.build)(arguments)
+    }
+
+    /// Refuses filters behind a password hash through which the output does not show it any more.
+    ///
+    /// # Errors
+    /// There is one, with its place.
+    pub(crate) fn check_order(filters: &[FilterCall]) -> Result<(), Diagnostic> {
+        match losing(filters) {
+            None => Ok(()),
+            Some(call) => Err(Diagnostic::error(
+                call.span,
+                "behind this filter a password hash is not found again, and every run would make another",
+            )
+            .label("hides the hash for ever")
+            .help("Put nothing but encodings behind a password hash, such as `base64` or `url`.")),
+        }
     }
 
     /// Whether it makes something of an optional secret that is not there. A digest or password hash of nothing

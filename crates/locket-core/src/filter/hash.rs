@@ -1,18 +1,25 @@
 //! Password hashes, whose random salt is kept while the value stays.
 
 use std::collections::HashSet;
+use std::time::SystemTime;
 
 use ::bcrypt::{HashParts, Version};
 use memchr::memmem;
+use zeroize::Zeroizing;
 
 use super::apply::{FilterCx, FilterError};
+use super::call::{Filter, FilterCall};
 use super::memo::{Digest, HashMemo};
+use super::undo::undone;
 use crate::{SecretBuilder, SecretBytes};
 
 /// Two to this many rounds.
 const COST: u32 = 12;
 /// Length of a hash in its usual form.
 const LENGTH: usize = 60;
+/// The digits of a hash, by their values, and how many of them a sample has.
+const ALPHABET: &str = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const SAMPLED: usize = 51;
 /// How many hashes of the present output one value is verified against, at some 0.2 s each.
 const MAX_CHECKS: usize = 16;
 
@@ -20,7 +27,7 @@ const MAX_CHECKS: usize = 16;
 pub(super) fn bcrypt(value: &[u8], cx: &mut FilterCx<'_>) -> Result<SecretBytes, FilterError> {
     check(value)?;
     let digest = cx.memo.digest(&[b"bcrypt", value])?;
-    let candidates = candidates(cx.present.unwrap_or_default());
+    let candidates = candidates(&seen(cx));
     keep_or_make(value, digest, &candidates, Version::TwoB, cx.memo)
 }
 
@@ -29,9 +36,9 @@ pub(super) fn bcrypt(value: &[u8], cx: &mut FilterCx<'_>) -> Result<SecretBytes,
 pub(super) fn htpasswd(value: &[u8], user: &str, cx: &mut FilterCx<'_>) -> Result<SecretBytes, FilterError> {
     check(value)?;
     let digest = cx.memo.digest(&[b"htpasswd", user.as_bytes(), value])?;
-    let present = cx.present.unwrap_or_default();
-    let mut candidates = candidates(present);
-    candidates.retain(|candidate| stands_behind(&present[..candidate.start], user));
+    let seen = seen(cx);
+    let mut candidates = candidates(&seen);
+    candidates.retain(|candidate| stands_behind(&seen[..candidate.start], user));
     let hash = keep_or_make(value, digest, &candidates, Version::TwoY, cx.memo)?;
     let mut line = SecretBuilder::with_capacity(user.len() + 1 + LENGTH);
     line.extend(user.as_bytes());
@@ -39,6 +46,45 @@ pub(super) fn htpasswd(value: &[u8], user: &str, cx: &mut FilterCx<'_>) -> Resul
     #[expect(clippy::disallowed_methods, reason = "the hash is put behind the user's name")]
     line.extend(hash.expose());
     Ok(line.finish())
+}
+
+/// The first filter behind a password hash through which that cannot be found again in the output: every process would
+/// make another one. Tried with hashes of which every character of their alphabet is in one.
+pub(super) fn losing(filters: &[FilterCall]) -> Option<&FilterCall> {
+    let at = filters.iter().position(|call| call.filter.is_slow())?;
+    let behind = &filters[at + 1..];
+    let mut samples = [&ALPHABET[..SAMPLED], &ALPHABET[ALPHABET.len() - SAMPLED..]].map(|letters| {
+        // The last digits of salt and hash have bits that stand for nothing.
+        let hash = format!("$2y$12${}u{}.", &letters[..21], &letters[21..]);
+        let line = match &filters[at].filter {
+            Filter::Htpasswd(user) => format!("{user}:{hash}"),
+            _ => hash.clone(),
+        };
+        (hash, SecretBytes::new(line.into_bytes()))
+    });
+    for (at, call) in behind.iter().enumerate() {
+        if call.filter.is_slow() {
+            return Some(call);
+        }
+        for (hash, sample) in &mut samples {
+            let mut memo = HashMemo::default();
+            let mut cx = FilterCx {
+                now: SystemTime::UNIX_EPOCH,
+                present: None,
+                behind: &[],
+                memo: &mut memo,
+                valid_until: None,
+            };
+            // What has no value at all is told when it is rendered.
+            *sample = call.filter.apply(sample, &mut cx).ok()?;
+            #[expect(clippy::disallowed_methods, reason = "a made-up hash is looked for")]
+            let found = candidates(&undone(sample.expose(), &behind[..=at]));
+            if !found.iter().any(|candidate| candidate.hash == *hash) {
+                return Some(call);
+            }
+        }
+    }
+    None
 }
 
 /// What bcrypt would cut off or stop at, and what would let everybody in, has no hash.
@@ -53,6 +99,18 @@ fn check(value: &[u8]) -> Result<(), FilterError> {
         return Ok(());
     };
     Err(FilterError::Value(reason.into()))
+}
+
+/// Where hashes are looked for: the present output before the filters behind, then as it is, in case there were none yet.
+fn seen(cx: &FilterCx<'_>) -> Zeroizing<Vec<u8>> {
+    let present = cx.present.unwrap_or_default();
+    if cx.behind.is_empty() {
+        return Zeroizing::new(present.to_vec());
+    }
+    let mut seen = undone(present, cx.behind);
+    seen.push(b'\n');
+    seen.extend_from_slice(present);
+    seen
 }
 
 fn keep_or_make(

@@ -1,5 +1,5 @@
 //! What this process knows about password hashes, so that a value keeps its hash even where the present output does
-//! not show it (inside base64, say), and no hash is verified twice. It holds no value, only keyed digests of them.
+//! not show it (a moment before it is written, say), and no hash is verified twice. It holds no value, only keyed digests of them.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -14,6 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod undo;
 
 pub use apply::{FilterCx, FilterError};
 pub use call::{Argument, Filter, FilterCall};

@@ -154,6 +154,7 @@ impl Template {
         let mut filter_cx = FilterCx {
             now: cx.now,
             present: cx.present,
+            behind: &[],
             memo: cx.memo,
             valid_until: None,
         };
@@ -187,7 +188,8 @@ impl Template {
         let absent = reference.is_optional() && matches!(&step, Step::Value(bytes) if bytes.get().is_empty());
         // What stands in for a secret is none.
         let mut is_secret = true;
-        for call in filters {
+        for (at, call) in filters.iter().enumerate() {
+            filter_cx.behind = &filters[at + 1..];
             match &step {
                 Step::Value(bytes) if is_secret => seen(bytes.get()),
                 Step::Value(_) => {}

@@ -221,7 +221,10 @@ impl<'r, 'a> Words<'r, 'a> {
         let mut filters = Vec::new();
         let mut found = Vec::new();
         match self.read_filters(&mut filters, &mut found) {
-            Ok(close) if found.is_empty() => return Ok((filters, close)),
+            Ok(close) if found.is_empty() => match Filter::check_order(&filters) {
+                Ok(()) => return Ok((filters, close)),
+                Err(diagnostic) => found.push(diagnostic),
+            },
             Ok(_) => {}
             Err(diagnostic) => found.push(diagnostic),
         }

@@ -70,6 +70,7 @@ fn quoted(entry: &Entry) -> Option<SecretBytes> {
     let mut cx = FilterCx {
         now: SystemTime::UNIX_EPOCH,
         present: None,
+        behind: &[],
         memo: &mut memo,
         valid_until: None,
     };

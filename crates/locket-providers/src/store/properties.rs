@@ -112,6 +112,7 @@ fn quoted(value: &SecretBytes) -> Option<SecretBytes> {
     let mut cx = FilterCx {
         now: SystemTime::UNIX_EPOCH,
         present: None,
+        behind: &[],
         memo: &mut HashMemo::default(),
         valid_until: None,
     };

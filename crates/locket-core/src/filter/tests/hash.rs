@@ -6,6 +6,7 @@ fn render(filter: &Filter, value: &[u8], present: Option<&[u8]>, memo: &mut Hash
     let mut cx = FilterCx {
         now: at(0),
         present,
+        behind: &[],
         memo,
         valid_until: None,
     };
@@ -53,6 +54,65 @@ fn a_hash_that_the_output_hides_is_kept_by_the_process() {
         render(&Filter::Bcrypt, b"hunter2", Some(&hidden), &mut memo),
         first
     );
+}
+
+#[test]
+fn a_hash_behind_an_encoding_is_kept_across_processes() {
+    let call = |(name, arguments): &(&str, &[&str])| FilterCall {
+        filter: filter(name, arguments),
+        span: Span::default(),
+    };
+    let chains: [&[(&str, &[&str])]; 9] = [
+        &[("base64", &[])],
+        &[("base64url", &[])],
+        &[("hex", &[])],
+        &[("url", &[])],
+        &[("trim", &[]), ("base64", &[]), ("base64", &[])],
+        &[("replace", &["$", "\\$"]), ("hex", &[]), ("url", &[])],
+        &[("json-string", &[]), ("base64url", &[])],
+        &[("shell", &[])],
+        &[("dotenv", &[]), ("base64", &[])],
+    ];
+    // The text before a hash may be of the same characters; before a user's name it would be a part of that.
+    let users = Filter::Htpasswd("o'neil\"x".into());
+    let cases = [
+        (&Filter::Bcrypt, &["", "a", "ab", "abc"][..]),
+        (&users, &["", "\n"]),
+    ];
+    for ((first, places), chain) in cases
+        .into_iter()
+        .flat_map(|case| chains.map(|chain| (case, chain)))
+    {
+        let behind: Vec<_> = chain.iter().map(call).collect();
+        let again = |present: Option<&[u8]>| {
+            let mut cx = FilterCx {
+                now: at(0),
+                present,
+                behind: &behind,
+                memo: &mut HashMemo::default(),
+                valid_until: None,
+            };
+            let mut value = first.apply(&SecretBytes::copy_from(b"hunter2"), &mut cx).unwrap();
+            let mut memo = HashMemo::default();
+            let mut cx = FilterCx {
+                now: at(0),
+                present: None,
+                behind: &[],
+                memo: &mut memo,
+                valid_until: None,
+            };
+            for call in &behind {
+                value = call.filter.apply(&value, &mut cx).unwrap();
+            }
+            #[expect(clippy::disallowed_methods, reason = "test values are no secrets")]
+            value.expose().to_vec()
+        };
+        let made = again(None);
+        for before in places {
+            let present = [before.as_bytes(), &made, b"\n"].concat();
+            assert_eq!(again(Some(&present)), made, "{chain:?} behind {before:?}");
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod text;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Argument, Filter, FilterCx, FilterError, HashMemo};
+use super::{Argument, Filter, FilterCall, FilterCx, FilterError, HashMemo};
 use crate::{SecretBytes, Span};
 
 /// The filter that `call` names: `replace a b`, its arguments between spaces.
@@ -26,6 +26,7 @@ fn apply(filter: &Filter, value: &[u8]) -> Result<SecretBytes, FilterError> {
         &mut FilterCx {
             now: at(0),
             present: None,
+            behind: &[],
             memo: &mut HashMemo::default(),
             valid_until: None,
         },

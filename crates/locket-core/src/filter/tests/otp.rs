@@ -121,6 +121,7 @@ fn the_earliest_end_of_several_codes_counts() {
     let mut cx = FilterCx {
         now: at(61),
         present: None,
+        behind: &[],
         memo: &mut memo,
         valid_until: None,
     };

@@ -42,6 +42,31 @@ fn all_mistakes_are_told_at_once_in_order() {
 }
 
 #[test]
+fn a_password_hash_that_could_not_be_found_again_is_refused() {
+    let message = "behind this filter a password hash is not found again, and every run would make another";
+    for (filters, place) in [
+        ("bcrypt | sha256", "sha256"),
+        ("bcrypt | base64 | upper", "upper"),
+        ("htpasswd \"ann\" | lower", "lower"),
+        ("bcrypt | bcrypt", "bcrypt"),
+        ("bcrypt | lines 0", "lines 0"),
+        ("bcrypt | replace \"a\" \"b\"", "replace \"a\" \"b\""),
+        ("bcrypt | replace \"$\" \"\"", "replace \"$\" \"\""),
+    ] {
+        refuses(&format!("{{{{ op://v/a | {filters} }}}}"), &[(message, place)]);
+    }
+    for filters in [
+        "sha256 | bcrypt | base64",
+        "bcrypt | replace \"$\" \"$$\" | indent 2",
+    ] {
+        assert!(
+            parse(format!("{{{{ op://v/a | {filters} }}}}")).is_ok(),
+            "{filters}"
+        );
+    }
+}
+
+#[test]
 fn a_reference_that_is_never_closed_is_an_error() {
     for (source, place) in [
         ("a {{ op://v/a \nb }}", "{{ op://v/a"),
