@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::credential::{is_credential_name, url_password};
 use crate::images;
-use crate::model::{Project, Service, Text, Words};
+use crate::model::{EnvText, Project, Service, Text, Variable, Words};
 use crate::place::join;
 
 #[cfg(test)]
@@ -24,6 +24,12 @@ use written::{env_length, is_put_together, value_of};
 
 /// Why nothing of a file of variables moves that a service is given as it is.
 const READ_BY_SERVICE: &str = "a service reads .env itself (`env_file`), where no reference is resolved";
+
+/// Why a value stays that nobody has from where it stands.
+const IN_USE_NOWHERE: &str = "no service has its value from there; remove it by hand";
+
+/// What a value that a later one of the same file has made void becomes.
+const VOID: &str = "\"\"";
 
 /// A plain value that moves out.
 pub struct Moved {
@@ -87,6 +93,7 @@ pub fn plan(
         migration: Migration::default(),
         taken: BTreeSet::new(),
         places: BTreeSet::new(),
+        looked_at: BTreeSet::new(),
         added: String::new(),
     };
     let inherited = Environment::default();
@@ -101,6 +108,12 @@ pub fn plan(
         planner.project = project;
         for service in &project.services {
             planner.service(service);
+        }
+    }
+    for project in [project].into_iter().chain(parts) {
+        planner.project = project;
+        for file in &project.env_texts {
+            planner.rest(file);
         }
     }
     let Planner {
@@ -205,6 +218,8 @@ struct Planner<'a> {
     taken: BTreeSet<String>,
     /// Places that are edited already: an anchor is reached in several ways.
     places: BTreeSet<(PathBuf, usize)>,
+    /// Places of values of services that were decided upon.
+    looked_at: BTreeSet<(PathBuf, usize)>,
     /// Lines for the file of variables.
     added: String,
 }
@@ -273,6 +288,46 @@ impl Planner<'_> {
         }
     }
 
+    /// What no service has from a file of variables: statements that later ones shadow, and values that other files or
+    /// the service itself replace.
+    fn rest(&mut self, file: &EnvText) {
+        let source = self.project.sources.get(file.source);
+        let is_own = is_same(&source.path, self.env_path);
+        // In the project's own, every variable that counts was looked at.
+        let counting: &[Variable] = if is_own { &[] } else { &file.variables };
+        let statements = counting.iter().map(|variable| (variable, false));
+        for (variable, is_shadowed) in statements.chain(file.shadowed.iter().map(|variable| (variable, true)))
+        {
+            let Some(text) = &variable.value else { continue };
+            let raw = source.text.get(text.place.span.start..text.place.span.end);
+            let raw = raw.unwrap_or_default();
+            let is_credential = is_credential_name(&variable.name) || url_password(&text.value).is_some();
+            let place = (source.path.clone(), text.place.span.start);
+            if !is_credential
+                || raw.is_empty()
+                || text.value.is_empty()
+                || is_place(&text.value)
+                || is_put_together(raw)
+                || self.looked_at.contains(&place)
+            {
+                continue;
+            }
+            let span = place.1..place.1 + env_length(raw);
+            if !is_shadowed || (is_own && self.is_env_read) {
+                let line = source.text[..place.1].matches('\n').count() + 1;
+                let name = source.path.strip_prefix(&self.project.directory);
+                let name = name.unwrap_or(&source.path).display();
+                self.leave(format!("{name}:{line}: {}", variable.name), IN_USE_NOWHERE);
+            } else if self.places.insert(place) {
+                self.migration.edits.push(Edit {
+                    path: source.path.clone(),
+                    span,
+                    text: VOID.to_owned(),
+                });
+            }
+        }
+    }
+
     /// `--requirepass VALUE`, `--password=VALUE` and the like.
     fn arguments(&mut self, service: &Service, words: &Words) {
         if words.is_text {
@@ -303,6 +358,7 @@ impl Planner<'_> {
     fn text(&mut self, service: &Service, variable: &str, text: &Text, part: Option<&Range<usize>>) {
         let source = self.project.sources.get(text.place.source);
         let path = source.path.clone();
+        self.looked_at.insert((path.clone(), text.place.span.start));
         let Some(raw) = source.text.get(text.place.span.start..text.place.span.end) else {
             return;
         };

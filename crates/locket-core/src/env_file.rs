@@ -42,6 +42,23 @@ pub fn parse_behind(
     inherited: &Environment,
     earlier: &Environment,
 ) -> Result<Vec<Variable>, Vec<Diagnostic>> {
+    read(text, inherited, earlier).map(|(in_force, _)| in_force)
+}
+
+/// The statements of an env file whose variables have another value by a later one; none of a file with mistakes.
+pub fn shadowed(text: &str) -> Vec<Variable> {
+    let nothing = Environment::default();
+    read(text, &nothing, &nothing)
+        .map(|(_, shadowed)| shadowed)
+        .unwrap_or_default()
+}
+
+/// The variables that count, and those that later ones of the same names shadow.
+fn read(
+    text: &str,
+    inherited: &Environment,
+    earlier: &Environment,
+) -> Result<(Vec<Variable>, Vec<Variable>), Vec<Diagnostic>> {
     let mut marked = Marked::new(text).map_err(|wrong| vec![wrong])?;
     let source = std::mem::take(&mut marked.text);
     let mut reader = Reader {
@@ -63,17 +80,19 @@ pub fn parse_behind(
         return Err(reader.found);
     }
     let (marked, latest) = (reader.marked, reader.latest);
-    Ok(reader
-        .read
-        .into_iter()
-        .enumerate()
-        .filter(|(index, (name, ..))| latest.get(name) == Some(index))
-        .map(|(_, (name, value, span))| Variable {
+    let (mut in_force, mut shadowed) = (Vec::new(), Vec::new());
+    for (index, (name, value, span)) in reader.read.into_iter().enumerate() {
+        let list = match latest.get(&name) == Some(&index) {
+            true => &mut in_force,
+            false => &mut shadowed,
+        };
+        list.push(Variable {
             name,
             template: marked.template(&value),
             span,
-        })
-        .collect())
+        });
+    }
+    Ok((in_force, shadowed))
 }
 
 struct Reader<'a> {

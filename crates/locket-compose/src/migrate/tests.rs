@@ -154,6 +154,46 @@ fn values_of_files_of_variables_move_whole_however_they_are_written() {
 }
 
 #[test]
+fn no_statement_that_a_later_one_shadows_keeps_its_value() {
+    let compose =
+        "services:\n  a:\n    image: a\n    env_file: app.env\n    environment:\n      ONE: ${DB_PASSWORD}\n";
+    let (texts, migration) = migrated(&[
+        ("compose.yaml", compose),
+        (
+            ".env",
+            "DB_PASSWORD='hunter2' # the first\nDB_PASSWORD=hunter3\nAPI_TOKEN=hunter4\nAPI_TOKEN=\nPORT=1\nPORT=2\n",
+        ),
+        (
+            "app.env",
+            "APP_PASSWORD: hunter5\nAPP_PASSWORD=hunter6\nURL=postgres://a:hunter7@db/a\nURL=none\n",
+        ),
+    ]);
+    assert_eq!(
+        texts[".env"],
+        "DB_PASSWORD=\"\" # the first\nDB_PASSWORD={{ file://secrets/db_password.txt }}\nAPI_TOKEN=\"\"\nAPI_TOKEN=\nPORT=1\nPORT=2\nAPP_PASSWORD={{ file://secrets/app_password.txt }}\n"
+    );
+    assert_eq!(
+        texts["app.env"],
+        "APP_PASSWORD: \"\"\nAPP_PASSWORD=${APP_PASSWORD}\nURL=\"\"\nURL=none\n"
+    );
+    assert!(migration.left.is_empty(), "{:?}", migration.left);
+}
+
+#[test]
+fn a_value_that_another_file_replaces_is_told_with_its_place() {
+    let compose = "services:\n  a:\n    image: a\n    env_file: app.env\n    environment:\n      DB_PASSWORD: ${DB_PASSWORD}\n";
+    let (_, _, migration) = planned(&[
+        ("compose.yaml", compose),
+        ("app.env", "LEVEL=debug\nDB_PASSWORD=hunter2\n"),
+    ]);
+    assert!(migration.edits.is_empty(), "{migration:?}");
+    assert_eq!(
+        migration.left,
+        [("app.env:2: DB_PASSWORD".to_owned(), IN_USE_NOWHERE.to_owned())]
+    );
+}
+
+#[test]
 fn a_variable_that_would_not_be_its_reference_is_told_before_anything_is_written() {
     let before = "DB_PASSWORD='hunter\\'s'\nPORT=80\nNOTE=n-${DB_PASSWORD}\n";
     let (_, _, migration) = planned(&[("compose.yaml", "services: {a: {image: a}}\n"), (".env", before)]);

@@ -40,6 +40,8 @@ pub struct EnvText {
     pub source: SourceId,
     /// Its variables, with the place of each name and value.
     pub variables: Vec<Variable>,
+    /// What else it says of these, which a later statement has made void. It is plain all the same.
+    pub shadowed: Vec<Variable>,
 }
 
 /// A volume with a name.
@@ -60,9 +62,8 @@ pub struct VolumeDefinition {
 impl EnvText {
     /// The variables of `text` with their places.
     pub(crate) fn new(source: SourceId, text: &str, read: &[env_file::Variable]) -> Self {
-        let variables = read
-            .iter()
-            .map(|variable| {
+        let placed = |read: &[env_file::Variable]| -> Vec<Variable> {
+            let each = read.iter().map(|variable| {
                 let whole = Place::new(source, variable.span);
                 let statement = text
                     .get(variable.span.start..variable.span.end)
@@ -81,9 +82,14 @@ impl EnvText {
                         place: whole.part(start, start + raw.len()),
                     }),
                 }
-            })
-            .collect();
-        Self { source, variables }
+            });
+            each.collect()
+        };
+        Self {
+            source,
+            variables: placed(read),
+            shadowed: placed(&env_file::shadowed(text)),
+        }
     }
 }
 

@@ -47,7 +47,9 @@ pub(super) fn resolve(loader: &mut Loader<'_>, service: &mut Service, variables:
         if file.is_raw {
             let read = EnvText {
                 source: id,
+                // Each line is among them.
                 variables: raw(&text, id),
+                shadowed: Vec::new(),
             };
             for variable in &read.variables {
                 put(&mut resolved, variable.clone());

@@ -30,7 +30,7 @@ pub(in crate::check) fn look(scene: &mut Scene<'_>) {
         scene.add(finding(&PLAIN_CREDENTIAL, plain));
     }
     for file in &project.env_texts {
-        for plain in in_variables(&file.variables, "", None) {
+        for plain in in_file(file) {
             scene.add(finding(&ENV_FILE_CREDENTIAL, plain));
         }
     }
@@ -68,8 +68,7 @@ pub fn env_credentials(text: &str, variables: &[env_file::Variable]) -> Vec<(Spa
         base: std::path::PathBuf::new(),
         text: text.into(),
     });
-    let file = EnvText::new(id, text, variables);
-    in_variables(&file.variables, "", None)
+    in_file(&EnvText::new(id, text, variables))
         .into_iter()
         .map(|plain| (plain.place.span, plain.subject, plain.message))
         .collect()
@@ -77,12 +76,18 @@ pub fn env_credentials(text: &str, variables: &[env_file::Variable]) -> Vec<(Spa
 
 /// The places of all credentials of the project, for those who show its texts.
 pub(in crate::check) fn places(project: &Project) -> Vec<Place> {
-    let of_files = |file: &EnvText| in_variables(&file.variables, "", None);
     in_compose(project)
         .into_iter()
-        .chain(project.env_texts.iter().flat_map(of_files))
+        .chain(project.env_texts.iter().flat_map(in_file))
         .map(|plain| plain.place)
         .collect()
+}
+
+fn in_file(file: &EnvText) -> Vec<Plain> {
+    let mut found = in_variables(&file.variables, "", None);
+    found.extend(in_variables(&file.shadowed, "", None));
+    found.sort_by_key(|plain| plain.place.span);
+    found
 }
 
 fn finding(rule: &'static Rule, plain: Plain) -> Finding {

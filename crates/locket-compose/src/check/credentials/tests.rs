@@ -7,6 +7,18 @@ use super::{shape, url};
 use crate::credential::{Sort, name_sort};
 
 #[test]
+fn a_credential_is_found_in_a_statement_that_a_later_one_shadows() {
+    let text = "DB_PASSWORD=hunter2\nDB_PASSWORD=hunter3\nAPI_TOKEN=hunter4\nAPI_TOKEN={{ store://t }}\n";
+    let variables = env_file::parse(text, &Environment::default()).unwrap();
+    let mut places: Vec<_> = env_credentials(text, &variables)
+        .into_iter()
+        .map(|(span, ..)| text[..span.start].lines().count())
+        .collect();
+    places.sort_unstable();
+    assert_eq!(places, [1, 2, 3]);
+}
+
+#[test]
 fn names_say_what_they_hold() {
     for name in [
         "POSTGRES_PASSWORD",
