@@ -139,6 +139,10 @@ rules! {
         "Secrets are written to a disk"
         "What was once on a disk can be read from it later, from a backup or from a discarded machine."
         "Write them to memory: a volume with `driver_opts: {type: tmpfs, device: tmpfs}`, the volume driver of locket, or a directory of a tmpfs, which `/run` is on most machines. Where it is none, mount one: `mount -t tmpfs -o mode=0755 tmpfs DIRECTORY`.";
+    OUTPUT_IN_PLACE = "output-in-place" Warning false
+        "A file that secrets are written to is itself a mount point"
+        "It cannot be replaced in one step. It is written in place, where a reader can see a part of it, and a kill can leave it torn."
+        "Mount its directory instead of the single file.";
 }
 
 impl Rule {

@@ -35,6 +35,8 @@ pub(super) struct Applier {
     pub(super) memo: HashMemo,
     /// What this process wrote or found equal: only that is ever removed.
     pub(super) stamps: FxHashMap<Target, Stamp>,
+    /// Outputs that were told to be mount points.
+    mounted: FxHashSet<Target>,
     /// The same of directories that are switched as a whole.
     pub(super) generations: FxHashMap<Arc<Path>, Generation>,
     /// What such directories do not hold any more, and nobody was told of.
@@ -140,6 +142,7 @@ impl Applier {
             fingerprints,
             memo: HashMemo::default(),
             stamps: FxHashMap::default(),
+            mounted: FxHashSet::default(),
             generations: FxHashMap::default(),
             left: Vec::new(),
             swept: FxHashMap::default(),
@@ -213,6 +216,13 @@ impl Applier {
             let Ready { job, bytes, .. } = ready;
             let result = result.map_err(|error| vec![unwritten(&error)]).map(|written| {
                 self.stamps.insert(job.target.clone(), written.stamp);
+                if written.is_mounted && self.mounted.insert(job.target.clone()) {
+                    tracing::warn!(
+                        "{} is itself a mount point: it is written in place, where a kill can leave it torn. Mount \
+                         its directory instead of the single file.",
+                        job.target.shown()
+                    );
+                }
                 let is_new = !matches!(written.applied, Applied::Unchanged | Applied::Access);
                 Outcome {
                     applied: written.applied,

@@ -62,6 +62,8 @@ pub struct Written {
     pub applied: Applied,
     /// What [`Sink::remove`] will want to see.
     pub stamp: Stamp,
+    /// Whether it is itself a mount point, which is written in place.
+    pub is_mounted: bool,
 }
 
 /// What became of an output that is no longer wanted.
@@ -252,6 +254,7 @@ impl Sink {
             return Ok(Written {
                 applied: Applied::Created,
                 stamp,
+                is_mounted: false,
             });
         }
         let present = Present::look(&directory, name)?;
@@ -263,12 +266,14 @@ impl Sink {
             (Applied::Unchanged, Present::File(_, look)) => Ok(Written {
                 applied: Applied::Unchanged,
                 stamp: look.stamp,
+                is_mounted: look.mounted,
             }),
             (Applied::Access, Present::File(file, look)) => {
                 match set_access(&file, access.owner, access.file_mode) {
                     Ok(()) => Ok(Written {
                         applied: Applied::Access,
                         stamp: look.stamp,
+                        is_mounted: look.mounted,
                     }),
                     // Another user's file; one of our own in its place can have what is asked for.
                     Err(Errno::PERM) if !look.mounted => {
@@ -293,7 +298,11 @@ impl Sink {
         let staged = self.stage(directory, target, bytes, access)?;
         if directory.filesystem == Filesystem::Memory {
             return match self.place(staged)? {
-                Placing::Done(stamp) => Ok(Written { applied, stamp }),
+                Placing::Done(stamp) => Ok(Written {
+                    applied,
+                    stamp,
+                    is_mounted: false,
+                }),
                 Placing::Mounted => self.write_in_place(directory, target, bytes, access),
             };
         }
@@ -304,6 +313,7 @@ impl Sink {
         Ok(Written {
             applied,
             stamp: look.stamp,
+            is_mounted: false,
         })
     }
 
@@ -411,6 +421,7 @@ impl Sink {
             Present::File(_, look) => Ok(Written {
                 applied: Applied::InPlace,
                 stamp: look.stamp,
+                is_mounted: true,
             }),
             _ => Err(Errno::STALE.into()),
         }

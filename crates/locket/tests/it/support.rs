@@ -226,6 +226,12 @@ impl Mount {
         Self(path.to_owned())
     }
 
+    /// Mounts the file `from` a second time, on the file `path`.
+    pub(crate) fn bind_file(from: &Path, path: &Path) -> Self {
+        run(Command::new("mount").arg("--bind").arg(from).arg(path));
+        Self(path.to_owned())
+    }
+
     /// Makes `path` read-only by a bind mount on itself.
     pub(crate) fn read_only(path: &Path) -> Self {
         let mount = Self::bind(path, path);

@@ -13,7 +13,7 @@ use locket_engine::Instances;
 use locket_engine::once;
 use locket_engine::preview::{Foreseen, foresee};
 use locket_engine::sources::{Parsed, SourceError};
-use locket_sys::mount::{Filesystem, filesystem};
+use locket_sys::mount::{Filesystem, filesystem, is_mount_point};
 
 use super::reported::Reported;
 use super::subjects::Subjects;
@@ -178,18 +178,25 @@ fn plan(foreseen: &Foreseen, found: &mut Vec<Reported>, tagged: &mut Vec<Tagged>
                 if !parsed.template.references().is_empty() {
                     tagged.push(Tagged::of_template(&name, parsed));
                 }
-                if !is_memory(&path) {
-                    let subject = path.display().to_string();
-                    let wrong = format!("secrets are written to {subject}, which is on a disk");
+                let subject = path.display().to_string();
+                let mut report = |id: &str, wrong: String| {
                     let text: Arc<[u8]> = parsed.template.source().into();
                     let diagnostic = Diagnostic::error(Span::default(), wrong);
                     found.push(Reported::of_diagnostic(
-                        rule("output-on-disk"),
+                        rule(id),
                         &name,
                         &text,
                         &subject,
                         &diagnostic,
                     ));
+                };
+                if !is_memory(&path) {
+                    let wrong = format!("secrets are written to {subject}, which is on a disk");
+                    report("output-on-disk", wrong);
+                }
+                if is_mount_point(&path).unwrap_or(false) {
+                    let wrong = format!("{subject} is itself a mount point, and is written in place");
+                    report("output-in-place", wrong);
                 }
             }
             Err(error) => found.extend(of_source(error, &path)),

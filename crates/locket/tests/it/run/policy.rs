@@ -1,6 +1,6 @@
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::Scene;
+use crate::support::{Mount, Scene};
 
 /// One round over a good and a bad template; exit code, log, both outputs.
 fn round(scene: &Scene, policy: &str) -> (Option<i32>, String, Option<String>, Option<String>) {
@@ -151,6 +151,38 @@ fn inline_secrets_go_to_the_output_directory() {
 }
 
 #[test]
+fn an_output_that_is_a_mount_point_is_told_by_run_once_and_by_check() {
+    let scene = Scene::new();
+    for (file, text) in [
+        ("secrets/a", "v"),
+        ("in/a", "{{ file://secrets/a }}"),
+        ("in/b", "{{ file://secrets/a }}"),
+        ("elsewhere", "old"),
+        ("out/a", ""),
+        ("locket.toml", "[[map]]\nsource = 'in'\ndestination = 'out'\n"),
+    ] {
+        scene.write(file, text);
+    }
+    let _mount = Mount::bind_file(&scene.path("elsewhere"), &scene.path("out/a"));
+    let agent = scene.watch(&[]);
+    scene.becomes("elsewhere", "v");
+    scene.write("in/a", "x={{ file://secrets/a }}");
+    scene.becomes("elsewhere", "x=v");
+    let (_, log) = agent.stop();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("mount point")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(told[0].contains("out/a is itself a mount point"), "{log}");
+    // Also where nothing of it has to be written.
+    let again = scene.locket(["inject", "--map", "in:out"]).output().unwrap();
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert_eq!(said.matches("mount point").count(), 1, "{said}");
+    let checked = scene.locket(["check", "locket.toml"]).output().unwrap();
+    let said = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+    assert!(said.contains("out/a is itself a mount point"), "{said}");
+    assert!(!said.contains("out/b is itself"), "{said}");
+}
+
+#[test]
 fn a_healthy_agent_stays_healthy_beside_a_configuration_that_was_broken_since() {
     let scene = Scene::new();
     scene.write("in/good", "x");
@@ -163,7 +195,11 @@ fn a_healthy_agent_stays_healthy_beside_a_configuration_that_was_broken_since() 
     let _agent = scene.watch(&[]);
     scene.state_becomes("ready");
     let named = ["--status-file", "status"];
-    for text in ["[run]\nmode = 'wach'\n", "[run\n", "[run]\nmax-stale = 'soon'\n"] {
+    for text in [
+        "[run]\nmodee = 'watch'\n",
+        "[run\n",
+        "[run]\nmax-stale = 'soon'\n",
+    ] {
         scene.write("broken.toml", text);
         let (code, said) = check(&named);
         assert_eq!(code, Some(0), "{text}: {said}");
@@ -176,7 +212,7 @@ fn a_healthy_agent_stays_healthy_beside_a_configuration_that_was_broken_since() 
         );
     }
     // What can be read of it counts; what was typed just now has to be right.
-    scene.write("broken.toml", "[run]\nstatus-file = 'status'\nmode = 'wach'\n");
+    scene.write("broken.toml", "[run]\nstatus-file = 'status'\nmodee = 'watch'\n");
     assert_eq!(check(&[]).0, Some(0));
     assert_eq!(check(&["--status-file", "none"]).0, Some(1));
     assert_eq!(check(&["--max-stale", "soon"]).0, Some(2));
