@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use locket_core::{Diagnostic, Span, action};
 
+use super::table;
 use crate::report::{Problem, SourceText};
 
 /// A text that somebody gave for an option.
@@ -57,7 +58,10 @@ impl Given {
                     false => Problem::Shown {
                         source: SourceText {
                             name: origin.to_string(),
-                            text: action::veiled(&self.text).as_bytes().into(),
+                            text: match origin.holds_values() {
+                                true => covered(&self.text).into(),
+                                false => action::veiled(&self.text).as_bytes().into(),
+                            },
                         },
                         findings: vec![finding],
                     },
@@ -86,6 +90,32 @@ impl Given {
     }
 }
 
+/// A list of values as messages may show it: the name that it begins with, tags and white space. Where the mistake may be
+/// one of separators, any other name may be a part of a value. Every byte keeps its place.
+fn covered(text: &str) -> Vec<u8> {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+    let name = text.bytes().take_while(is_name).count();
+    let mut shown = text.as_bytes().to_vec();
+    let mut at = match shown.get(name) {
+        Some(b'=') => name + 1,
+        _ => 0,
+    };
+    while let Some(byte) = text.as_bytes().get(at) {
+        let rest = &text.as_bytes()[at..];
+        let close = rest.windows(2).position(|pair| pair == b"}}");
+        match close.filter(|_| rest.starts_with(b"{{")) {
+            Some(close) => at += close + 2,
+            None => {
+                if !byte.is_ascii_whitespace() {
+                    shown[at] = b'*';
+                }
+                at += 1;
+            }
+        }
+    }
+    shown
+}
+
 /// Where `text` starts inside the value at `span`, when it stands there letter by letter.
 fn locate(source: &SourceText, span: Span, text: &str) -> Option<usize> {
     let value = span.of(&source.text);
@@ -99,6 +129,16 @@ fn locate(source: &SourceText, span: Span, text: &str) -> Option<usize> {
 }
 
 impl Origin {
+    /// Whether what comes from here is a list of values that may be secrets themselves. Those of a flag are on the
+    /// command line already.
+    fn holds_values(&self) -> bool {
+        let Self::Variable(name) = self else {
+            return false;
+        };
+        let lists = [&table::SECRET, &table::ENV];
+        lists.iter().any(|opt| opt.variables.contains(&name.as_str()))
+    }
+
     /// A problem with what came from here.
     pub(crate) fn problem(&self, message: impl Into<String>, help: Option<String>) -> Problem {
         let message = message.into();

@@ -44,6 +44,26 @@ fn an_address_that_is_refused_is_told_without_its_credentials_whoever_gave_it() 
     assert!(told.contains("container:web:HPU"), "the others are shown: {told}");
 }
 
+#[test]
+fn a_list_of_values_with_a_mistake_is_told_without_them() {
+    for list in [
+        "db_pass=hunter2;x",
+        "db_pass=hunter2;hunter=2;x",
+        "db_pass={{ op://v/a }}hunter2;x y",
+        "hunter2;db_pass=hunter2",
+    ] {
+        for variable in ["SECRET_VALUES", "LOCKET_SECRETS"] {
+            let told = refused(&[], &[(variable, list)], WORK);
+            assert!(told.contains("1 | "), "{told}");
+            assert!(!told.contains("hunter"), "{told}");
+            assert_eq!(told.contains("db_pass="), list.starts_with("db_pass"), "{told}");
+            assert_eq!(told.contains("{{ op://v/a }}"), list.contains("{{"), "{told}");
+        }
+        let told = program(&[], &[("LOCKET_ENV", &list.replace("x", "1x=hunter2"))], "").unwrap_err();
+        assert!(!told.contains("hunter"), "{told}");
+    }
+}
+
 /// What is said of the variables of a program.
 fn program(flags: &[&str], variables: &[(&str, &str)], toml: &str) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
