@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::time::SystemTime;
 
 use clap::{ArgMatches, Args, ValueEnum};
+use locket_core::filter::{Filter, FilterCx, HashMemo};
 use locket_core::plan::{Place, Source};
 use locket_core::{SecretBuilder, SecretBytes};
 use locket_engine::agent::{Generation, Variable};
@@ -168,12 +170,24 @@ fn line(variable: &Variable, format: Format) -> Result<Zeroizing<String>, &'stat
             };
             let _ = write!(line, "{name}: {}", *value);
         }
-        // What JSON writes is YAML.
         Format::Yaml => {
-            let Ok(value) = serde_json::to_string(value).map(Zeroizing::new) else {
+            let mut memo = HashMemo::default();
+            let mut cx = FilterCx {
+                now: SystemTime::UNIX_EPOCH,
+                present: None,
+                behind: &[],
+                memo: &mut memo,
+                valid_until: None,
+            };
+            let Ok(quoted) = Filter::YamlString.apply(&variable.value, &mut cx) else {
                 return Err("it is no text");
             };
-            let _ = write!(line, "{name}: {}", *value);
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the user asked for these variables on standard output"
+            )]
+            let quoted = std::str::from_utf8(quoted.expose()).map_err(|_| "it is no text")?;
+            let _ = write!(line, "{name}: {quoted}");
         }
         Format::Shell if name.contains(['.', '-', '[', ']']) => return Err("a shell has no such names"),
         Format::Shell => {

@@ -404,6 +404,12 @@ fn variables_are_printed_in_every_format() {
         stdout(&env(&["--format", "yaml"])),
         "A: \"value of a\"\nB: \"$HOME \\\"b\\\" #x\\nsecond line\"\n"
     );
+    // What YAML takes for a line break, or refuses, in quotes is escaped.
+    let odd = scene
+        .locket(["env", "--format", "yaml", "-e", "ODD=a\u{85}b\u{7f}c\u{2028}d\té"])
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&odd), "ODD: \"a\\u0085b\\u007Fc\\u2028d\\té\"\n");
     assert_eq!(
         stdout(&env(&["--format", "shell"])),
         "export A='value of a'\nexport B='$HOME \"b\" #x\nsecond line'\n"
