@@ -1,7 +1,8 @@
 //! Files that belong to people: read as text, and written through the one writer with the mode and owner that they have.
 
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use data_encoding::BASE64;
@@ -31,12 +32,27 @@ pub(super) fn random_value() -> Result<SecretBytes, Failure> {
     Ok(SecretBytes::new(BASE64.encode(bytes.as_slice()).into_bytes()))
 }
 
+/// The text of the file at `path`. Anything but a regular file is refused: a pipe would keep us waiting for a writer.
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub(super) fn text_of(path: &Path) -> std::io::Result<String> {
+    let no_wait = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut file = OpenOptions::new().read(true).custom_flags(no_wait).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// The text at `path`; `None` when nothing is there.
 ///
 /// # Errors
 /// It cannot be read.
 pub(super) fn read_text(path: &Path) -> Result<Option<String>, Failure> {
-    match std::fs::read_to_string(path) {
+    match text_of(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(path, &error)),

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use locket_compose::{Files, Unreadable};
 
+use super::super::files::text_of;
+
 /// The disk, with texts that are about to be written already in their places.
 #[derive(Debug, Default)]
 pub(in super::super) struct Disk {
@@ -18,7 +20,7 @@ impl Files for Disk {
         if let Some(draft) = self.drafts.get(path) {
             return Ok(draft.clone());
         }
-        std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        text_of(path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => Unreadable::Missing,
             _ => Unreadable::Refused(error.to_string()),
         })

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use locket_testkit::services::Engine;
 
 use super::{beside, compose, images, printed, said};
-use crate::support::Scene;
+use crate::support::{Scene, locket};
 
 /// Everything below `directory`: mode, owner, time of change, content.
 fn everything(directory: &Path) -> BTreeMap<PathBuf, (u32, u32, i64, Vec<u8>)> {
@@ -161,6 +161,40 @@ fn no_link_of_a_project_leads_init_to_another_directory() {
                 said(&refused)
             );
             assert_eq!(everything(scene.base()), before, "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_pipe_in_the_place_of_a_file() {
+    let compose = "services:\n  a:\n    image: shop\n    env_file: app.env\n";
+    for pipe in ["compose.yaml", ".env", "app.env"] {
+        let scene = Scene::empty();
+        for (file, text) in [("compose.yaml", compose), (".env", "A=1\n"), ("app.env", "B=1\n")] {
+            if file != pipe {
+                scene.write(file, text);
+            }
+        }
+        assert!(
+            Command::new("mkfifo")
+                .arg(scene.path(pipe))
+                .status()
+                .unwrap()
+                .success()
+        );
+        for command in ["init", "migrate"] {
+            let mut limited = Command::new("/usr/bin/timeout");
+            limited.arg("20").arg(locket().get_program()).arg(command);
+            let ended = limited.current_dir(scene.base()).env("PATH", "/none").output();
+            let ended = ended.unwrap();
+            assert_ne!(ended.status.code(), Some(124), "{command} waits for {pipe}");
+            // Who needs nothing of `.env` goes on without it, as beside one that cannot be read.
+            let is_told = said(&ended).contains("it is no regular file");
+            assert!(
+                is_told || (command == "init" && pipe == ".env"),
+                "{command}, {pipe}: {}",
+                said(&ended)
+            );
         }
     }
 }
