@@ -238,27 +238,11 @@ impl Work<'_> {
         let docker = self.docker()?;
         let said = docker.as_ref().map(config).transpose()?;
         let kept = backup::make(&place, self.directory, &before, self.context.clock.wall())?;
-        self.store()?;
-        for (path, text) in self.texts {
-            if let Err(failure) = write_text(path, text) {
-                self.restore(&before);
-                return Err(failure);
-            }
-        }
-        if let Some((docker, said)) = docker.zip(said) {
-            let environment = given(self.migration, &self.context.environment);
-            let now = config(&docker.with(environment)).map_err(|failure| {
-                self.restore(&before);
-                failure.help("The files are as they were.")
-            })?;
-            if now != said {
-                self.restore(&before);
-                return Err(
-                    Failure::work("`docker compose config` says something else than before")
-                        .help("The files are as they were."),
-                );
-            }
-            report::tell("`docker compose config` says the same as before\n");
+        let mut made = Made::default();
+        if let Err(failure) = self.write(&mut made, docker.zip(said)) {
+            self.restore(&before);
+            made.remove();
+            return Err(failure);
         }
         report::tell(&format!(
             "{} values moved; the files as they were are in {}, which you should remove when all is well\n",
@@ -269,14 +253,44 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Writes the values and the files, and asks Compose whether the project is the same. `made` is what was not there
+    /// before, also where it fails.
+    fn write(&self, made: &mut Made, asked: Option<(Docker, Answer)>) -> Result<(), Failure> {
+        self.store(made)?;
+        for (path, text) in self.texts {
+            write_text(path, text)?;
+        }
+        let Some((docker, said)) = asked else {
+            return Ok(());
+        };
+        let environment = given(self.migration, &self.context.environment);
+        let as_before = match self.args.to {
+            Destination::Files => "The files are as they were.",
+            Destination::Store => "The files are as they were; the store has the values, too.",
+        };
+        let now = config(&docker.with(environment)).map_err(|failure| failure.help(as_before))?;
+        if now != said {
+            return Err(
+                Failure::work("`docker compose config` says something else than before").help(as_before),
+            );
+        }
+        report::tell("`docker compose config` says the same as before\n");
+        Ok(())
+    }
+
     /// Every value into its new place; one that is there already with another value is not overwritten.
-    fn store(&self) -> Result<(), Failure> {
+    fn store(&self, made: &mut Made) -> Result<(), Failure> {
         match self.args.to {
             Destination::Files => {
                 let files = SecretFiles::of(self.directory);
                 for list in IGNORED_BY {
-                    ignore(&self.directory.join(list))?;
+                    let path = self.directory.join(list);
+                    let before = read_text(&path)?;
+                    if ignore(&path)? {
+                        made.lists.push((path, before));
+                    }
                 }
+                made.directory = (!files.directory().exists()).then(|| files.directory().to_owned());
                 files.make_directory()?;
                 for moved in &self.migration.moved {
                     let value = SecretBytes::copy_from(moved.value.as_bytes());
@@ -288,6 +302,7 @@ impl Work<'_> {
                         None => {}
                     }
                     files.make(&moved.secret, || Ok(value), &BTreeSet::new(), false)?;
+                    made.secrets.push(files.path(&moved.secret));
                 }
                 Ok(())
             }
@@ -340,14 +355,45 @@ impl Work<'_> {
     }
 }
 
+/// What a migration made beside the project's own files, for one that does not come to its end.
+#[derive(Default)]
+struct Made {
+    secrets: Vec<PathBuf>,
+    /// Their directory, where there was none.
+    directory: Option<PathBuf>,
+    /// Lists of what is ignored that were changed, as they were.
+    lists: Vec<(PathBuf, Option<String>)>,
+}
+
+impl Made {
+    /// Removes it again.
+    fn remove(&self) {
+        for path in &self.secrets {
+            let _ = std::fs::remove_file(path);
+        }
+        if let Some(directory) = &self.directory {
+            // Something of others may be in it by now.
+            let _ = std::fs::remove_dir(directory);
+        }
+        for (path, before) in &self.lists {
+            let _ = match before {
+                Some(text) => write_text(path, text).is_ok(),
+                None => std::fs::remove_file(path).is_ok(),
+            };
+        }
+    }
+}
+
+/// What Compose makes of a project. It holds every value.
+type Answer = zeroize::Zeroizing<Vec<u8>>;
+
 fn taken(name: &str, place: &str) -> Failure {
     Failure::work(format!("{place} is there already with another value")).help(format!(
         "Move it away, or rename the variable whose secret would be called {name}."
     ))
 }
 
-/// What Compose makes of the project. It holds every value.
-fn config(docker: &Docker) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
+fn config(docker: &Docker) -> Result<Answer, Failure> {
     let answer = docker.compose(["config", "--format", "json"], None, CONFIG_LIMIT)?;
     match answer.is_good {
         true => Ok(zeroize::Zeroizing::new(answer.stdout)),

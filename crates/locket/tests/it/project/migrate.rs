@@ -358,7 +358,43 @@ fn the_files_are_as_they_were_when_compose_cannot_be_asked_a_second_time() {
         said(&failed)
     );
     assert_eq!(scene.read("p/compose.yaml").as_deref(), Some(text));
-    assert_eq!(scene.read("p/.env"), None);
+    let left: Vec<_> = fs::read_dir(scene.path("p"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(left, ["compose.yaml"], "nothing that this run made");
+}
+
+#[test]
+fn a_migration_that_fails_leaves_what_was_there_before_it() {
+    let scene = Scene::empty();
+    let text = "services:\n  db: {image: db, environment: {DB_PASSWORD: hunter2-canary, API_TOKEN: hunter3-canary}}\n";
+    let files = [
+        ("p/compose.yaml", text),
+        ("p/secrets/api_token.txt", "another"),
+        ("p/secrets/other.txt", "other"),
+        ("p/.gitignore", "*.log\n"),
+    ];
+    for (file, text) in files {
+        scene.write(file, text);
+    }
+    let failed = apply(&scene);
+    assert!(
+        said(&failed).contains("is there already with another value"),
+        "{}",
+        said(&failed)
+    );
+    for (file, text) in files {
+        assert_eq!(scene.read(file).as_deref(), Some(text), "{file}");
+    }
+    for file in ["p/.env", "p/.dockerignore", "p/secrets/db_password.txt"] {
+        assert_eq!(scene.read(file), None, "{file}");
+    }
+    // What is in the way is moved, and all of it comes about.
+    fs::remove_file(scene.path("p/secrets/api_token.txt")).unwrap();
+    let applied = apply(&scene);
+    assert!(applied.status.success(), "{}", said(&applied));
+    assert!(scene.read("p/secrets/db_password.txt").is_some() && scene.read("p/.dockerignore").is_some());
 }
 
 #[test]
