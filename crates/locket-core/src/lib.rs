@@ -37,7 +37,7 @@ pub use environment::Environment;
 pub use image::ImageName;
 pub use locator::{Locator, Parse};
 pub use provider::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Members, Provider,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Login, Members, Provider,
     ProviderError, Renewal, SecretVersion,
 };
 pub use reach::{Reach, Referenced};

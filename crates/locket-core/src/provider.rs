@@ -37,10 +37,25 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// memory and may be dead without either knowing. The next call makes new ones.
     fn rest(&self) {}
 
+    /// What it logged in with to read, where that lasts for a while only and can get more time; `None` where nothing
+    /// ever does.
+    fn login(&self) -> Option<&dyn Login> {
+        None
+    }
+
     /// How what [`Provider::fetch`] leased is renewed and revoked; `None` where nothing ever is.
     fn leases(&self) -> Option<&dyn Leases> {
         None
     }
+}
+
+/// A login that gets more time while nobody asks for anything: what it was made with may be good for no other one.
+pub trait Login: Send + Sync {
+    /// When it is to be given more time, on the monotonic clock; `None` where there is none, or it gets no more.
+    fn due(&self) -> Option<Duration>;
+
+    /// Asks for more time for it. Where that fails, [`Login::due`] says when to come again, if ever.
+    fn keep<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, ()>;
 }
 
 /// What can be done about the leases of one provider. When to do it is the engine's.

@@ -185,10 +185,15 @@ impl Instances {
         }
     }
 
+    /// The providers that were needed so far, by the names of their instances.
+    pub(crate) fn made(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<dyn Provider>)> {
+        let slots = self.by_scheme.values();
+        slots.filter_map(|slot| Some((&slot.name, slot.built.get()?.as_ref().ok()?)))
+    }
+
     /// Tells every provider that nothing will be asked for a while.
     pub(crate) fn rest(&self) {
-        let built = self.by_scheme.values().filter_map(|slot| slot.built.get());
-        for provider in built.flatten() {
+        for (_, provider) in self.made() {
             provider.rest();
         }
     }

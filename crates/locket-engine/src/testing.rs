@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use locket_core::schemes::Fragment;
 use locket_core::{
-    BoxFuture, Capability, Clock, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Members, Provider,
-    ProviderError, Renewal, Scheme, Schemes, SecretBytes,
+    BoxFuture, Capability, Clock, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Login, Members,
+    Provider, ProviderError, Renewal, Scheme, Schemes, SecretBytes,
 };
 
 use crate::instances::{Instance, InstanceLimits, Instances};
@@ -33,6 +33,9 @@ struct FakeState {
     renewal_refusal: Option<ProviderError>,
     revocation_refusal: Option<ProviderError>,
     renewals: Vec<Duration>,
+    /// How long a login lasts each time, and when it is to be given more.
+    login: Option<(Duration, Duration)>,
+    kept: Vec<Duration>,
 }
 
 /// What a leased item is good for.
@@ -119,6 +122,16 @@ impl Fake {
     /// Makes `item` a leased one: the value of each part is the item's name and the number of the lease.
     pub(crate) fn lease(&self, item: &str, terms: Terms) {
         self.0.lock().unwrap().leasing.insert(item.to_owned(), terms);
+    }
+
+    /// Makes it one that logs in, wants more time at `due`, and each time after as long again.
+    pub(crate) fn log_in(&self, due: Duration) {
+        self.0.lock().unwrap().login = Some((due, due));
+    }
+
+    /// When its login was given more time.
+    pub(crate) fn kept(&self) -> Vec<Duration> {
+        self.0.lock().unwrap().kept.clone()
     }
 
     pub(crate) fn refuse_renewals(&self, error: Option<ProviderError>) {
@@ -245,8 +258,38 @@ impl Provider for Fake {
         })
     }
 
+    fn login(&self) -> Option<&dyn Login> {
+        Some(self)
+    }
+
     fn leases(&self) -> Option<&dyn Leases> {
         Some(self)
+    }
+}
+
+impl Login for Fake {
+    fn due(&self) -> Option<Duration> {
+        self.0.lock().unwrap().login.map(|(_, due)| due)
+    }
+
+    fn keep<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            cx.count_request();
+            let (hanging, delay) = {
+                let state = self.0.lock().unwrap();
+                (state.hanging, state.delay)
+            };
+            if hanging {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(delay).await;
+            let now = cx.clock.monotonic();
+            let mut state = self.0.lock().unwrap();
+            state.kept.push(now);
+            if let Some((lasts, due)) = &mut state.login {
+                *due = now + *lasts;
+            }
+        })
     }
 }
 

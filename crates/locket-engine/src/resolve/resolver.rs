@@ -1,13 +1,13 @@
 //! The board with providers behind it: starts calls, awaits answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Provider, ProviderError};
+use locket_core::{BoxFuture, Clock, ErrorKind, FetchCx, Fetched, Lease, Login, Provider, ProviderError};
 
 use super::board::{Batch, Board, Capacity};
 use super::silence::Silence;
@@ -59,6 +59,8 @@ pub(super) struct Answered {
 enum Returned {
     Answered(Answered),
     Lease(Called),
+    /// The login of this instance was given more time, or not.
+    Login(Arc<str>),
 }
 
 /// Asks providers, each distinct item once, and remembers the answers.
@@ -78,6 +80,8 @@ pub struct Resolver {
     /// Requests of each instance that its budget does not know of yet.
     requests: BTreeMap<Arc<str>, Arc<AtomicU64>>,
     silence: Silence,
+    /// Instances whose logins are being given more time.
+    keeping: BTreeSet<Arc<str>>,
 }
 
 impl Resolver {
@@ -97,6 +101,7 @@ impl Resolver {
             hits: 0,
             requests: BTreeMap::new(),
             silence: Silence::default(),
+            keeping: BTreeSet::new(),
         }
     }
 
@@ -219,11 +224,13 @@ impl Resolver {
         loop {
             let mut settled = Vec::new();
             self.start_lease_calls();
+            self.keep_logins();
             self.start(&mut settled);
             if !settled.is_empty() {
                 return settled;
             }
-            let wake = [self.board.next_retry(|_| true), self.leases.next_due()]
+            let retry = self.board.next_retry(|_| true);
+            let wake = [retry, self.leases.next_due(), self.next_login()]
                 .into_iter()
                 .flatten()
                 .min()
@@ -246,6 +253,7 @@ impl Resolver {
                     return settled;
                 }
                 Some(Returned::Lease(called)) => self.on_lease_call(called),
+                Some(Returned::Login(name)) => self.on_login_kept(&name),
                 None => {}
             }
         }
@@ -258,6 +266,7 @@ impl Resolver {
             match returned {
                 Returned::Answered(answered) => settled.extend(self.on_answered(answered)),
                 Returned::Lease(called) => self.on_lease_call(called),
+                Returned::Login(name) => self.on_login_kept(&name),
             }
         }
         settled
@@ -359,6 +368,47 @@ impl Resolver {
         for revocation in self.leases.revocations(now) {
             let call = lease::revoke(revocation, cx.clone());
             self.in_flight.push(Box::pin(call.map(Returned::Lease)));
+        }
+    }
+
+    /// When the next login is to be given more time.
+    fn next_login(&self) -> Option<Duration> {
+        let made = self.instances.made();
+        let idle = made.filter(|(name, _)| !self.keeping.contains(*name));
+        idle.filter_map(|(_, provider)| provider.login()?.due()).min()
+    }
+
+    /// Gives logins more time that want it: whoever asks for secrets every few hours would find them ended.
+    fn keep_logins(&mut self) {
+        let now = self.clock.monotonic();
+        if self.next_login().is_none_or(|at| at > now) {
+            return;
+        }
+        let instances = self.instances.clone();
+        for (name, provider) in instances.made() {
+            let is_due = provider.login().and_then(Login::due).is_some_and(|at| at <= now);
+            if !is_due || !self.keeping.insert(name.clone()) {
+                continue;
+            }
+            let (name, provider) = (name.clone(), provider.clone());
+            let cx = self.call_cx(now).counting(self.counter(&name));
+            self.in_flight.push(Box::pin(async move {
+                if let Some(login) = provider.login() {
+                    let limit = cx.remaining();
+                    // What takes longer is tried again when it is due.
+                    let _ = tokio::time::timeout(limit, login.keep(&cx)).await;
+                }
+                Returned::Login(name)
+            }));
+        }
+    }
+
+    fn on_login_kept(&mut self, name: &Arc<str>) {
+        self.keeping.remove(name);
+        self.account(name);
+        if self.in_flight.is_empty() && self.is_idle() {
+            // The connection was for this alone.
+            self.instances.rest();
         }
     }
 

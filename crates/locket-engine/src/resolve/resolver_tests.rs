@@ -200,3 +200,46 @@ async fn a_refresh_that_would_pass_the_budget_waits_and_leaves_values_as_they_ar
     resolver.settle(SECOND * 60 * 60 * 26).await;
     assert_eq!(fake.calls().len(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_login_is_kept_alive_while_nobody_asks_for_a_secret() {
+    let fake = Fake::default();
+    fake.set("a", "v");
+    fake.log_in(SECOND * 40);
+    fake.delay(SECOND / 10);
+    let mut resolver = resolver(&fake);
+    let wanted = key("fake", "a", "");
+    let nothing = tokio::time::timeout(SECOND * 3600, resolver.progress()).await;
+    assert!(
+        nothing.is_err() && fake.kept().is_empty(),
+        "whom nobody needed has no login"
+    );
+    resolver.want([&wanted]);
+    assert_eq!(resolver.progress().await, [wanted]);
+    fake.calls();
+    let nothing = tokio::time::timeout(SECOND * 400, resolver.progress()).await;
+    assert!(nothing.is_err(), "nobody asked for anything");
+    assert_eq!(fake.calls().len(), 0);
+    let kept = fake.kept();
+    assert_eq!(kept.len(), 10, "{kept:?}");
+    let is_in_turn = |pair: &[Duration]| pair[1] - pair[0] == SECOND * 40 + SECOND / 10;
+    assert!(kept.windows(2).all(is_in_turn), "{kept:?}");
+    assert!(resolver.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_cannot_be_kept_holds_up_no_secret() {
+    let fake = Fake::default();
+    fake.set("a", "v");
+    fake.log_in(SECOND * 5);
+    let mut resolver = resolver(&fake);
+    let wanted = key("fake", "a", "");
+    resolver.want([&wanted]);
+    resolver.progress().await;
+    fake.hang(true);
+    let _ = tokio::time::timeout(SECOND * 60, resolver.progress()).await;
+    fake.hang(false);
+    resolver.refresh();
+    let settled = tokio::time::timeout(SECOND * 2, resolver.progress()).await;
+    assert_eq!(settled.unwrap(), [wanted]);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Members,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Lease, LeaseHandle, Leases, Locator, Login, Members,
     Provider, ProviderError, Renewal, SecretVersion, suggest,
 };
 use reqwest::StatusCode;
@@ -238,6 +238,10 @@ impl Provider for Bao {
 
     fn rest(&self) {
         self.session.rest();
+    }
+
+    fn login(&self) -> Option<&dyn Login> {
+        Some(self.session.login())
     }
 
     fn fetch<'a>(

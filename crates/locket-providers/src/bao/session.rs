@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use locket_core::{FetchCx, ProviderError};
+use locket_core::{FetchCx, Login, ProviderError};
 use reqwest::StatusCode;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -72,6 +72,11 @@ impl Session {
             tokens: TokenCache::new(authority),
             verdict: Mutex::default(),
         }
+    }
+
+    /// What is kept alive while nobody asks for anything.
+    pub(super) fn login(&self) -> &dyn Login {
+        &self.tokens
     }
 
     /// Closes the connections that nobody uses now; the token is kept.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use locket_core::{BoxFuture, ErrorKind, FetchCx, ProviderError, SecretBytes};
+use locket_core::{BoxFuture, ErrorKind, FetchCx, Login, ProviderError, SecretBytes};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::http::stamp::{GLANCE, Stamp};
@@ -16,6 +16,13 @@ use crate::turn::turn;
 /// How long a refused login is not tried again while nothing about it changed. Servers lock accounts out after a
 /// few failures, and a round would otherwise try once for each of its items.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
+
+/// A token that lasts for less is not given more time while nobody asks for anything: that would be a request every few
+/// seconds.
+const SHORT: Duration = Duration::from_secs(5);
+
+/// The least time between two tries to get more.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What hands out tokens.
 pub(crate) trait Authority: fmt::Debug + Send + Sync {
@@ -430,7 +437,8 @@ impl<A: Authority> TokenCache<A> {
             }
             Err(error) if error.kind.is_transient() => {
                 tracing::debug!("the token is not renewed yet: {error}");
-                issued.renew_from = issued.ends.map(|ends| now + ends.saturating_sub(now) / 2);
+                let pause = |ends: Duration| (ends.saturating_sub(now) / 2).max(AGAIN);
+                issued.renew_from = issued.ends.map(|ends| now + pause(ends));
             }
             Err(error) => {
                 tracing::debug!("the token cannot be renewed: {error}");
@@ -459,6 +467,34 @@ impl<A: Authority> TokenCache<A> {
         if let Err(error) = self.login(state, seen, &beside(cx)).await {
             tracing::warn!("the login is to be replaced, and cannot be yet: {error}");
         }
+    }
+}
+
+impl<A: Authority> Login for TokenCache<A> {
+    fn due(&self) -> Option<Duration> {
+        // Whoever holds the state now may change it, and is followed by another look.
+        let state = self.state.try_lock().ok()?;
+        let issued = state.issued.as_ref()?;
+        let (from, ends) = (issued.renew_from?, issued.ends?);
+        (from < ends && issued.lifetime >= Some(SHORT)).then_some(from)
+    }
+
+    fn keep<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let Ok(mut state) = self.lock(cx).await else {
+                return;
+            };
+            // It may have ended while the machine slept.
+            self.drop_what_ended(&mut state, None, cx).await;
+            let now = cx.clock.monotonic();
+            if state
+                .issued
+                .as_ref()
+                .is_some_and(|issued| issued.renewal_due(now))
+            {
+                self.renew(&mut state, cx).await;
+            }
+        })
     }
 }
 

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Mutex as SyncMutex;
 
 use futures_util::future::join_all;
+use locket_core::Clock;
 use locket_testkit::ManualClock;
 
 use super::*;
@@ -517,4 +518,59 @@ async fn files_that_cannot_be_looked_at_hold_no_reader_up_behind_another() {
         "{took:?}: all look side by side"
     );
     assert_eq!(cache.authority.0.logins(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_given_more_time_while_nobody_asks_for_it() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    assert_eq!(cache.due(), None, "there is none yet");
+    cache.current(&cx).await.unwrap();
+    let left = |at: Option<Duration>| at.map(|at| at - clock.monotonic());
+    assert_eq!(left(cache.due()), Some(Duration::from_secs(40)));
+    cache.keep(&cx).await;
+    assert_eq!(cache.authority.renewals(), 0, "it is not due");
+    for renewals in 1..=10 {
+        pass(&clock, 40);
+        cache.keep(&cx).await;
+        assert_eq!(cache.authority.renewals(), renewals);
+        assert_eq!(left(cache.due()), Some(Duration::from_secs(40)));
+    }
+    assert!(cache.current(&cx).await.unwrap().value().matches(b"token-1"));
+    assert_eq!(cache.authority.logins(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_gets_no_more_time_is_not_kept() {
+    for lifetime in [
+        Lifetime::Endless,
+        Lifetime::Fixed(60),
+        Lifetime::Uses(5),
+        Lifetime::Seconds(4),
+    ] {
+        let (_, cx) = cx();
+        let cache = TokenCache::new(Desk::new(lifetime));
+        cache.current(&cx).await.unwrap();
+        assert_eq!(cache.due(), None, "{lifetime:?}");
+    }
+}
+
+#[tokio::test]
+async fn keeping_a_token_at_a_server_that_is_down_is_no_hot_loop() {
+    let (clock, cx) = cx();
+    let cache = TokenCache::new(Desk::new(Lifetime::Seconds(60)));
+    cache.current(&cx).await.unwrap();
+    *cache.authority.renewal.lock().unwrap() = Err(ProviderError::unavailable("down"));
+    let mut tries = 0;
+    while let Some(at) = cache.due() {
+        clock.advance(at.saturating_sub(clock.monotonic()));
+        cache.keep(&cx).await;
+        tries += 1;
+        assert!(tries < 20, "{:?}", cache.due());
+    }
+    assert!(tries >= 3, "{tries}");
+    pass(&clock, 60);
+    cache.keep(&cx).await;
+    assert_eq!(cache.due(), None, "it has ended");
+    assert_eq!(cache.authority.logins(), 1, "nobody wants another yet");
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join_all};
-use locket_core::{BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Provider, ProviderError};
+use locket_core::{
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, Locator, Login, Provider, ProviderError,
+};
 
 use super::folder::{Folder, Place, single};
 use super::reference::{Sharing, Wanted};
@@ -229,6 +231,10 @@ impl Provider for Infisical {
 
     fn rest(&self) {
         self.session.rest();
+    }
+
+    fn login(&self) -> Option<&dyn Login> {
+        Some(self.session.login())
     }
 
     fn fetch<'a>(

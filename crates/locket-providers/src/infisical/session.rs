@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use locket_core::{ErrorKind, FetchCx, ProviderError};
+use locket_core::{ErrorKind, FetchCx, Login, ProviderError};
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
 use super::client::{Api, not_the_protocol};
@@ -63,6 +63,11 @@ impl Session {
     /// Requests in flight at once, whichever calls they are of.
     pub(super) fn max_concurrent(&self) -> usize {
         self.max_concurrent
+    }
+
+    /// What is kept alive while nobody asks for anything.
+    pub(super) fn login(&self) -> &dyn Login {
+        &self.tokens
     }
 
     /// Closes the connections that nobody uses now; the token is kept.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use locket_core::template::{Problem, RenderError, TemplateOptions};
 use locket_core::{
-    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, LeaseHandle, Leases, Locator, Provider,
+    BoxFuture, Capability, ErrorKind, FetchCx, Fetched, LeaseHandle, Leases, Locator, Login, Provider,
     ProviderError, Renewal, SecretBytes,
 };
 use locket_engine::resolve::SecretKey;
@@ -65,6 +65,11 @@ impl Deferred {
         let provider = self.blueprint.build(&settings, &self.ground)?;
         *made = Some(provider.clone());
         Ok(provider)
+    }
+
+    /// The provider, unless it is not made or somebody just makes it.
+    fn made_before(&self) -> Option<Arc<dyn Provider>> {
+        self.made.try_lock().ok()?.clone()
     }
 
     /// The credential of `refused` may have been rotated: the next one to come looks again.
@@ -152,8 +157,33 @@ impl Provider for Deferred {
         })
     }
 
+    fn rest(&self) {
+        if let Some(provider) = self.made_before() {
+            provider.rest();
+        }
+    }
+
+    fn login(&self) -> Option<&dyn Login> {
+        self.stand_in.login().map(|_| self as &dyn Login)
+    }
+
     fn leases(&self) -> Option<&dyn Leases> {
         self.stand_in.leases().map(|_| self as &dyn Leases)
+    }
+}
+
+impl Login for Deferred {
+    fn due(&self) -> Option<Duration> {
+        self.made_before()?.login()?.due()
+    }
+
+    fn keep<'a>(&'a self, cx: &'a FetchCx) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let provider = self.made_before();
+            if let Some(login) = provider.as_ref().and_then(|provider| provider.login()) {
+                login.keep(cx).await;
+            }
+        })
     }
 }
 

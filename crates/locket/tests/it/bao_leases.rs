@@ -284,3 +284,41 @@ fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
         })
         .collect()
 }
+
+#[test]
+fn a_login_that_cannot_be_repeated_lives_from_refresh_to_refresh() {
+    let Some(bao) = OpenBao::start() else { return };
+    bao.put("app", &json!({"f": "one"}));
+    let admin = bao.admin();
+    admin.policy("read", r#"path "secret/*" { capabilities = ["read"] }"#);
+    let role = json!({"token_policies": ["read"], "token_period": "6s", "secret_id_num_uses": 1});
+    let role_id = admin.approle("approle", "app", &role);
+    let scene = Scene::new();
+    scene.write("secret-id", admin.secret_id("approle", "app", &json!({})));
+    let config = format!(
+        "[bao]\nurl = {:?}\nrole-id = {role_id:?}\nsecret-id-file = \"secret-id\"\n",
+        bao.url()
+    );
+    scene.write("locket.toml", config);
+    scene.write("in/t", "{{ bao://secret/app/f }}");
+    bao.audit();
+    let arguments = [
+        "run",
+        "--map",
+        "in:out",
+        "--config",
+        "locket.toml",
+        "--refresh",
+        "10s",
+    ];
+    let _agent = Agent::start(&mut scene.locket(arguments));
+    eventually("the output is there", || {
+        scene.read("out/t").as_deref() == Some("one")
+    });
+    bao.put("app", &json!({"f": "two"}));
+    eventually("the next refresh is answered", || {
+        scene.read("out/t").as_deref() == Some("two")
+    });
+    assert!(bao.count("update", "auth/token/renew-self") > 0);
+    assert_eq!(bao.count("update", "auth/approle/login"), 1);
+}
