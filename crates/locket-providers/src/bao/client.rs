@@ -12,6 +12,14 @@ const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 /// Proves to agents that listen for it that no browser was tricked into the request.
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
+/// What means the same whoever says it, in whatever form: a load balancer or proxy speaks for itself.
+const ANYBODYS: [StatusCode; 4] = [
+    StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::TOO_EARLY,
+    StatusCode::TOO_MANY_REQUESTS,
+];
+
 /// One server, in one namespace.
 #[derive(Debug)]
 pub(super) struct Api {
@@ -68,7 +76,9 @@ impl Api {
         let is_the_servers = match response.status {
             StatusCode::NO_CONTENT => true,
             StatusCode::NOT_FOUND | StatusCode::GONE => is_json && wire::absence(&response).is_some(),
-            status => is_json || status.is_server_error() || status.is_redirection(),
+            status => {
+                is_json || status.is_server_error() || status.is_redirection() || ANYBODYS.contains(&status)
+            }
         };
         match is_the_servers {
             true => Ok(response),

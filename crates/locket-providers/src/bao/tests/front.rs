@@ -82,6 +82,38 @@ async fn json_of_what_stands_in_front_of_the_server_makes_no_secret_missing() {
 }
 
 #[tokio::test]
+async fn what_stands_in_front_of_the_server_is_left_alone_for_as_long_as_it_says() {
+    let wish = Some(Duration::from_secs(120));
+    for (status, kind) in [
+        (407, ErrorKind::Invalid),
+        (408, ErrorKind::Unavailable),
+        (425, ErrorKind::Unavailable),
+        (429, ErrorKind::RateLimited { retry_after: wish }),
+    ] {
+        let front = Server::start(move |_| {
+            Response::bytes(status, "<html>canary</html>")
+                .with_header("content-type", "text/html")
+                .with_header("retry-after", "120")
+        });
+        for (fixture, provider) in [instance(&front), with_password(&front)] {
+            let error = fetch(&*provider, &fixture, "bao://kv/app/db/user")
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind, kind, "{status}: {error}");
+            assert!(error.context.contains(&status.to_string()), "{error}");
+            assert!(!format!("{error:?}").contains("canary"));
+        }
+        assert_eq!(front.request_count(), 2, "a look-up and a login");
+    }
+    let other = Server::start(|_| Response::text(418, "<html></html>").with_header("retry-after", "120"));
+    let (fixture, provider) = instance(&other);
+    let error = fetch(&*provider, &fixture, "bao://kv/app/db/user")
+        .await
+        .unwrap_err();
+    assert_not_the_api(&error, &"the control");
+}
+
+#[tokio::test]
 async fn an_address_with_a_wrong_path_makes_no_secret_missing() {
     // Outside its API the server answers like this too.
     let server = Server::start(|_| Response::json(404, &json!({"errors": []})));
