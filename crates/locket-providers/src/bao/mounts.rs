@@ -13,7 +13,7 @@ use crate::bao::session::Session;
 use crate::bao::wire::{self, Absence, Engine};
 use crate::turn::turn;
 
-/// After this time a secret that is missing is reason to ask again: the mount may have moved or been upgraded.
+/// After this time a secret that is missing or denied is reason to ask again: the mount may have moved or been upgraded.
 const SETTLED_FOR: Duration = Duration::from_secs(60);
 
 /// The mounts that are known so far.
@@ -84,7 +84,7 @@ impl Mounts {
         session: &Session,
         cx: &FetchCx,
     ) -> Result<Option<Arc<Mount>>, ProviderError> {
-        if cx.clock.monotonic() < before.seen + SETTLED_FOR {
+        if before.is_settled(cx) {
             return Ok(None);
         }
         let mut known = self.lock(cx).await?;
@@ -99,11 +99,60 @@ impl Mounts {
                 known.learn(path, told, asked)
             }
         };
-        Ok(now.filter(|now| now.path != before.path || now.engine != before.engine))
+        Ok(now.filter(|now| now.differs(before)))
+    }
+
+    /// The mount that `path` is in now, if that differs from `before`, where it is denied. Most denials say nothing of
+    /// the mount: it stays known as it was unless the server tells of another.
+    pub(super) async fn moved_where_denied(
+        &self,
+        before: &Mount,
+        path: &[String],
+        session: &Session,
+        cx: &FetchCx,
+    ) -> Option<Arc<Mount>> {
+        if before.is_settled(cx) {
+            return None;
+        }
+        let mut known = self.lock(cx).await.ok()?;
+        let asked = cx.clock.monotonic();
+        let current = known.find(path).cloned();
+        let now = match current {
+            // Somebody else asked meanwhile.
+            Some(current) if current.seen > before.seen => current,
+            _ => {
+                let told = ask(path, session, cx).await.ok().flatten();
+                let now = told.unwrap_or_else(|| before.seen_at(asked));
+                known.mounts.retain(|mount| mount.path != before.path);
+                known.learn(path, Some(now.clone()), asked);
+                now
+            }
+        };
+        Some(now).filter(|now| now.differs(before))
     }
 
     async fn lock(&self, cx: &FetchCx) -> Result<MutexGuard<'_, Known>, ProviderError> {
         turn(&self.0, cx, "looking up the mount took all the time there was").await
+    }
+}
+
+impl Mount {
+    /// Whether it was seen too lately to be doubted.
+    fn is_settled(&self, cx: &FetchCx) -> bool {
+        cx.clock.monotonic() < self.seen + SETTLED_FOR
+    }
+
+    fn differs(&self, other: &Self) -> bool {
+        self.path != other.path || self.engine != other.engine
+    }
+
+    /// The same mount, not to be doubted again for a while.
+    fn seen_at(&self, seen: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            path: self.path.clone(),
+            engine: self.engine.clone(),
+            seen,
+        })
     }
 }
 

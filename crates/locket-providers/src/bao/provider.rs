@@ -81,13 +81,23 @@ impl Bao {
         let Some(mount) = self.mounts.of(&item.path, &self.session, cx).await? else {
             return self.guess(item, cx).await;
         };
-        let answer = self.read_in(&mount.path, &mount.engine, item, cx).await?;
-        if answer.response.status == StatusCode::NOT_FOUND
-            && let Some(moved) = self.mounts.moved(&mount, &item.path, &self.session, cx).await?
-        {
-            return self.read_in(&moved.path, &moved.engine, item, cx).await;
+        let answer = self.read_in(&mount.path, &mount.engine, item, cx).await;
+        let moved = match &answer {
+            Ok(answer) if answer.response.status == StatusCode::NOT_FOUND => {
+                self.mounts.moved(&mount, &item.path, &self.session, cx).await?
+            }
+            // Policies are changed before a store is upgraded: its old paths are denied rather than missing.
+            Err(error) if error.kind == ErrorKind::Denied => {
+                self.mounts
+                    .moved_where_denied(&mount, &item.path, &self.session, cx)
+                    .await
+            }
+            _ => None,
+        };
+        match moved {
+            Some(moved) => self.read_in(&moved.path, &moved.engine, item, cx).await,
+            None => answer,
         }
-        Ok(answer)
     }
 
     async fn read_in(

@@ -357,6 +357,79 @@ async fn a_mount_that_was_upgraded_meanwhile_is_looked_up_again() {
     );
 }
 
+/// A store of version 1 that was read, with the policy that an upgrade needs given and the old one taken.
+async fn denied_after_it_was_read() -> (Answers, Server, Fixture, Arc<dyn Provider>) {
+    let answers = Answers::new([
+        ("auth/token/lookup-self", 200, json!({"data": {}})),
+        (
+            "sys/internal/ui/mounts/kv/app/db",
+            200,
+            mount("kv/", "kv", Some("1")),
+        ),
+        ("kv/app/db", 200, json!({"data": {"f": "old"}})),
+        ("kv/app/other", 200, json!({"data": {"f": "other"}})),
+    ]);
+    let server = answers.serve();
+    let (fixture, provider) = instance(&server);
+    fetch(&*provider, &fixture, "bao://kv/app/db/f").await.unwrap();
+    answers.set("kv/app/db", 403, json!({"errors": ["permission denied"]}));
+    (answers, server, fixture, provider)
+}
+
+fn look_ups(server: &Server) -> usize {
+    let asked = paths(server);
+    asked.iter().filter(|path| path.contains("/mounts/")).count()
+}
+
+#[tokio::test]
+async fn a_mount_that_was_upgraded_after_its_policy_is_looked_up_again() {
+    let (answers, _server, fixture, provider) = denied_after_it_was_read().await;
+    answers.set("kv/data/app/db", 200, kv2(&json!({"f": "new"}), 1));
+    let text = "bao://kv/app/db/f";
+    fixture.clock.advance(Duration::from_secs(60));
+    let before = fetch(&*provider, &fixture, text).await.unwrap_err();
+    assert_eq!(
+        before.kind,
+        ErrorKind::Denied,
+        "the policy alone upgrades nothing"
+    );
+    answers.set(
+        "sys/internal/ui/mounts/kv/app/db",
+        200,
+        mount("kv/", "kv", Some("2")),
+    );
+    fixture.clock.advance(Duration::from_secs(60));
+    let fetched = fetch(&*provider, &fixture, text).await.unwrap();
+    assert!(fetched.value.matches(b"new"));
+}
+
+#[tokio::test]
+async fn a_denied_secret_costs_its_mount_one_look_up_a_minute_and_nothing_else() {
+    let (denied, broken) = ((403, json!({"errors": ["no"]})), (503, json!({"errors": ["no"]})));
+    let told = (200, mount("kv/", "kv", Some("1")));
+    for (status, body) in [told, denied, broken] {
+        let (answers, server, fixture, provider) = denied_after_it_was_read().await;
+        answers.set("sys/internal/ui/mounts/kv/app/db", status, body);
+        server.forget();
+        for minute in 1..=2 {
+            fixture.clock.advance(Duration::from_secs(60));
+            for _ in 0..5 {
+                let both = ["bao://kv/app/db/f", "bao://kv/app/db/g?optional"];
+                let reads = join_all(both.map(|text| fetch(&*provider, &fixture, text))).await;
+                for error in reads.into_iter().map(Result::unwrap_err) {
+                    assert_eq!(error.kind, ErrorKind::Denied, "{status}: {error}");
+                    assert!(error.context.contains("/v1/kv/app/db may not be read"), "{error}");
+                }
+                fixture.clock.advance(Duration::from_secs(1));
+            }
+            assert_eq!(look_ups(&server), minute, "{status}");
+        }
+        let beside = fetch(&*provider, &fixture, "bao://kv/app/other/f").await.unwrap();
+        assert!(beside.value.matches(b"other"), "the mount is known as before");
+        assert_eq!(look_ups(&server), 2, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn what_an_engine_cannot_be_asked_is_refused_by_name_before_it_is_asked() {
     let answers = usual();
