@@ -243,6 +243,9 @@ pub struct Lease {
     pub lasts: Duration,
     /// Whether asking for more time can succeed.
     pub renewable: bool,
+    /// Whether the server itself puts another value in this one's place at the end, and not sooner unless somebody
+    /// tells it to: it is read anew after the end rather than before, and a refresh asks for it like for any other.
+    pub rotates: bool,
 }
 
 /// What a provider knows a lease by. Opaque to everybody else, and not shown: whoever has it may end the lease.

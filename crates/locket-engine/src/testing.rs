@@ -306,6 +306,7 @@ impl FakeState {
             handle: Some(LeaseHandle::new(self.issued.len())),
             lasts: terms.ttl,
             renewable: terms.renewable,
+            rotates: false,
         };
         self.issued.push(Issued {
             item: item.to_owned(),

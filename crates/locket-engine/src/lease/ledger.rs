@@ -70,6 +70,8 @@ struct Held {
     failures: u32,
     /// Leases in a row that were too short to be followed.
     short: u32,
+    /// Whether the server replaces the value at the end by itself.
+    rotates: bool,
 }
 
 /// What comes next, and when, on the monotonic clock.
@@ -130,7 +132,12 @@ impl Ledger {
         } else {
             self.backoff.limit(short).max(SHORT)
         };
-        let at = asked + point(lease.lasts, draw()).max(pause);
+        let act = match lease.rotates {
+            // Until its end there is nothing new to be had.
+            true => lease.lasts,
+            false => point(lease.lasts, draw()),
+        };
+        let at = asked + act.max(pause);
         let step = match lease.handle {
             Some(_) if lease.renewable => Step::Renew(at),
             _ => Step::Reread(at),
@@ -143,14 +150,19 @@ impl Ledger {
             step,
             failures: 0,
             short,
+            rotates: lease.rotates,
         };
         self.held.insert(key.clone(), held);
     }
 
-    /// Whether a refresh can leave the item alone: its lease is good, and `provider` is the one that gave it.
+    /// Whether a refresh can leave the item alone: its lease is good, `provider` is the one that gave it, and nobody can
+    /// have replaced the value meanwhile.
     pub(crate) fn is_good(&self, key: &ItemKey, provider: &Arc<dyn Provider>, now: Duration) -> bool {
         self.held.get(key).is_some_and(|held| {
-            now < held.ends && held.step != Step::Rereading && Arc::ptr_eq(&held.provider, provider)
+            now < held.ends
+                && held.step != Step::Rereading
+                && !held.rotates
+                && Arc::ptr_eq(&held.provider, provider)
         })
     }
 
@@ -221,9 +233,13 @@ impl Ledger {
                 }
                 (Step::Reread(at), _) if at <= now => {
                     held.step = Step::Rereading;
+                    let why = match held.rotates {
+                        true => "the server was to replace it by now",
+                        false => "it nears its end and cannot be renewed",
+                    };
                     due.push(Due::Reread(Reread {
                         key: key.clone(),
-                        why: "it nears its end and cannot be renewed".to_owned(),
+                        why: why.to_owned(),
                     }));
                 }
                 _ => {}

@@ -69,6 +69,7 @@ fn lease(lasts: Duration) -> Lease {
         handle: Some(LeaseHandle::new(())),
         lasts,
         renewable: true,
+        rotates: false,
     }
 }
 
@@ -122,6 +123,34 @@ fn a_lease_that_cannot_be_renewed_is_read_anew_before_its_end() {
     assert_eq!(desk.rereads(SECOND * 40), ["pki"]);
     assert!(desk.ledger.is_rereading(&key("pki")));
     assert_eq!(desk.ledger.next_due(), None, "the board goes on asking");
+}
+
+#[test]
+fn what_the_server_replaces_by_itself_is_read_after_its_end_and_at_each_refresh() {
+    let mut desk = Desk::new();
+    let provider = desk.provider.clone();
+    let password = |lasts: Duration| Lease {
+        handle: None,
+        renewable: false,
+        rotates: true,
+        ..lease(lasts)
+    };
+    desk.ledger
+        .take(&key("db"), Some(password(MINUTE)), &provider, SECOND, || 1.0);
+    assert!(!desk.ledger.is_good(&key("db"), &provider, SECOND * 2));
+    assert!(desk.rereads(SECOND * 60).is_empty());
+    assert_eq!(desk.rereads(SECOND * 61), ["db"]);
+
+    let mut now = SECOND * 61;
+    for _ in 0..20 {
+        desk.take("db", Some(password(SECOND)), now);
+        now = desk.ledger.next_due().unwrap();
+        assert_eq!(desk.rereads(now), ["db"]);
+    }
+    assert!(
+        now > MINUTE * 10,
+        "a server that is late is asked with growing pauses"
+    );
 }
 
 #[test]

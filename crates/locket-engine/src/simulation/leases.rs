@@ -87,6 +87,7 @@ impl Vault {
             })),
             lasts: TTL,
             renewable: name.is_renewable(),
+            rotates: false,
         }
     }
 

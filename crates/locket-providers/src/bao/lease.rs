@@ -25,11 +25,13 @@ pub(super) fn granted(term: Term, token: Token, cx: &FetchCx) -> Lease {
             handle: None,
             lasts: term.lasts,
             renewable: false,
+            rotates: term.rotates,
         };
     };
     Lease {
         lasts: no_longer_than(&token, term.lasts, cx),
         renewable: term.renewable,
+        rotates: term.rotates,
         handle: Some(LeaseHandle::new(Held { id, token })),
     }
 }

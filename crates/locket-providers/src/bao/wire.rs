@@ -105,7 +105,12 @@ pub(super) struct Term {
     pub(super) id: Option<String>,
     pub(super) lasts: Duration,
     pub(super) renewable: bool,
+    /// Whether the server puts another value in its place by then.
+    pub(super) rotates: bool,
 }
+
+/// The server counts in whole seconds, rounded: this long after the time that it tells a rotation is due.
+const ROUNDING: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 struct WrapData {
@@ -276,7 +281,8 @@ pub(super) fn unwrapped_secret_id(response: &Response) -> Result<SecretBytes, Pr
     }
 }
 
-/// What a read of any engine says about its own end: a lease, or a certificate's or token's own expiry.
+/// What a read of any engine says about its own end: a lease, a certificate's or token's own expiry, or the next
+/// rotation of what the server keeps and replaces by itself, as for the static roles of `database` and `ldap`.
 ///
 /// # Errors
 /// The body is not what the API promises.
@@ -293,10 +299,18 @@ pub(super) fn term(
             id: Some(found.lease_id),
             lasts: Duration::from_secs(found.lease_duration),
             renewable: found.renewable,
+            rotates: false,
         }));
     }
-    let number = |name: &str| kv1(response).ok()?.0.get(name)?.get().parse().ok();
+    let Ok(Fields(fields)) = kv1(response) else {
+        return Ok(None);
+    };
+    let number = |name: &str| fields.get(name)?.get().parse().ok();
+    let rotates = ["rotation_period", "rotation_schedule"]
+        .iter()
+        .any(|name| fields.contains_key(*name));
     let lasts = match engine {
+        _ if rotates => number("ttl").map(|seconds| Duration::from_secs(seconds).saturating_add(ROUNDING)),
         Engine::Other(kind) if kind == "pki" => number("expiration").map(|seconds| {
             let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
             ends.duration_since(now).unwrap_or_default()
@@ -308,6 +322,7 @@ pub(super) fn term(
         id: None,
         lasts,
         renewable: false,
+        rotates,
     }))
 }
 

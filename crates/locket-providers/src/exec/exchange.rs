@@ -165,6 +165,7 @@ impl Exchange {
                     handle: None,
                     lasts,
                     renewable: false,
+                    rotates: false,
                 });
                 Ok(fetched)
             }

@@ -116,6 +116,42 @@ async fn a_login_that_cannot_be_replaced_yet_serves_to_its_end() {
 }
 
 #[tokio::test]
+async fn what_the_server_rotates_is_good_until_just_after_the_next_rotation() {
+    let static_role = |clock: &str| {
+        let mut data = json!({"username": "u", "password": "p", "ttl": 12,
+            "last_vault_rotation": "2026-01-01T00:00:00.123456789Z"});
+        data[clock] = json!(15);
+        json!({"lease_id": "", "lease_duration": 0, "renewable": false, "data": data})
+    };
+    let answers = usual();
+    let path = "db/static-creds/app";
+    let text = "bao://db/static-creds/app/password";
+    let look_up = "sys/internal/ui/mounts/db/static-creds/app";
+    let server = answers.serve();
+    for kind in ["database", "ldap", "openldap"] {
+        answers.set(look_up, 200, mount("db/", kind, None));
+        for clock in ["rotation_period", "rotation_schedule"] {
+            answers.set(path, 200, static_role(clock));
+            let (fixture, provider) = instance(&server);
+            let fetched = fetch(&*provider, &fixture, text).await.unwrap();
+            let lease = fetched.lease.expect("the next rotation");
+            assert_eq!((lease.lasts, lease.rotates), (Duration::from_secs(13), true));
+            assert!(lease.handle.is_none() && !lease.renewable);
+        }
+        for data in [
+            json!({"password": "p", "ttl": 12}),
+            json!({"password": "p", "rotation_period": 15}),
+            json!({"password": "p", "rotation_period": 15, "ttl": "12"}),
+        ] {
+            answers.set(path, 200, json!({"data": data}));
+            let (fixture, provider) = instance(&server);
+            let fetched = fetch(&*provider, &fixture, text).await.unwrap();
+            assert!(fetched.lease.is_none(), "{data}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_duration_without_a_lease_is_no_lease() {
     let answers = usual();
     answers.set(
