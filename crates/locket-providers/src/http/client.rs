@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use locket_core::{FetchCx, ProviderError};
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Method, StatusCode};
 
 use crate::http::dns::Resolver;
-use crate::http::error::{no_answer, transport_error, unfinished};
+use crate::http::error::{is_hang_up, no_answer, transport_error, unfinished};
 use crate::http::proxy::Proxies;
 use crate::http::request::Place;
 use crate::http::stamp::GLANCE;
@@ -116,7 +116,7 @@ impl Client {
         let started = cx.clock.monotonic();
         cx.count_request();
         // One timer for the whole of it, where the HTTP client would set two.
-        let outcome = match tokio::time::timeout(limit, exchange(&client, request, &place)).await {
+        let outcome = match tokio::time::timeout(limit, exchange(&client, request, &place, cx)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(no_answer(&place, limit)),
         };
@@ -293,15 +293,29 @@ async fn exchange(
     client: &reqwest::Client,
     request: Request,
     place: &Place,
+    cx: &FetchCx,
 ) -> Result<Answer, ProviderError> {
     let failed = |error: reqwest::Error| transport_error(&error, place);
+    let only_reads = request.method == Method::GET;
     let mut sent = client
         .request(request.method, request.url)
         .headers(request.headers);
     if let Some(body) = request.body {
         sent = sent.body(Bytes::from_owner(body));
     }
-    let mut answer = sent.send().await.map_err(failed)?;
+    let again = only_reads.then(|| sent.try_clone()).flatten();
+    let outcome = match (sent.send().await, again) {
+        // A server closes a kept connection without knowing of the request that is on its way there. It may have
+        // taken that one for all that, so that nothing but a read is sent again; and once, since a server that
+        // closes every connection has no answer to give.
+        (Err(error), Some(again)) if is_hang_up(&error) => {
+            tracing::debug!(place = place.as_str(), "asked again: the connection was closed");
+            cx.count_request();
+            again.send().await
+        }
+        (outcome, _) => outcome,
+    };
+    let mut answer = outcome.map_err(failed)?;
     let mut body = Body::with_capacity(answer.content_length());
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         if !body.extend(&chunk) {

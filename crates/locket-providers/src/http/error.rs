@@ -129,6 +129,22 @@ pub(super) fn transport_error(error: &reqwest::Error, place: &Place) -> Provider
     }
 }
 
+/// Whether the connection that a request was sent on ended before its answer began.
+pub(super) fn is_hang_up(error: &reqwest::Error) -> bool {
+    let is_end = |error: &io::Error| {
+        // TLS tells an end without its goodbye from others.
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+    };
+    !error.is_connect()
+        && chain(error).any(|cause| {
+            cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_incomplete_message)
+                || cause.downcast_ref().is_some_and(is_end)
+        })
+}
+
 /// How the HTTP client's errors about a proxy's `CONNECT` begin; they have no other form.
 const TUNNEL: &str = "tunnel error: ";
 

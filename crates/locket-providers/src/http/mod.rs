@@ -1,7 +1,8 @@
 //! The one HTTP seam: whatever a provider sends goes through [`Client`].
 //!
 //! Here stand connections, names, trust, time limits and what failures mean. Retrying, limiting and caching values
-//! are layers of the engine and must not appear here.
+//! are layers of the engine and must not appear here. What has met a connection that was just closed is not retried but
+//! delivered: a read is sent once more.
 
 mod body;
 mod client;

@@ -1,12 +1,17 @@
 //! The client against servers on sockets that are really there.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use locket_core::{ErrorKind, FetchCx, ProviderError, SecretBytes};
 use locket_testkit::clock::EPOCH;
 use locket_testkit::http::Body as Answer;
 use locket_testkit::{Response as Reply, Server};
+use reqwest::Method;
 use reqwest::header::HeaderName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::testing::Fixture;
@@ -227,6 +232,102 @@ async fn an_answer_that_breaks_off_or_is_no_http_is_unavailable() {
     let reset = Server::start(|_| Reply::reset());
     let error = get(&reset.url()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
+}
+
+/// A server that answers so many requests on each connection and closes it, without a word, when another comes.
+struct Closing {
+    url: String,
+    seen: Arc<AtomicUsize>,
+}
+
+impl Closing {
+    async fn after(answered: usize) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = seen.clone();
+        #[expect(clippy::disallowed_methods, reason = "plays the server")]
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for number in 0.. {
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"\r\n\r\n") {
+                        request.push(stream.read_u8().await.unwrap());
+                    }
+                    count.fetch_add(1, Ordering::Relaxed);
+                    if number == answered {
+                        break;
+                    }
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    stream.write_all(answer).await.unwrap();
+                }
+            }
+        });
+        Self { url, seen }
+    }
+
+    /// How many requests it took since it was asked last.
+    fn taken(&self) -> usize {
+        self.seen.swap(0, Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn a_read_on_a_connection_that_just_ended_is_sent_again_on_another() {
+    let orderly = Closing::after(1).await;
+    let seen = Mutex::new(BTreeSet::new());
+    let reset = Server::start(
+        move |request| match seen.lock().unwrap().insert(request.connection) {
+            true => Reply::text(200, ""),
+            false => Reply::reset(),
+        },
+    );
+    for url in [&orderly.url, &reset.url()] {
+        let fixture = Fixture::new();
+        let client = client(&fixture).unwrap();
+        for requests in [1, 2, 2] {
+            let counted = Arc::new(AtomicU64::new(0));
+            let cx = fixture.fetch_cx().counting(counted.clone());
+            client.send(request(url), &cx).await.unwrap();
+            assert_eq!(counted.load(Ordering::Relaxed), requests, "{url}");
+        }
+    }
+    assert_eq!((orderly.taken(), reset.request_count()), (5, 5));
+}
+
+#[tokio::test]
+async fn what_may_change_something_is_never_sent_twice() {
+    let server = Closing::after(1).await;
+    let fixture = Fixture::new();
+    let client = client(&fixture).unwrap();
+    let list = Method::from_bytes(b"LIST").unwrap();
+    for (method, is_repeated) in [
+        (Method::POST, false),
+        (Method::PUT, false),
+        (list, false),
+        (Method::GET, true),
+    ] {
+        let send = || async {
+            let mut request = request(&server.url);
+            request.method = method.clone();
+            client.send(request, &fixture.fetch_cx()).await
+        };
+        client.rest();
+        send().await.unwrap();
+        assert_eq!(server.taken(), 1, "{method}");
+        assert_eq!(send().await.is_ok(), is_repeated, "{method}");
+        assert_eq!(server.taken(), if is_repeated { 2 } else { 1 }, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_closes_every_connection_is_asked_twice_and_no_more() {
+    let server = Closing::after(0).await;
+    let error = get(&server.url).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(error.context.contains("broke off"), "{error}");
+    assert_eq!(server.taken(), 2);
 }
 
 #[tokio::test]
