@@ -107,6 +107,7 @@ impl Client {
         if cx.remaining().is_zero() {
             return Err(late());
         }
+        self.proxies.check(&request.url)?;
         let client = self.client_for(request.url.scheme(), cx).await?;
         let limit = self.timeout.min(cx.remaining());
         if limit.is_zero() {

@@ -396,6 +396,53 @@ async fn a_proxy_is_used_as_set_or_as_the_environment_says() {
 }
 
 #[tokio::test]
+async fn a_variable_that_names_another_kind_of_proxy_stops_only_what_would_go_through_it() {
+    const SOCKS: &str = "socks5://user:canary@proxy.example:1080";
+    let server = Server::start(|_| Reply::text(200, ""));
+    let proxy = Server::start(|_| Reply::text(200, ""));
+    let (url, good) = (&*server.url(), &*proxy.url());
+    for (variables, stopped_by) in [
+        (vec![("ALL_PROXY", SOCKS)], Some("ALL_PROXY")),
+        (vec![("http_proxy", SOCKS)], Some("http_proxy")),
+        (
+            vec![("ALL_PROXY", SOCKS), ("NO_PROXY", "example.com")],
+            Some("ALL_PROXY"),
+        ),
+        (vec![("ALL_PROXY", SOCKS), ("NO_PROXY", "127.0.0.1")], None),
+        (vec![("ALL_PROXY", SOCKS), ("NO_PROXY", "127.0.0.0/8")], None),
+        (vec![("ALL_PROXY", SOCKS), ("http_proxy", good)], None),
+        (vec![("https_proxy", SOCKS)], None),
+    ] {
+        let outcome = send(&Fixture::new().environment(variables.iter().copied()), url).await;
+        let Some(name) = stopped_by else {
+            outcome.unwrap();
+            continue;
+        };
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert_eq!(
+            error.context,
+            format!("`{name}` is not the address of an HTTP proxy")
+        );
+        assert!(error.hint.is_some() && !format!("{error:?}").contains("canary"));
+    }
+    assert_eq!((server.request_count(), proxy.request_count()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_good_proxy_for_https_serves_beside_another_kind_for_the_rest() {
+    let proxy = Server::start(|_| Reply::text(407, ""));
+    let fixture = Fixture::new().environment([
+        ("SSL_CERT_FILE", "/dev/null"),
+        ("https_proxy", &*proxy.url()),
+        ("ALL_PROXY", "socks5://proxy.example:1080"),
+    ]);
+    let error = send(&fixture, "https://no-such-host.invalid.").await.unwrap_err();
+    assert!(error.context.starts_with("the proxy on the way"), "{error}");
+    assert_eq!(proxy.request_count(), 1, "it was asked");
+}
+
+#[tokio::test]
 async fn a_proxy_with_a_password_is_told_it_and_nobody_else_is() {
     let proxy = Server::start(|_| Reply::text(407, ""));
     let url = format!("http://user:canary@{}", proxy.address());
