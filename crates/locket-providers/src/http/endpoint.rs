@@ -1,8 +1,24 @@
 //! The address of a server, and the paths under it.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::Url;
 
 use crate::ConfigError;
+
+/// What no path segment carries as it is (WHATWG, "path percent-encode set"), and what would end one.
+const IN_SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'/')
+    .add(b'\\')
+    .add(b'%');
 
 /// A server's base address. Paths are built from segments, so that nothing in a name can leave its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +55,17 @@ impl Endpoint {
     /// The caller has refused `.` and `..`, which no URL can carry as names.
     pub(crate) fn join<I: IntoIterator<Item = S>, S: AsRef<str>>(&self, segments: I) -> Url {
         let mut url = self.0.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
+        let base = url.path();
+        let mut path = base.strip_suffix('/').unwrap_or(base).to_owned();
+        // Encoded here: the URL's own list of segments drops tabs and line breaks.
+        for segment in segments {
+            if matches!(segment.as_ref(), "." | "..") {
+                continue;
+            }
+            path.push('/');
+            path.extend(utf8_percent_encode(segment.as_ref(), IN_SEGMENT));
         }
+        url.set_path(&path);
         url
     }
 }

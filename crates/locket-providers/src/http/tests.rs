@@ -485,6 +485,22 @@ fn a_setting_that_cannot_work_is_refused_without_showing_a_password() {
 }
 
 #[test]
+fn every_byte_of_a_name_stays_in_its_segment() {
+    let endpoint = Endpoint::parse("url", "https://x.example").unwrap();
+    for byte in 0..=0x7F_u8 {
+        let name = format!("a{}b", char::from(byte));
+        let url = endpoint.join(["v1", &name]);
+        let [_, segment] = url.path_segments().unwrap().collect::<Vec<_>>()[..] else {
+            panic!("{url} has other segments");
+        };
+        let told = percent_encoding::percent_decode_str(segment);
+        assert_eq!(told.decode_utf8().unwrap(), name);
+    }
+    let url = endpoint.join(["a\tb", "ü", "a@b:c+d$e;f=g&h,i!j~k'(l)*[m]|n^o"]);
+    assert_eq!(url.path(), "/a%09b/%C3%BC/a@b:c+d$e;f=g&h,i!j~k'(l)*[m]|n^o");
+}
+
+#[test]
 fn an_address_under_a_path_keeps_it() {
     for base in ["https://x.example/secrets", "https://x.example/secrets/"] {
         let url = Endpoint::parse("url", base).unwrap().join(["v1", "sys"]);
