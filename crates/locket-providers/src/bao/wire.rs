@@ -306,15 +306,17 @@ pub(super) fn term(
         return Ok(None);
     };
     let number = |name: &str| fields.get(name)?.get().parse().ok();
+    let until = |seconds| {
+        let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        ends.duration_since(now).unwrap_or_default()
+    };
     let rotates = ["rotation_period", "rotation_schedule"]
         .iter()
         .any(|name| fields.contains_key(*name));
     let lasts = match engine {
         _ if rotates => number("ttl").map(|seconds| Duration::from_secs(seconds).saturating_add(ROUNDING)),
-        Engine::Other(kind) if kind == "pki" => number("expiration").map(|seconds| {
-            let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            ends.duration_since(now).unwrap_or_default()
-        }),
+        Engine::Other(kind) if kind == "pki" => number("expiration").map(until),
+        Engine::Other(kind) if kind == "gcp" => number("expires_at_seconds").map(until),
         Engine::Other(kind) if kind == "identity" => number("ttl").map(Duration::from_secs),
         _ => None,
     };

@@ -152,6 +152,30 @@ async fn what_the_server_rotates_is_good_until_just_after_the_next_rotation() {
 }
 
 #[tokio::test]
+async fn a_token_of_gcp_is_good_until_it_expires() {
+    let answers = usual();
+    let look_up = "sys/internal/ui/mounts/cloud/roleset/app/token";
+    let server = answers.serve();
+    let (fixture, _) = instance(&server);
+    let now = fixture.fetch_cx().clock.wall();
+    let expires = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 3600;
+    let data = json!({"token": "t", "expires_at_seconds": expires, "token_ttl": 3599});
+    answers.set(
+        "cloud/roleset/app/token",
+        200,
+        json!({"lease_id": "", "data": data}),
+    );
+    for (kind, lasts) in [("gcp", Some(Duration::from_secs(3600))), ("other", None)] {
+        answers.set(look_up, 200, mount("cloud/", kind, None));
+        let (fixture, provider) = instance(&server);
+        let fetched = fetch(&*provider, &fixture, "bao://cloud/roleset/app/token/token").await;
+        let lease = fetched.unwrap().lease;
+        assert_eq!(lease.as_ref().map(|lease| lease.lasts), lasts, "{kind}");
+        assert!(lease.is_none_or(|lease| !lease.rotates));
+    }
+}
+
+#[tokio::test]
 async fn a_duration_without_a_lease_is_no_lease() {
     let answers = usual();
     answers.set(
