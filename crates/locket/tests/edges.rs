@@ -92,6 +92,8 @@ const DIRECT: &[(&str, &[&str])] = &[(
         "locket-engine",
         "locket-providers",
         "locket-wasm",
+        // Watches outputs from outside, as consumers do.
+        "locket-bench",
     ],
 )];
 

@@ -126,7 +126,7 @@ impl Session {
             .with_lasting(cx, async |token| {
                 let path = segments.iter().copied();
                 let (request, needed) = if body.is_empty() {
-                    (self.api.get(path), Capability::Read)
+                    (self.api.get(path).single(), Capability::Read)
                 } else {
                     let members = body
                         .iter()

@@ -297,7 +297,7 @@ async fn exchange(
     cx: &FetchCx,
 ) -> Result<Answer, ProviderError> {
     let failed = |error: reqwest::Error| transport_error(&error, place);
-    let only_reads = request.method == Method::GET;
+    let only_reads = request.method == Method::GET && !request.is_single;
     let mut sent = client
         .request(request.method, request.url)
         .headers(request.headers);

@@ -14,6 +14,8 @@ pub(crate) struct Request {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Zeroizing<Vec<u8>>>,
+    /// Whether it must not be sent a second time where nobody knows what became of the first.
+    pub(super) is_single: bool,
 }
 
 /// Host, port where it is not the usual one, and path: what messages and logs may show of an address.
@@ -49,6 +51,7 @@ impl Request {
             url,
             headers: HeaderMap::new(),
             body: None,
+            is_single: false,
         }
     }
 
@@ -60,6 +63,13 @@ impl Request {
     /// A `POST` to `url`.
     pub(crate) fn post(url: Url) -> Self {
         Self::new(Method::POST, url)
+    }
+
+    /// The same, of which each one counts though it only reads: what it reads is made for it, like a lease.
+    #[must_use]
+    pub(crate) fn single(mut self) -> Self {
+        self.is_single = true;
+        self
     }
 
     /// Adds `name=value` to the query, percent-encoded.

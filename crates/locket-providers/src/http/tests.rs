@@ -302,15 +302,17 @@ async fn what_may_change_something_is_never_sent_twice() {
     let fixture = Fixture::new();
     let client = client(&fixture).unwrap();
     let list = Method::from_bytes(b"LIST").unwrap();
-    for (method, is_repeated) in [
-        (Method::POST, false),
-        (Method::PUT, false),
-        (list, false),
-        (Method::GET, true),
+    for (method, is_single, is_repeated) in [
+        (Method::POST, false, false),
+        (Method::PUT, false, false),
+        (list, false, false),
+        (Method::GET, true, false),
+        (Method::GET, false, true),
     ] {
         let send = || async {
             let mut request = request(&server.url);
             request.method = method.clone();
+            request.is_single = is_single;
             client.send(request, &fixture.fetch_cx()).await
         };
         client.rest();
