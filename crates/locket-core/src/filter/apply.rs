@@ -34,6 +34,21 @@ pub struct FilterCx<'a> {
 }
 
 impl Filter {
+    /// Applies a filter to `value` that needs nothing else: neither the time, nor what is in place.
+    ///
+    /// # Errors
+    /// As for [`Filter::apply`].
+    pub fn apply_alone(&self, value: &SecretBytes) -> Result<SecretBytes, FilterError> {
+        let mut cx = FilterCx {
+            now: SystemTime::UNIX_EPOCH,
+            present: None,
+            behind: &[],
+            memo: &mut HashMemo::default(),
+            valid_until: None,
+        };
+        self.apply(value, &mut cx)
+    }
+
     /// Applies the filter to `value`.
     ///
     /// # Errors

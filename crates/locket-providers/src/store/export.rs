@@ -1,8 +1,6 @@
 //! Writing all secrets in the forms that other tools read.
 
-use std::time::SystemTime;
-
-use locket_core::filter::{Filter, FilterCx, HashMemo};
+use locket_core::filter::Filter;
 use locket_core::{ProviderError, SecretBuilder, SecretBytes};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -66,15 +64,7 @@ fn dotenv(document: &Document) -> Result<SecretBytes, ProviderError> {
 
 /// The value as an env file has it; `None` where it cannot be written there.
 fn quoted(entry: &Entry) -> Option<SecretBytes> {
-    let mut memo = HashMemo::default();
-    let mut cx = FilterCx {
-        now: SystemTime::UNIX_EPOCH,
-        present: None,
-        behind: &[],
-        memo: &mut memo,
-        valid_until: None,
-    };
-    Filter::Dotenv.apply(&entry.value, &mut cx).ok()
+    Filter::Dotenv.apply_alone(&entry.value).ok()
 }
 
 fn is_variable(name: &str) -> bool {

@@ -1,9 +1,7 @@
 //! Any bytes as the store's file, as what is inside of it, and as a file to import.
 
-use std::time::SystemTime;
-
 use locket_core::SecretBytes;
-use locket_core::filter::{Filter, FilterCx, HashMemo};
+use locket_core::filter::Filter;
 
 use super::document::{Document, DocumentError};
 use super::import::{self, ImportFormat};
@@ -109,14 +107,7 @@ pub fn dotenv(data: &[u8]) {
 
 /// The value as an env file has it; `None` where none can hold it.
 fn quoted(value: &SecretBytes) -> Option<SecretBytes> {
-    let mut cx = FilterCx {
-        now: SystemTime::UNIX_EPOCH,
-        present: None,
-        behind: &[],
-        memo: &mut HashMemo::default(),
-        valid_until: None,
-    };
-    Filter::Dotenv.apply(value, &mut cx).ok()
+    Filter::Dotenv.apply_alone(value).ok()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the fuzzer's own bytes are looked at")]

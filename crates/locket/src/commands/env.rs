@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::time::SystemTime;
 
 use clap::{ArgMatches, Args, ValueEnum};
-use locket_core::filter::{Filter, FilterCx, HashMemo};
+use locket_core::filter::Filter;
 use locket_core::plan::{Place, Source};
 use locket_core::{SecretBuilder, SecretBytes};
 use locket_engine::agent::{Generation, Variable};
@@ -171,15 +170,7 @@ fn line(variable: &Variable, format: Format) -> Result<Zeroizing<String>, &'stat
             let _ = write!(line, "{name}: {}", *value);
         }
         Format::Yaml => {
-            let mut memo = HashMemo::default();
-            let mut cx = FilterCx {
-                now: SystemTime::UNIX_EPOCH,
-                present: None,
-                behind: &[],
-                memo: &mut memo,
-                valid_until: None,
-            };
-            let Ok(quoted) = Filter::YamlString.apply(&variable.value, &mut cx) else {
+            let Ok(quoted) = Filter::YamlString.apply_alone(&variable.value) else {
                 return Err("it is no text");
             };
             #[expect(
