@@ -119,7 +119,8 @@ async fn an_output_that_the_time_changes_is_reported_like_any_other() {
     scene
         .run(async |_| {
             assert_eq!(scene.told_of(1).await.len(), 1);
-            tokio::time::sleep(SECOND * 90).await;
+            // Between two periods: nothing is being written now.
+            tokio::time::sleep(SECOND * 95).await;
             assert_eq!(scene.told().len(), 1, "another code alone is no news");
             fs::remove_file(scene.path("out/code")).unwrap();
             tokio::time::sleep(SECOND * 31).await;
